@@ -1,0 +1,1 @@
+//! The stage `cir-dense` as a loadable plugin.

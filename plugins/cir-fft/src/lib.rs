@@ -1,0 +1,1 @@
+//! The stage `cir-fft` as a loadable plugin.

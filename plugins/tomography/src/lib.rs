@@ -1,0 +1,1 @@
+//! The stage `tomography` as a loadable plugin.

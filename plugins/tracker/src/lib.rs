@@ -1,0 +1,1 @@
+//! The stage `tracker` as a loadable plugin.

@@ -1,0 +1,14 @@
+//! The sensing server: ingest, cycle, plugin host, world, store, API.
+//!
+//! ARCHITECTURE.md is the map. Modules in the order data passes them:
+
+pub mod api;
+pub mod cli;
+pub mod config;
+pub mod cycle;
+pub mod host;
+pub mod ingest;
+pub mod live;
+pub mod log;
+pub mod store;
+pub mod world;

@@ -1,0 +1,1 @@
+//! A room, people and radios with ground truth: emits real datagrams.

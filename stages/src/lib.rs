@@ -1,0 +1,1 @@
+//! The stage implementations behind the contract: adapters from dsp to plugin-api.

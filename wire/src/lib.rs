@@ -1,0 +1,1 @@
+//! Datagram and recording formats: bytes to typed frames and back, no sockets.

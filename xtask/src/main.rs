@@ -1,0 +1,2 @@
+//! The front door: build, test, demo, golden, bench.
+fn main() {}
