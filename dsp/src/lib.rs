@@ -5,5 +5,6 @@
 
 #![forbid(unsafe_code)]
 
+pub mod cir;
 pub mod detmath;
 pub mod tier;
