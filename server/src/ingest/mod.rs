@@ -1,1 +1,3 @@
-//! (being built)
+//! From the outside to the cycle: sockets, recordings, the checks between.
+
+pub mod allow;
