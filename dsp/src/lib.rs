@@ -7,3 +7,4 @@
 
 pub mod detmath;
 pub mod tier;
+pub mod tomography;
