@@ -162,6 +162,7 @@ impl Method for Tomography {
 impl TomographyMethod for Tomography {
     fn new(setup: &Setup, grid: &Grid, max_links: u32) -> Result<Self, StageError> {
         let config = parse::<Table>(setup)?.imager()?;
+        check_links(max_links)?;
         let image_grid = image_grid(grid).map_err(|e| StageError::new(code::CONFIG, e.to_string()))?;
         Ok(Self {
             imager: Imager::new(config, image_grid, max_links as usize),
@@ -232,6 +233,20 @@ pub(crate) fn check(key: &str, found: f32, low: f32, high: f32) -> Result<(), St
     Err(StageError::new(
         code::CONFIG,
         format!("{key} = {found}: expected {low} to {high}"),
+    ))
+}
+
+/// Most link paths of a site: bounds what an instance allocates.
+const MAX_LINKS: u32 = 65_536;
+
+/// Refuses more links than any site has.
+pub(crate) fn check_links(found: u32) -> Result<(), StageError> {
+    if found <= MAX_LINKS {
+        return Ok(());
+    }
+    Err(StageError::new(
+        code::CONFIG,
+        format!("max_links = {found}: expected at most {MAX_LINKS}"),
     ))
 }
 
