@@ -1,1 +1,5 @@
 //! The stage implementations behind the contract: adapters from dsp to plugin-api.
+
+#![forbid(unsafe_code)]
+
+pub mod tomography;
