@@ -2,4 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod cir;
+mod cir_config;
+mod cir_state;
 pub mod tomography;

@@ -144,6 +144,11 @@ impl<T: Lane, O: SensingOperator<T>> BatchSolver<T, O> {
         Ok(())
     }
 
+    /// True when the lane holds a link.
+    pub fn holds(&self, lane: usize) -> bool {
+        self.lanes >> lane & 1 == 1
+    }
+
     /// Solves the loaded lanes.
     pub fn solve(&mut self) {
         let pace = match self.settings.method {
@@ -175,7 +180,7 @@ impl<T: Lane, O: SensingOperator<T>> BatchSolver<T, O> {
     /// [`NoAnswer::NoInput`] for an empty lane, [`NoAnswer::NoSignal`] when no tap rises above `lambda`.
     pub fn read(&mut self, lane: usize, taps: &mut [Complex32], warm: &mut [Complex32]) -> Result<Estimate, NoAnswer> {
         taps.fill(Complex32::new(0.0, 0.0));
-        if self.lanes >> lane & 1 == 0 {
+        if !self.holds(lane) {
             return Err(NoAnswer::NoInput);
         }
         let loaded = self.loaded[lane];
