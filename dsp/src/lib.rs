@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 pub mod calibration;
+pub mod cir;
 pub mod coherence;
 pub mod detmath;
 pub mod front;
@@ -24,3 +25,4 @@ pub mod presence_coverage;
 pub mod quality;
 pub mod sketch;
 pub mod tier;
+pub mod tomography;

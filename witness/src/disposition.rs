@@ -27,9 +27,17 @@ pub enum Disposition {
 impl Disposition {
     /// The disposition with this byte.
     pub fn from_byte(byte: u8) -> Option<Self> {
-        [Self::Ran, Self::Skipped, Self::Timeout, Self::Error, Self::Panic, Self::NonFinite, Self::FpEnv]
-            .get(usize::from(byte))
-            .copied()
+        [
+            Self::Ran,
+            Self::Skipped,
+            Self::Timeout,
+            Self::Error,
+            Self::Panic,
+            Self::NonFinite,
+            Self::FpEnv,
+        ]
+        .get(usize::from(byte))
+        .copied()
     }
 
     /// The name in API and metrics.
