@@ -5,5 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod cir;
 pub mod detmath;
 pub mod tier;
+pub mod tomography;
