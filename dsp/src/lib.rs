@@ -8,3 +8,4 @@
 pub mod cir;
 pub mod detmath;
 pub mod tier;
+pub mod tomography;

@@ -5,3 +5,4 @@
 pub mod cir;
 mod cir_config;
 mod cir_state;
+pub mod tomography;
