@@ -13,7 +13,7 @@ use super::{
     frames::Frame,
     sequence::{Order, Sequence},
 };
-use crate::config::{Chip, NodeRole, Path, PathKind, Site};
+use crate::config::{NodeRole, Path, PathKind, Site};
 
 /// What became of a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,14 +54,7 @@ impl Intake {
             .iter()
             .map(|n| NodeEntry {
                 id: n.id,
-                layout: match n.chip {
-                    Chip::Auto => BinLayout::Auto,
-                    Chip::Esp32 => BinLayout::Esp32,
-                    Chip::Esp32s3 => BinLayout::Esp32S3,
-                    Chip::Esp32c3 => BinLayout::Esp32C3,
-                    Chip::Esp32c5 => BinLayout::Esp32C5,
-                    Chip::Esp32c6 => BinLayout::Esp32C6,
-                },
+                layout: BinLayout::from_name(&n.chip).unwrap_or_default(),
                 transmitter: n.transmitter.or_else(|| only_transmitter(site, n.id)),
                 simulated: n.simulated,
             })
@@ -83,7 +76,7 @@ impl Intake {
             Err(error) => Taken::NotUsed(error.reason()),
             Ok(Datagram::Csi(csi)) => self.csi(&csi, frame.arrival_ns, front),
             Ok(Datagram::Rss(report)) => self.rss(&report, frame.arrival_ns, front),
-            Ok(other) => Taken::Other(other.kind().name()),
+            Ok(_) => Taken::Other(tapline_wire::kind_of(frame.bytes).name()),
         }
     }
 

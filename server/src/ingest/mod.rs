@@ -2,5 +2,6 @@
 
 pub mod allow;
 pub mod frames;
-pub mod intake;
+pub mod gatekeeper;
 pub mod sequence;
+pub mod udp;

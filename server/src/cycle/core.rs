@@ -1,0 +1,450 @@
+//! One slot, stages 1 to 9.
+
+use std::{sync::Arc, time::{Duration, Instant}};
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use tapline_dsp::front::Front;
+use tapline_plugin_api::{StageKind, cir::C32};
+use tapline_witness::{disposition::Disposition, lists::{HOST_STAGE, Input}, outcome::Outcome};
+
+use super::{
+    clock::SLOT_NS,
+    decide::{self, Seen},
+    privacy::PrivacyGate,
+    setup::{self, SetupError},
+    stages::StageList,
+};
+use crate::{
+    config::Site,
+    host::{PluginHost, RunOrder, Scene, StageRun},
+    ingest::{
+        frames::Frames,
+        intake::{Intake, Taken},
+    },
+    world::World,
+};
+
+/// Clock quality below which a leaf says that the clock was degraded.
+const DEGRADED_CLOCK: u8 = 50;
+
+/// Dispositions to obey on replay: of the stages cir, tomography and tracker.
+pub type Obey = [Disposition; 3];
+
+/// The recorded input of one cycle.
+pub struct Slot<'f> {
+    /// Number of the cycle: `seq` of its leaf.
+    pub cycle: u64,
+    /// Slot number since boot.
+    pub tick: u64,
+    /// End of the slot, monotonic nanoseconds since boot.
+    pub end_ns: u64,
+    /// End of the slot in the time base of the input, milliseconds.
+    pub t_ms: i64,
+    /// What arrived in it.
+    pub frames: &'f Frames,
+    /// How long the plugin stages may take together; none: as long as they like.
+    pub deadline: Option<Duration>,
+    /// Dispositions to obey instead of deciding.
+    pub obey: Option<Obey>,
+}
+
+/// What a step did, beside its outcome.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Report {
+    /// Frames that were looked at.
+    pub inputs: u32,
+    /// CSI frames that fed a link.
+    pub csi_frames: u32,
+    /// RSS values that fed a link.
+    pub rss_values: u32,
+    /// Entries of the stages list.
+    pub stages: u16,
+    /// Clock quality, 0 to 100.
+    pub clock_quality: u8,
+    /// True when the clock quality is too low to trust the grouping.
+    pub degraded_clock: bool,
+    /// What became of the stages 1 to 10, and the microseconds each took (10 is the publisher's).
+    pub stage: [(Disposition, u32); 10],
+    /// True when any plugin stage neither ran nor was skipped for want of input.
+    pub fault: bool,
+    /// True when a plugin stage ran into the deadline.
+    pub deadline: bool,
+}
+
+/// Why a state cannot be taken over.
+#[derive(Debug, thiserror::Error)]
+#[error("this state does not fit the configuration and plugins: {0}")]
+pub struct StateError(String);
+
+/// The whole state of a cycle and the code that advances it.
+pub struct Core {
+    site: Arc<Site>,
+    intake: Intake,
+    /// Stages 1 to 4 and 6. Public for the calibration calls of the driver.
+    pub front: Front,
+    /// Stages 5, 7 and 8.
+    pub host: PluginHost,
+    privacy: PrivacyGate,
+    /// The live graph.
+    pub world: World,
+    scene: Scene,
+    /// Per path: where it stands in the CIR arrays of all groups.
+    cir_index: Vec<Option<u32>>,
+    /// Per path: its group and place in it.
+    cir_place: Vec<Option<(usize, usize)>>,
+    stage_list: StageList,
+    inputs: Vec<u8>,
+    outcome: Outcome,
+    outcome_bytes: Vec<u8>,
+    not_used: Vec<(&'static str, u64)>,
+}
+
+#[derive(BorshSerialize, BorshDeserialize)]
+struct StateBlob {
+    version: u16,
+    intake: Vec<u8>,
+    front: Vec<u8>,
+    host: Vec<u8>,
+    privacy: PrivacyGate,
+    world: World,
+}
+
+const STATE_VERSION: u16 = 1;
+
+impl Core {
+    /// Builds the cycle of a site around a plugin host.
+    ///
+    /// # Errors
+    /// [`SetupError`].
+    pub fn new(site: Arc<Site>, host: PluginHost) -> Result<Self, SetupError> {
+        let front = Front::new(setup::front_config(&site))?;
+        let specs = setup::cir_specs(&site);
+        let mut cir_index = vec![None; site.paths.len()];
+        let mut cir_place = vec![None; site.paths.len()];
+        for (index, spec) in specs.iter().enumerate() {
+            cir_index[spec.path as usize] = Some(index as u32);
+        }
+        for (group, members) in host.groups().iter().enumerate() {
+            for (place, index) in members.clone().enumerate() {
+                cir_place[specs[index].path as usize] = Some((group, place));
+            }
+        }
+        Ok(Self {
+            intake: Intake::new(&site),
+            front,
+            host,
+            privacy: PrivacyGate::default(),
+            world: World::of(&site),
+            scene: setup::scene(&site),
+            cir_index,
+            cir_place,
+            stage_list: StageList::default(),
+            inputs: Vec::new(),
+            outcome: Outcome::default(),
+            outcome_bytes: Vec::new(),
+            not_used: Vec::new(),
+            site,
+        })
+    }
+
+    /// Runs one slot through stages 1 to 9.
+    pub fn step(&mut self, slot: &Slot<'_>) -> Report {
+        let mut report = Report::default();
+        let mut timer = Timer::start();
+        self.stage_list.clear();
+        self.ingest(slot, &mut report);
+        timer.lap(&mut report, 1, Disposition::Ran);
+        self.front.begin_tick(slot.tick, slot.end_ns.cast_signed());
+        self.front.calibrate();
+        timer.lap(&mut report, 2, Disposition::Ran);
+        self.front.align();
+        self.stage_list.aligned(&self.front, self.site.paths.len());
+        timer.lap(&mut report, 3, Disposition::Ran);
+        self.front.fuse();
+        self.stage_list.fused(&self.front);
+        timer.lap(&mut report, 4, Disposition::Ran);
+        let left = |timer: &Timer| slot.deadline.map(|d| d.saturating_sub(timer.begun.elapsed()));
+        let cir = self.cir(left(&timer), slot.obey.map(|o| o[0]), &mut report);
+        timer.lap(&mut report, 5, cir);
+        self.front.sense();
+        self.stage_list.sensed(&self.front);
+        report.clock_quality = self.front.clock_quality();
+        report.degraded_clock = self.front.fused().is_some() && report.clock_quality < DEGRADED_CLOCK;
+        timer.lap(&mut report, 6, Disposition::Ran);
+        self.fill_scene();
+        let tomography = self.tomography(left(&timer), slot.obey.map(|o| o[1]), &mut report);
+        timer.lap(&mut report, 7, tomography);
+        let tracker = self.tracker(left(&timer), slot.obey.map(|o| o[2]), &mut report);
+        timer.lap(&mut report, 8, tracker);
+        self.decide(slot, &report);
+        timer.lap(&mut report, 9, Disposition::Ran);
+        report.stages = self.stage_list.count;
+        report
+    }
+
+    fn ingest(&mut self, slot: &Slot<'_>, report: &mut Report) {
+        self.inputs.clear();
+        self.intake.simulated = false;
+        for frame in slot.frames.iter() {
+            let input = Input { source_id: frame.source, arrival_mono_ns: frame.arrival_ns, bytes: frame.bytes };
+            if input.put(&mut self.inputs).is_err() {
+                self.note_not_used("too_long");
+                continue;
+            }
+            report.inputs += 1;
+            match self.intake.take(&frame, &mut self.front) {
+                Taken::Csi => report.csi_frames += 1,
+                Taken::Rss(values) => report.rss_values += values,
+                Taken::Other(reason) | Taken::NotUsed(reason) => self.note_not_used(reason),
+            }
+        }
+    }
+
+    fn note_not_used(&mut self, reason: &'static str) {
+        match self.not_used.iter_mut().find(|(r, _)| *r == reason) {
+            Some((_, count)) => *count += 1,
+            None => self.not_used.push((reason, 1)),
+        }
+    }
+
+    fn cir(&mut self, deadline: Option<Duration>, obey: Option<Disposition>, report: &mut Report) -> Disposition {
+        let mut any = false;
+        for (group, members) in self.host.groups().to_vec().into_iter().enumerate() {
+            let buffers = self.host.cir_buffers(group);
+            let _ = members;
+            for i in 0..buffers.links.len() {
+                let link = &mut buffers.links[i];
+                let path = link.path as usize;
+                let spec = &self.site.paths[path];
+                (link.tx, link.rx) = (u32::from(spec.tx), u32::from(spec.rx));
+                link.antennas = u32::from(spec.tx_antenna) | u32::from(spec.rx_antenna) << 16;
+                link.centre_khz = crate::ingest::intake::centre_khz_of(spec.channel);
+                link.present = u32::from(self.front.present(path));
+                link.noise_variance = self.front.noise_variance(path);
+                link.age_s = self.front.age_s(path).unwrap_or(0.0);
+                any |= link.present == 1;
+                let at = link.tone_offset as usize..(link.tone_offset + link.tone_count) as usize;
+                let (tones, mask) = self.front.tones(path);
+                for (to, from) in buffers.tones[at.clone()].iter_mut().zip(tones) {
+                    // Adding zero makes -0 into +0: what is consumed is what is hashed.
+                    *to = C32 { re: from.re + 0.0, im: from.im + 0.0 };
+                }
+                buffers.mask[at].copy_from_slice(mask);
+            }
+        }
+        let order = order(deadline, obey, any);
+        let plugin = self.host.plugin_index(StageKind::Cir);
+        let mut worst = Disposition::Skipped;
+        for group in 0..self.host.groups().len() {
+            let run = if group == 0 { self.host.run_cir(order)[0] } else { self.host.cir_run(group) };
+            worst = if group == 0 { run.disposition } else { worse(worst, run.disposition) };
+            if run.disposition == Disposition::Ran {
+                let buffers = self.host.cir_output(group);
+                self.stage_list.plugin(5, plugin, |out| {
+                    out.floats(bytemuck::cast_slice(&buffers.taps));
+                    for s in &buffers.summaries {
+                        out.bytes(bytemuck::bytes_of(s));
+                    }
+                });
+            } else {
+                self.stage_list.absent(5, plugin, run.disposition, run.err_code);
+            }
+            note(report, run, any);
+        }
+        if self.host.groups().is_empty() {
+            self.stage_list.absent(5, plugin, Disposition::Skipped, 0);
+        }
+        worst
+    }
+
+    fn fill_scene(&mut self) {
+        self.scene.gate = decide::gate_code(&self.front);
+        self.scene.presence = self.front.site().probability.unwrap_or(-1.0);
+        decide::observations(self.front.links(), &self.site.paths, &self.cir_index, &mut self.scene.links);
+    }
+
+    fn tomography(&mut self, deadline: Option<Duration>, obey: Option<Disposition>, report: &mut Report) -> Disposition {
+        let any = self.scene.links.iter().any(|l| l.observed & !tapline_plugin_api::tomography::observed::CIR != 0);
+        let run = self.host.run_tomography(&self.scene, order(deadline, obey, any));
+        let plugin = self.host.plugin_index(StageKind::Tomography);
+        if run.disposition == Disposition::Ran {
+            let out = self.host.tomography_output();
+            self.stage_list.plugin(7, plugin, |bytes| {
+                bytes.bytes(bytemuck::bytes_of(&out.summary));
+                bytes.floats(&out.mean);
+                bytes.floats(&out.variance);
+            });
+        } else {
+            self.stage_list.absent(7, plugin, run.disposition, run.err_code);
+        }
+        note(report, run, any);
+        run.disposition
+    }
+
+    fn tracker(&mut self, deadline: Option<Duration>, obey: Option<Disposition>, report: &mut Report) -> Disposition {
+        // The tracker predicts even when there is nothing to see.
+        let run = self.host.run_tracker(&self.scene, order(deadline, obey, true));
+        let plugin = self.host.plugin_index(StageKind::Tracker);
+        if run.disposition == Disposition::Ran {
+            let out = self.host.tracker_output();
+            self.stage_list.plugin(8, plugin, |bytes| {
+                bytes.bytes(bytemuck::bytes_of(&out.summary));
+                bytes.bytes(bytemuck::cast_slice(&out.tracks));
+            });
+        } else {
+            self.stage_list.absent(8, plugin, run.disposition, run.err_code);
+        }
+        note(report, run, true);
+        run.disposition
+    }
+
+    fn decide(&mut self, slot: &Slot<'_>, report: &Report) {
+        let plugin_stages = [5, 7, 8].map(|s: usize| report.stage[s - 1].0);
+        let wanted = plugin_stages.iter().filter(|d| **d != Disposition::Skipped).count();
+        let ran = plugin_stages.iter().filter(|d| **d == Disposition::Ran).count();
+        let image = self.host.tomography_output();
+        let people = self.host.tracker_output();
+        let tracker_ran = plugin_stages[2] == Disposition::Ran;
+        let image_ran = plugin_stages[1] == Disposition::Ran;
+        let seen = Seen {
+            image: if image_ran { image.summary } else { Default::default() },
+            mean: if image_ran { &image.mean } else { &[] },
+            variance: if image_ran { &image.variance } else { &[] },
+            people: if tracker_ran { people.summary } else { Default::default() },
+            tracks: if tracker_ran { &people.tracks[..people.summary.count as usize] } else { &[] },
+            stages_share: if wanted == 0 { 0.0 } else { ran as f32 / wanted as f32 },
+        };
+        let cir_ran = plugin_stages[0] == Disposition::Ran;
+        let (host, place) = (&self.host, &self.cir_place);
+        let cir = |path: usize| {
+            let (group, member) = place[path].filter(|_| cir_ran)?;
+            host.cir_output(group).summaries.get(member).copied()
+        };
+        let out = &mut self.outcome;
+        out.tick = slot.tick;
+        out.t_ms = slot.t_ms;
+        out.simulated = self.intake.simulated;
+        decide::outcome(&self.site, &self.front, cir, &seen, out);
+        out.age_ms = decide::age_ms(&self.front);
+        self.privacy.apply(self.site.privacy.mode, out);
+        self.outcome_bytes.clear();
+        tapline_witness::outcome::encode(out, &mut self.outcome_bytes);
+        self.world.update(slot.cycle, out, self.site.rooms.len() as u16);
+    }
+
+    /// The outcome of the last step.
+    pub fn outcome(&self) -> &Outcome {
+        &self.outcome
+    }
+
+    /// The outcome of the last step as it is committed.
+    pub fn outcome_bytes(&self) -> &[u8] {
+        &self.outcome_bytes
+    }
+
+    /// `inputs_list` of the last step.
+    pub fn inputs_list(&self) -> &[u8] {
+        &self.inputs
+    }
+
+    /// `stages_list` of the last step.
+    pub fn stages_list(&self) -> &[u8] {
+        &self.stage_list.bytes
+    }
+
+    /// Datagrams that the first stage did not use since start, by reason.
+    pub fn not_used(&self) -> &[(&'static str, u64)] {
+        &self.not_used
+    }
+
+    /// The site.
+    pub fn site(&self) -> &Arc<Site> {
+        &self.site
+    }
+
+    /// Sequence numbers of the nodes.
+    pub fn intake(&self) -> &Intake {
+        &self.intake
+    }
+
+    /// Appends the whole state: a core that imports it continues bit for bit.
+    ///
+    /// # Errors
+    /// [`StateError`] when a plugin cannot give its state.
+    pub fn export_state(&mut self, into: &mut Vec<u8>) -> Result<(), StateError> {
+        let mut blob = StateBlob {
+            version: STATE_VERSION,
+            intake: Vec::new(),
+            front: Vec::new(),
+            host: Vec::new(),
+            privacy: self.privacy.clone(),
+            world: self.world.clone(),
+        };
+        self.intake.export_state(&mut blob.intake);
+        self.front.export_state(&mut blob.front);
+        self.host.export_state(&mut blob.host).map_err(|e| StateError(e.to_string()))?;
+        borsh::to_writer(into, &blob).map_err(|e| StateError(e.to_string()))
+    }
+
+    /// Takes over a state.
+    ///
+    /// # Errors
+    /// [`StateError`]; the core is then to be discarded.
+    pub fn import_state(&mut self, bytes: &[u8]) -> Result<(), StateError> {
+        let fail = |what: &dyn std::fmt::Display| StateError(what.to_string());
+        let blob: StateBlob = borsh::from_slice(bytes).map_err(|e| fail(&e))?;
+        if blob.version != STATE_VERSION {
+            return Err(StateError(format!("found version {}, expected {STATE_VERSION}", blob.version)));
+        }
+        if !self.intake.import_state(&blob.intake) {
+            return Err(StateError("the nodes' sequence numbers are of another site".to_owned()));
+        }
+        self.front.import_state(&blob.front).map_err(|e| fail(&e))?;
+        self.host.import_state(&blob.host).map_err(|e| fail(&e))?;
+        (self.privacy, self.world) = (blob.privacy, blob.world);
+        Ok(())
+    }
+}
+
+/// Slots that a duration spans, rounded up.
+pub fn slots_in(duration: Duration) -> u64 {
+    (duration.as_nanos() as u64).div_ceil(SLOT_NS)
+}
+
+fn order(deadline: Option<Duration>, obey: Option<Disposition>, any_input: bool) -> RunOrder {
+    let obey = if any_input { obey } else { Some(Disposition::Skipped) };
+    RunOrder { deadline, obey }
+}
+
+fn note(report: &mut Report, run: StageRun, any_input: bool) {
+    report.deadline |= run.disposition == Disposition::Timeout;
+    let skipped_for_nothing = run.disposition == Disposition::Skipped && any_input;
+    report.fault |= !matches!(run.disposition, Disposition::Ran | Disposition::Skipped) || skipped_for_nothing;
+}
+
+fn worse(a: Disposition, b: Disposition) -> Disposition {
+    // One group's fault is the stage's; a stage ran when all its groups did.
+    if a == Disposition::Ran { b } else { a }
+}
+
+/// Times the stages for operators; nothing it measures reaches an outcome.
+struct Timer {
+    begun: Instant,
+    lap: Instant,
+}
+
+impl Timer {
+    fn start() -> Self {
+        let now = Instant::now();
+        Self { begun: now, lap: now }
+    }
+
+    fn lap(&mut self, report: &mut Report, stage: usize, disposition: Disposition) {
+        let now = Instant::now();
+        report.stage[stage - 1] = (disposition, (now - self.lap).as_micros() as u32);
+        self.lap = now;
+    }
+}
+
+/// The index that stands for the host's own stages in `stages_list`.
+pub const HOST: u16 = HOST_STAGE;

@@ -1,0 +1,11 @@
+//! Drivers of the cycle: live in real time, or through a recording. Both go through [`Engine`], which joins
+//! the pure cycle to the log and to its readers.
+
+mod calibration;
+mod diagnostics;
+mod engine;
+pub mod live;
+pub mod replay;
+pub mod start;
+
+pub use engine::{Engine, EngineError, SlotInput, Stepped};
