@@ -4,6 +4,7 @@
 
 pub mod api;
 pub mod config;
+pub mod cycle;
 pub mod host;
 pub mod ingest;
 pub mod live;

@@ -1,9 +1,17 @@
 //! The stages that are linked into this program: one line each.
 
-use tapline_plugin_api::{StageKind, abi::PluginModule};
+use tapline_plugin_api::{StageKind, abi::PluginModule, linked};
+use tapline_stages::{
+    cir::{CirDense, CirFft},
+    tomography::Tomography,
+};
 
 /// Every linked stage; the first of its kind is the default and the one that takes over from a failed plugin.
-pub const LINKED: &[PluginModule] = &[];
+pub const LINKED: &[PluginModule] = &[
+    linked::cir::<CirFft>(),
+    linked::cir::<CirDense>(),
+    linked::tomography::<Tomography>(),
+];
 
 /// The linked stage of a kind with this name.
 pub fn named<'a>(linked: &'a [PluginModule], kind: StageKind, name: &str) -> Option<&'a PluginModule> {

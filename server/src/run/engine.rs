@@ -129,6 +129,11 @@ impl Engine {
         self.calibrations.start(&mut self.core, now_ns, duration);
     }
 
+    /// Gives up a calibration that is being learned.
+    pub fn stop_calibration(&mut self) {
+        self.core.front.stop_calibration();
+    }
+
     /// Where calibration stands, one line.
     pub fn calibration_line(&self) -> String {
         self.calibrations.line(&self.core)

@@ -2,8 +2,11 @@
 //! the pure cycle to the log and to its readers.
 
 mod calibration;
+mod capture;
 mod diagnostics;
 mod engine;
+pub mod environment;
+pub mod histogram;
 pub mod live;
 pub mod replay;
 pub mod start;
