@@ -292,3 +292,21 @@ fn the_digest_is_blake3_of_the_file() {
     assert_eq!(hex::encode(digest(&file.0).unwrap()), expected);
     assert!(digest("/no/such/file").is_err());
 }
+
+#[test]
+fn the_page_about_recordings_agrees_with_the_files() {
+    let Some(data) = data() else { return };
+    let page = include_str!("../../../docs/data.md");
+    let mut files = 0;
+    for row in page.lines().filter(|line| line.starts_with("| `")) {
+        let cells: Vec<_> = row.split('|').map(|cell| cell.trim().trim_matches('`')).collect();
+        let [_, path, bytes, expected, _] = cells[..] else {
+            panic!("expected three columns: {row}")
+        };
+        let path = data.join(path);
+        assert_eq!(std::fs::metadata(&path).unwrap().len().to_string(), bytes, "{row}");
+        assert_eq!(hex::encode(digest(&path).unwrap()), expected, "{row}");
+        files += 1;
+    }
+    assert!(files >= 80, "{files} rows");
+}
