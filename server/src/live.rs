@@ -1,1 +1,262 @@
-//! (being built)
+//! What the running cycle shows to its readers: the API, the command line, metrics.
+//!
+//! The cycle thread is the only writer. Readers take `Arc`s: nobody waits for anybody.
+
+use std::{
+    collections::BTreeMap,
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use tapline_witness::{disposition::Disposition, outcome::Outcome};
+use tokio::sync::{broadcast, watch};
+
+use crate::config::Site;
+
+/// Cycles a subscriber may fall behind before it skips: three seconds.
+pub const SUBSCRIBER_CYCLES: usize = 64;
+
+/// One finished cycle.
+#[derive(Clone, Debug)]
+pub struct Cycle {
+    /// `seq` of the cycle's leaf; the number of the cycle everywhere.
+    pub cycle: u64,
+    /// Witness W of the leaf.
+    pub witness: [u8; 32],
+    /// Wall clock at the end of the slot, Unix nanoseconds.
+    pub wall_ns: i64,
+    /// What was published, decoded.
+    pub outcome: Outcome,
+    /// What was published, as committed.
+    pub outcome_bytes: Vec<u8>,
+    /// What became of each of the stages 1 to 10, in order, with the microseconds it took.
+    pub stages: [(Disposition, u32); 10],
+}
+
+/// The head of the log that is on disk and signed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Durable {
+    /// Leaves covered by the latest published checkpoint.
+    pub size: u64,
+    /// The signed note.
+    pub note: String,
+}
+
+/// How a node is doing.
+#[derive(Clone, Debug, Default)]
+pub struct NodeStatus {
+    /// Its id.
+    pub node: u16,
+    /// Seconds since its last frame; none when it was never heard.
+    pub last_seen_s: Option<f64>,
+    /// Frames a second over the last seconds.
+    pub rate_hz: f64,
+    /// Share of frames lost, from sequence numbers; none without them.
+    pub loss: Option<f64>,
+    /// Frames used.
+    pub frames: u64,
+    /// Restarts noticed.
+    pub reboots: u64,
+    /// Frames that arrived late, twice, or broken, by reason.
+    pub not_used: BTreeMap<&'static str, u64>,
+    /// Strength of the last frame, dBm.
+    pub rssi_dbm: Option<i8>,
+    /// Address it sends from.
+    pub address: Option<IpAddr>,
+    /// One word (`ok`, `silent`, `never seen`, `slow`) and why.
+    pub health: (&'static str, String),
+}
+
+/// Somebody who sends but is not configured.
+#[derive(Clone, Debug)]
+pub struct UnknownSender {
+    /// Where from.
+    pub address: IpAddr,
+    /// The node id in its datagrams, when they can be read.
+    pub node: Option<u16>,
+    /// Datagrams so far.
+    pub datagrams: u64,
+    /// Why they are not used.
+    pub reason: &'static str,
+    /// Configuration lines that would admit it.
+    pub admit: String,
+}
+
+/// A plugin as the host sees it.
+#[derive(Clone, Debug)]
+pub struct PluginStatus {
+    /// Name in the manifest.
+    pub name: String,
+    /// Semantic version.
+    pub version: String,
+    /// `cir`, `tomography`, `tracker`.
+    pub stage: &'static str,
+    /// The method, one line.
+    pub method: String,
+    /// `Declared`, `Verified`, `Loaded`, `Proved`, `Active`, `Retired`, `Failed`.
+    pub state: &'static str,
+    /// Why it is in that state, when there is something to say.
+    pub reason: Option<String>,
+    /// BLAKE3 of the library, hex; none when linked in.
+    pub blake3: Option<String>,
+    /// Digest of its golden outputs, hex.
+    pub golden: String,
+}
+
+/// Everything about the process that no witness holds.
+#[derive(Clone, Debug, Default)]
+pub struct Diagnostics {
+    /// Ascending id.
+    pub nodes: Vec<NodeStatus>,
+    /// Ascending address.
+    pub unknown: Vec<UnknownSender>,
+    /// Active and failed plugins.
+    pub plugins: Vec<PluginStatus>,
+    /// Datagrams received, by kind.
+    pub received: BTreeMap<&'static str, u64>,
+    /// Datagrams not used, by reason.
+    pub not_used: BTreeMap<&'static str, u64>,
+    /// Slots that passed without a cycle.
+    pub missed_ticks: u64,
+    /// Cycles since start.
+    pub cycles: u64,
+    /// The decision trace of each area, by name: which evidence, which threshold, since when.
+    pub why: BTreeMap<String, Vec<String>>,
+    /// State of the empty-room calibration, one line.
+    pub calibration: String,
+}
+
+/// Orders to the cycle thread, taken at the next cycle boundary.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Learn the empty room for this many milliseconds.
+    StartCalibration {
+        /// How long.
+        milliseconds: u64,
+    },
+    /// Give up a calibration.
+    StopCalibration,
+}
+
+/// Is the server ready, and if not, why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Readiness {
+    /// Cycles run.
+    Ready,
+    /// Not yet, or no more.
+    NotReady(String),
+}
+
+/// What never changes while the process runs.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// The site.
+    pub site: Site,
+    /// Other sites of the fleet file, by name only.
+    pub other_sites: Vec<String>,
+    /// Random, one a process start.
+    pub boot_id: [u8; 16],
+    /// Origin line of the log.
+    pub origin: String,
+    /// Verification key of the log, C2SP vkey text.
+    pub vkey: String,
+    /// Process start, Unix nanoseconds.
+    pub started_wall_ns: i64,
+    /// The manifest text, hashed verbatim.
+    pub manifest: String,
+    /// Its hash.
+    pub manifest_hash: [u8; 32],
+    /// The witnessed configuration text.
+    pub config: String,
+    /// Its hash.
+    pub config_hash: [u8; 32],
+}
+
+/// The meeting place of the cycle and its readers.
+#[derive(Debug)]
+pub struct Hub {
+    /// Constants.
+    pub facts: Facts,
+    cycles: broadcast::Sender<Arc<Cycle>>,
+    latest: ArcSwapOption<Cycle>,
+    durable: watch::Sender<Durable>,
+    diagnostics: ArcSwap<Diagnostics>,
+    readiness: ArcSwap<Readiness>,
+    commands: std::sync::mpsc::SyncSender<Command>,
+    next_command: AtomicU64,
+}
+
+impl Hub {
+    /// A hub and the receiving end of its commands.
+    pub fn new(facts: Facts) -> (Arc<Self>, std::sync::mpsc::Receiver<Command>) {
+        let (commands, receiver) = std::sync::mpsc::sync_channel(16);
+        let hub = Self {
+            facts,
+            cycles: broadcast::Sender::new(SUBSCRIBER_CYCLES),
+            latest: ArcSwapOption::empty(),
+            durable: watch::Sender::new(Durable::default()),
+            diagnostics: ArcSwap::from_pointee(Diagnostics::default()),
+            readiness: ArcSwap::from_pointee(Readiness::NotReady("starting".to_owned())),
+            commands,
+            next_command: AtomicU64::new(1),
+        };
+        (Arc::new(hub), receiver)
+    }
+
+    /// Shows a finished cycle to everybody.
+    pub fn publish(&self, cycle: Arc<Cycle>) {
+        self.latest.store(Some(Arc::clone(&cycle)));
+        // No subscriber is not an error.
+        let _ = self.cycles.send(cycle);
+    }
+
+    /// Says how far the log is on disk and signed.
+    pub fn publish_durable(&self, durable: Durable) {
+        self.durable.send_replace(durable);
+    }
+
+    /// Replaces the diagnostics.
+    pub fn publish_diagnostics(&self, diagnostics: Diagnostics) {
+        self.diagnostics.store(Arc::new(diagnostics));
+    }
+
+    /// Replaces the readiness.
+    pub fn set_readiness(&self, readiness: Readiness) {
+        self.readiness.store(Arc::new(readiness));
+    }
+
+    /// The newest cycle.
+    pub fn latest(&self) -> Option<Arc<Cycle>> {
+        self.latest.load_full()
+    }
+
+    /// All cycles from now on; a slow reader is told how many it skipped.
+    pub fn subscribe(&self) -> broadcast::Receiver<Arc<Cycle>> {
+        self.cycles.subscribe()
+    }
+
+    /// The durable head, and its changes.
+    pub fn durable(&self) -> watch::Receiver<Durable> {
+        self.durable.subscribe()
+    }
+
+    /// The newest diagnostics.
+    pub fn diagnostics(&self) -> Arc<Diagnostics> {
+        self.diagnostics.load_full()
+    }
+
+    /// Ready or why not.
+    pub fn readiness(&self) -> Arc<Readiness> {
+        self.readiness.load_full()
+    }
+
+    /// Hands an order to the cycle thread; returns its number, or none when too many wait.
+    pub fn command(&self, command: Command) -> Option<u64> {
+        self.commands.try_send(command).ok()?;
+        Some(self.next_command.fetch_add(1, Ordering::Relaxed))
+    }
+}
