@@ -99,7 +99,7 @@ pub(super) struct Committer {
 impl Committer {
     /// Makes a batch durable. After an error the committer must be dropped: the edge in memory is ahead of
     /// the database, and what an fsync that failed left on the disk is unknown.
-    pub(super) fn commit(&mut self, batch: &[Box<Record>]) -> Result<Committed, LogError> {
+    pub(super) fn commit(&mut self, batch: &[Record]) -> Result<Committed, LogError> {
         let faults = &mut *self.faults;
         let edge = &mut self.edge;
         let tx = step(faults, Step::Begin, || {
@@ -164,7 +164,7 @@ fn step<T>(faults: &mut dyn Faults, step: Step, run: impl FnOnce() -> Result<T, 
     Ok(value)
 }
 
-fn insert_leaves(db: &Connection, edge: &mut Edge, batch: &[Box<Record>]) -> Result<(), LogError> {
+fn insert_leaves(db: &Connection, edge: &mut Edge, batch: &[Record]) -> Result<(), LogError> {
     let mut insert = db.prepare_cached("INSERT INTO leaf (seq, kind, body) VALUES (?1, ?2, ?3)")?;
     for record in batch {
         let Some(kind) = record.kind else {
@@ -193,7 +193,7 @@ fn insert_leaves(db: &Connection, edge: &mut Edge, batch: &[Box<Record>]) -> Res
     Ok(())
 }
 
-fn insert_data(db: &Connection, batch: &[Box<Record>]) -> Result<(), LogError> {
+fn insert_data(db: &Connection, batch: &[Record]) -> Result<(), LogError> {
     let mut insert_blob =
         db.prepare_cached("INSERT INTO blob (hash, kind, bytes) VALUES (?1, ?2, ?3) ON CONFLICT (hash) DO NOTHING")?;
     let mut insert_salt = db.prepare_cached("INSERT INTO salt (day, key) VALUES (?1, ?2)")?;

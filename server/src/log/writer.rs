@@ -65,8 +65,9 @@ impl WriterOptions {
     }
 }
 
+#[allow(clippy::large_enum_variant, reason = "nearly every message is a record")]
 enum Message {
-    Record(Box<Record>),
+    Record(Record),
     Flush(SyncSender<()>),
 }
 
@@ -79,7 +80,7 @@ enum Message {
 #[derive(Debug)]
 pub struct Writer {
     to_writer: Option<SyncSender<Message>>,
-    free: Receiver<Box<Record>>,
+    free: Receiver<Record>,
     in_flight: Cell<usize>,
     durable: watch::Receiver<Durable>,
     ended: Arc<OnceLock<String>>,
@@ -94,7 +95,7 @@ impl Writer {
         let (give_back, free) = sync_channel(records);
         for _ in 0..records {
             // The channel has room for all of them.
-            let _ = give_back.try_send(Box::new(Record::with_capacity()));
+            let _ = give_back.try_send(Record::with_capacity());
         }
         let (published, durable) = watch::channel(durable);
         let ended = Arc::new(OnceLock::new());
@@ -127,7 +128,7 @@ impl Writer {
     ///
     /// # Errors
     /// [`LogError::Busy`] when none became free, [`LogError::Ended`] when the log did.
-    pub fn checkout(&self, wait: Duration) -> Result<Box<Record>, LogError> {
+    pub fn checkout(&self, wait: Duration) -> Result<Record, LogError> {
         let record = self.free.recv_timeout(wait).map_err(|error| match error {
             RecvTimeoutError::Timeout => LogError::Busy {
                 waiting: self.in_flight.get(),
@@ -141,7 +142,7 @@ impl Writer {
     }
 
     /// An empty record, however long it takes: for replay, which has no deadline, and for start and stop.
-    pub fn checkout_blocking(&self) -> Result<Box<Record>, LogError> {
+    pub fn checkout_blocking(&self) -> Result<Record, LogError> {
         self.free.recv().map_err(|_| self.end())
     }
 
@@ -149,7 +150,7 @@ impl Writer {
     ///
     /// # Errors
     /// [`LogError::Ended`]: the process has to stop, and recover at its next start.
-    pub fn submit(&self, record: Box<Record>) -> Result<(), LogError> {
+    pub fn submit(&self, record: Record) -> Result<(), LogError> {
         self.in_flight.set(self.in_flight.get() + 1);
         self.send(Message::Record(record))
     }
@@ -215,7 +216,7 @@ const FORGET_BATCH: u32 = 200;
 struct Worker {
     committer: Committer,
     messages: Receiver<Message>,
-    give_back: SyncSender<Box<Record>>,
+    give_back: SyncSender<Record>,
     published: watch::Sender<Durable>,
     ended: Arc<OnceLock<String>>,
     options: WriterOptions,
@@ -253,7 +254,7 @@ impl Worker {
 
     /// Fills the batch until it is full or urgent, its time is up, a flush is asked for, or nobody can send
     /// any more (`false`).
-    fn collect(&self, batch: &mut Vec<Box<Record>>) -> (Option<SyncSender<()>>, bool) {
+    fn collect(&self, batch: &mut Vec<Record>) -> (Option<SyncSender<()>>, bool) {
         let mut deadline: Option<Instant> = None;
         while batch.len() < self.options.batch {
             let message = match deadline {
@@ -279,7 +280,7 @@ impl Worker {
         (None, true)
     }
 
-    fn commit(&mut self, batch: &mut Vec<Box<Record>>) -> Result<(), LogError> {
+    fn commit(&mut self, batch: &mut Vec<Record>) -> Result<(), LogError> {
         let committed = self.committer.commit(batch)?;
         let durable = Durable {
             size: committed.size,
@@ -307,7 +308,7 @@ impl Worker {
                 .execute_batch("PRAGMA incremental_vacuum(64)")
                 .map_err(LogError::from)?;
         }
-        if commits % WAL_CHECKPOINT_EVERY == 0 {
+        if commits.is_multiple_of(WAL_CHECKPOINT_EVERY) {
             self.checkpoint_wal("PASSIVE")?;
         }
         Ok(())
