@@ -7,6 +7,10 @@
     reason = "sabi_trait and StableAbi generate items without documentation"
 )]
 #![allow(unsafe_code, reason = "abi_stable's derive macros expand to unsafe code")]
+#![allow(
+    non_local_definitions,
+    reason = "sabi_trait puts impls of the trait's types into a module of their own"
+)]
 
 use abi_stable::{
     StableAbi,

@@ -28,6 +28,10 @@ pub mod code {
     pub const NUMERIC: u32 = 4;
     /// The code panicked; the instance refuses every later call.
     pub const PANIC: u32 = 5;
+    /// Given by the host: what the stage wrote breaks the contract.
+    pub const OUTPUT: u32 = 6;
+    /// Given by the host: the manifest or the library is not fit to build an instance from.
+    pub const HOST: u32 = 7;
     /// First code for a plugin's own use.
     pub const OWN: u32 = 1000;
 }
@@ -130,8 +134,8 @@ pub trait TrackerMethod: Method {
 
 /// Wraps a method so that a panic becomes an error and ends the instance, not the process.
 pub struct Guarded<M> {
-    method: M,
-    panicked: bool,
+    /// None once the method has panicked: what it left behind is never touched again.
+    method: Option<M>,
 }
 
 impl<M> Guarded<M> {
@@ -140,20 +144,30 @@ impl<M> Guarded<M> {
     /// # Errors
     /// What the constructor says, or [`code::PANIC`].
     pub fn build(new: impl FnOnce() -> Result<M, StageError>) -> Result<Self, StageError> {
-        caught(new).map(|method| Self {
-            method,
-            panicked: false,
-        })
+        caught(new).map(|method| Self { method: Some(method) })
     }
 
     fn call<T>(&mut self, f: impl FnOnce(&mut M) -> Result<T, StageError>) -> RResult<T, StageError> {
-        if self.panicked {
+        let Some(method) = &mut self.method else {
             return RResult::RErr(StageError::new(code::PANIC, "the instance panicked in an earlier call"));
-        }
-        let method = &mut self.method;
+        };
         let result = caught(|| f(method));
-        self.panicked = matches!(&result, Err(e) if e.code == code::PANIC);
+        if matches!(&result, Err(e) if e.code == code::PANIC) {
+            // Its destructor may rely on what the panic broke, so the memory is given up.
+            std::mem::forget(self.method.take());
+        }
         result.into()
+    }
+}
+
+impl<M> Drop for Guarded<M> {
+    fn drop(&mut self) {
+        let method = self.method.take();
+        // A destructor that panics must not unwind into the ABI boundary, which would abort.
+        let _ = caught(|| {
+            drop(method);
+            Ok(())
+        });
     }
 }
 

@@ -19,10 +19,16 @@
 #![deny(unsafe_code)]
 
 pub mod abi;
+pub mod canonical;
 pub mod cir;
+#[cfg(feature = "conformance")]
+pub mod conformance;
+pub mod counting;
 pub mod describe;
+pub mod entry;
 pub mod geometry;
 pub mod guard;
+pub mod linked;
 pub mod tomography;
 pub mod tracker;
 
@@ -33,3 +39,7 @@ pub use tapline_dsp::detmath;
 
 /// Version of the records and traits in this crate.
 pub const CONTRACT_VERSION: u32 = 1;
+
+/// The first handshake: a plain integer that every plugin exports as `tapline_loader_version`, read
+/// before anything of the library's own layout is believed.
+pub const LOADER_VERSION: u32 = 1;

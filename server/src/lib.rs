@@ -3,7 +3,6 @@
 //! ARCHITECTURE.md is the map. Modules in the order data passes them:
 
 pub mod api;
-pub mod cli;
 pub mod config;
 pub mod cycle;
 pub mod host;
@@ -12,3 +11,8 @@ pub mod live;
 pub mod log;
 pub mod store;
 pub mod world;
+
+/// This machine's name; empty when it has none.
+pub fn hostname() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}

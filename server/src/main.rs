@@ -1,2 +1,3 @@
 //! The program `tapline`.
+#![forbid(unsafe_code)]
 fn main() {}

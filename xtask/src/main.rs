@@ -1,2 +1,73 @@
-//! The front door: build, test, demo, golden, bench.
-fn main() {}
+//! The front door: `cargo xtask demo | build | test | golden | schema | bench`.
+
+#![forbid(unsafe_code)]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command line program talks to its user"
+)]
+
+mod bench;
+mod build;
+mod demo;
+mod golden;
+mod run;
+mod test;
+mod tidy;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Build, test and try Tapline")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Build everything and start the server with a simulated room that streams into it
+    Demo(demo::Options),
+    /// Build server and plugins together and write the manifest
+    Build {
+        /// Optimised build (slower to make)
+        #[arg(long)]
+        release: bool,
+    },
+    /// Format, lints, tidy, dependency rules, all tests, golden digests, schema
+    Test,
+    /// Compare the golden digests, or write them anew
+    Golden {
+        /// Write them: a deliberate act that belongs into the changelog
+        #[arg(long)]
+        update: bool,
+    },
+    /// Compare schema.graphql with the server, or write it anew
+    Schema {
+        /// Write it
+        #[arg(long)]
+        update: bool,
+    },
+    /// Measure, and write docs/benchmarks/
+    Bench(bench::Options),
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Demo(options) => demo::demo(&options),
+        Command::Build { release } => build::build(release).map(|_| ()),
+        Command::Test => test::test(),
+        Command::Golden { update } => golden::golden(update),
+        Command::Schema { update } => golden::schema(update),
+        Command::Bench(options) => bench::bench(&options),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("xtask: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}

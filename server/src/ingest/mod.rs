@@ -1,3 +1,8 @@
 //! From the outside to the cycle: sockets, recordings, the checks between.
 
 pub mod allow;
+pub mod frames;
+pub mod gatekeeper;
+pub mod intake;
+pub mod sequence;
+pub mod udp;

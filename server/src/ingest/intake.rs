@@ -1,0 +1,218 @@
+//! Stage 1: from datagrams to link paths.
+//!
+//! What a datagram means depends on the configuration (which paths exist, who transmits) and on the
+//! node's sequence numbers; both are the same on replay, so this is part of the cycle.
+
+use std::collections::BTreeMap;
+
+use num_complex::Complex32;
+use tapline_dsp::{front::Front, tier::Tier};
+use tapline_wire::{BinLayout, CsiFrame, Datagram, RssReport};
+
+use super::{
+    frames::Frame,
+    sequence::{Order, Sequence},
+};
+use crate::config::{NodeRole, Path, PathKind, Site};
+
+/// What became of a datagram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// It fed at least one link path.
+    Csi,
+    /// It fed this many RSS paths.
+    Rss(u32),
+    /// It was understood but feeds nothing: vitals, features, clock messages.
+    Other(&'static str),
+    /// It was not used, and why.
+    NotUsed(&'static str),
+}
+
+struct NodeEntry {
+    id: u16,
+    layout: BinLayout,
+    transmitter: Option<u16>,
+    simulated: bool,
+}
+
+/// The configuration as the first stage needs it, and the nodes' sequence numbers.
+pub struct Intake {
+    nodes: Vec<NodeEntry>,
+    paths: Vec<Path>,
+    sequences: Vec<Sequence>,
+    tones: Vec<Complex32>,
+    mask: Vec<u8>,
+    /// True when a frame of the current tick was simulated.
+    pub simulated: bool,
+}
+
+impl Intake {
+    /// Prepares for a site.
+    pub fn new(site: &Site) -> Self {
+        let nodes: Vec<NodeEntry> = site
+            .nodes
+            .iter()
+            .map(|n| NodeEntry {
+                id: n.id,
+                layout: BinLayout::from_name(&n.chip).unwrap_or_default(),
+                transmitter: n.transmitter.or_else(|| only_transmitter(site, n.id)),
+                simulated: n.simulated,
+            })
+            .collect();
+        let widest = Tier::ALL.iter().map(|t| t.tones()).max().unwrap_or(0);
+        Self {
+            sequences: vec![Sequence::default(); nodes.len()],
+            nodes,
+            paths: site.paths.clone(),
+            tones: vec![Complex32::default(); widest],
+            mask: vec![0; widest],
+            simulated: false,
+        }
+    }
+
+    /// Takes one datagram and feeds the paths it measures.
+    pub fn take(&mut self, frame: &Frame<'_>, front: &mut Front) -> Taken {
+        match tapline_wire::parse(frame.bytes) {
+            Err(error) => Taken::NotUsed(error.reason()),
+            Ok(Datagram::Csi(csi)) => self.csi(&csi, frame.arrival_ns, front),
+            Ok(Datagram::Rss(report)) => self.rss(&report, frame.arrival_ns, front),
+            Ok(_) => Taken::Other(tapline_wire::kind_of(frame.bytes).name()),
+        }
+    }
+
+    fn csi(&mut self, csi: &CsiFrame<'_>, arrival_ns: u64, front: &mut Front) -> Taken {
+        let Ok(index) = self.nodes.binary_search_by_key(&csi.rx_node, |n| n.id) else {
+            return Taken::NotUsed("unknown_node");
+        };
+        match self.sequences[index].take(csi.seq, csi.boot_count) {
+            Order::Repeat => return Taken::NotUsed("repeated"),
+            Order::TooLate => return Taken::NotUsed("too_late"),
+            Order::Newest | Order::Late | Order::Restart => {}
+        }
+        let node = &self.nodes[index];
+        let Some(tx) = csi.tx_node.or(node.transmitter) else {
+            return Taken::NotUsed("unknown_transmitter");
+        };
+        self.simulated |= csi.simulated || node.simulated;
+        let time_ns = arrival_ns.cast_signed();
+        let mut fed = false;
+        let mut reason = "no_such_link";
+        let from = self.paths.partition_point(|p| (p.tx, p.rx) < (tx, csi.rx_node));
+        for (i, path) in self.paths.iter().enumerate().skip(from) {
+            if (path.tx, path.rx) != (tx, csi.rx_node) {
+                break;
+            }
+            let PathKind::Csi(tier) = path.kind else { continue };
+            if path.tx_antenna != 0 || path.rx_antenna >= csi.rx_antennas {
+                reason = "no_such_antenna";
+                continue;
+            }
+            if !on_channel(path.channel, csi.centre_khz, tier) {
+                reason = "other_channel";
+                continue;
+            }
+            let tones = &mut self.tones[..tier.tones()];
+            let mask = &mut self.mask[..tier.tones()];
+            match csi.tones(path.rx_antenna, node.layout, tier, tones, mask) {
+                Ok(()) => {
+                    front.push_csi(i, time_ns, csi.rssi_dbm, csi.noise_dbm, csi.agc_db, tones, mask);
+                    fed = true;
+                }
+                Err(error) => reason = error.reason(),
+            }
+        }
+        if fed { Taken::Csi } else { Taken::NotUsed(reason) }
+    }
+
+    fn rss(&mut self, report: &RssReport<'_>, arrival_ns: u64, front: &mut Front) -> Taken {
+        self.simulated |= report.simulated;
+        let mut fed = 0;
+        for entry in report.entries() {
+            let Some(rssi_dbm) = entry.rssi() else { continue };
+            let key = (entry.tx, entry.rx, 0, 0, u16::from(entry.channel));
+            let found = self
+                .paths
+                .binary_search_by(|p| (p.tx, p.rx, p.tx_antenna, p.rx_antenna, p.channel).cmp(&key));
+            if let Ok(i) = found
+                && self.paths[i].kind == PathKind::Rss
+            {
+                front.push_rss(i, arrival_ns.cast_signed(), f32::from(rssi_dbm));
+                fed += 1;
+            }
+        }
+        if fed > 0 {
+            Taken::Rss(fed)
+        } else {
+            Taken::NotUsed("no_such_link")
+        }
+    }
+
+    /// Sequence numbers of all nodes, by node id.
+    pub fn sequences(&self) -> BTreeMap<u16, &Sequence> {
+        self.nodes.iter().zip(&self.sequences).map(|(n, s)| (n.id, s)).collect()
+    }
+
+    /// Appends the state.
+    pub fn export_state(&self, into: &mut Vec<u8>) {
+        borsh::to_writer(into, &self.sequences).expect("writing to memory does not fail");
+    }
+
+    /// Replaces the state; false when the blob is not of this configuration.
+    pub fn import_state(&mut self, state: &[u8]) -> bool {
+        match borsh::from_slice::<Vec<Sequence>>(state) {
+            Ok(sequences) if sequences.len() == self.nodes.len() => {
+                self.sequences = sequences;
+                true
+            }
+            _ => false,
+        }
+    }
+}
+
+/// The one node that any configured link into `rx` comes from, if it is one only.
+fn only_transmitter(site: &Site, rx: u16) -> Option<u16> {
+    let mut transmitters = site
+        .paths
+        .iter()
+        .filter(|p| p.rx == rx && matches!(p.kind, PathKind::Csi(_)))
+        .map(|p| p.tx);
+    let first = transmitters.next()?;
+    let alone = transmitters.all(|tx| tx == first);
+    let sends_only = site.node(first).is_some_and(|n| n.role == NodeRole::Transmitter);
+    (alone && sends_only).then_some(first)
+}
+
+/// True when a frame with this centre belongs to the channel. The centre of a 40 MHz frame lies two
+/// channel numbers above or below its primary channel. Zero: the node does not say.
+fn on_channel(channel: u16, centre_khz: u32, tier: Tier) -> bool {
+    if centre_khz == 0 {
+        return true;
+    }
+    let Some(found) = channel_of(centre_khz) else {
+        return false;
+    };
+    let slack = if tier.bandwidth_mhz() > 20 { 2 } else { 0 };
+    found.abs_diff(channel) <= slack
+}
+
+/// Channel number of a centre frequency (IEEE 802.11-2020, annex E; 802.15.4 numbers lie in 11..26).
+pub fn channel_of(centre_khz: u32) -> Option<u16> {
+    let mhz = centre_khz / 1_000;
+    let number = match mhz {
+        2_484 => 14,
+        2_407..=2_483 => (mhz - 2_407) / 5,
+        5_000..=5_949 => (mhz - 5_000) / 5,
+        5_955..=7_125 => (mhz - 5_950) / 5,
+        _ => return None,
+    };
+    Some(number as u16)
+}
+
+/// Centre frequency of a Wi-Fi channel, kHz; numbers above 14 are taken as 5 GHz.
+pub fn centre_khz_of(channel: u16) -> u32 {
+    match channel {
+        14 => 2_484_000,
+        0..=13 => 2_407_000 + 5_000 * u32::from(channel),
+        _ => 5_000_000 + 5_000 * u32::from(channel),
+    }
+}

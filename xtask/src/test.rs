@@ -1,0 +1,93 @@
+//! Everything that must hold before a change lands.
+
+use crate::{
+    build, golden,
+    run::{cargo, output, run},
+    tidy,
+};
+
+/// Runs it all; stops at the first failure.
+pub(crate) fn test() -> Result<(), String> {
+    run("format", cargo().args(["fmt", "--all", "--check"]))?;
+    tidy::tidy()?;
+    dependencies()?;
+    run(
+        "lints",
+        cargo().args([
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--quiet",
+            "--",
+            "-D",
+            "warnings",
+        ]),
+    )?;
+    build::build(false)?;
+    // Shared libraries for the tests that load plugins: every cdylib of the workspace.
+    run("build all", cargo().args(["build", "--workspace", "--quiet"]))?;
+    run("tests", cargo().args(["test", "--workspace", "--quiet"]))?;
+    golden::golden(false)?;
+    golden::schema(false)
+}
+
+/// Dependency rules of ARCHITECTURE.md, held by `cargo tree`.
+fn dependencies() -> Result<(), String> {
+    println!("==> dependency rules");
+    for (package, banned) in [
+        (
+            "tapline-dsp",
+            &[
+                "abi_stable",
+                "tokio",
+                "tapline-plugin-api",
+                "tapline-wire",
+                "tapline-witness",
+            ][..],
+        ),
+        (
+            "tapline-witness",
+            &["tapline-server", "tapline-dsp", "tokio", "rusqlite"],
+        ),
+        ("tapline-wire", &["tokio", "tapline-server"]),
+        (
+            "tapline-plugin-api",
+            &["libloading", "tapline-server", "tapline-stages"],
+        ),
+        ("tapline-stages", &["tapline-server", "libloading"]),
+        ("tapline-sim", &["tapline-server", "tokio"]),
+    ] {
+        let tree = output(
+            "cargo tree",
+            cargo().args(["tree", "--edges", "normal", "--prefix", "none", "--package", package]),
+        )?;
+        for name in banned {
+            // abi_stable brings its own libloading; ours must not be asked for directly.
+            let found = tree.lines().any(|l| l.split(' ').next() == Some(name));
+            if found && !(*name == "libloading" && tree.contains("libloading v0.7")) {
+                return Err(format!(
+                    "{package} depends on {name}: ARCHITECTURE.md forbids it (see `cargo tree -p {package} -i {name}`)"
+                ));
+            }
+        }
+    }
+    let features = output(
+        "cargo tree",
+        cargo().args([
+            "tree",
+            "--edges",
+            "features",
+            "--invert",
+            "libm@0.2.16",
+            "--package",
+            "tapline-stages",
+        ]),
+    )?;
+    if features.contains("libm feature \"arch\"") {
+        return Err(
+            "a dependency switches on libm's `arch` feature: it picks FMA at run time (docs/numeric-profile.md)"
+                .to_owned(),
+        );
+    }
+    Ok(())
+}
