@@ -8,6 +8,8 @@ pub mod cycle;
 pub mod host;
 pub mod ingest;
 pub mod live;
+pub mod run;
+pub mod cli;
 pub mod log;
 pub mod store;
 pub mod world;

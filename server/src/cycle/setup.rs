@@ -35,7 +35,7 @@ pub enum SetupError {
 }
 
 /// What the front stages are built from. Areas are the rooms, then the zones, in configuration order.
-pub fn front_config(site: &Site) -> FrontConfig {
+pub(super) fn front_config(site: &Site) -> FrontConfig {
     let mut config = FrontConfig {
         paths: site
             .paths
@@ -81,7 +81,7 @@ pub fn front_config(site: &Site) -> FrontConfig {
 ///
 /// # Errors
 /// [`SetupError::Grid`].
-pub fn grid(site: &Site) -> Result<Grid, SetupError> {
+fn grid(site: &Site) -> Result<Grid, SetupError> {
     let (low, high) = site.extent_m();
     let pitch_m = site.pipeline.grid.pitch_m;
     let layers = site.pipeline.grid.layers;

@@ -90,11 +90,10 @@ fn plugins(engine: &Engine) -> Vec<PluginStatus> {
             name: s.name.clone(),
             version: s.version.clone(),
             stage: s.stage.name(),
-            method: row.map_or_else(String::new, |r| r.method.clone()),
             state: s.state.name(),
             reason: (!s.reason.is_empty()).then(|| s.reason.clone()),
             blake3: (!s.linked).then(|| s.blake3.clone()),
-            golden: row.map_or_else(String::new, |r| r.golden.to_string()),
+            golden: row.map_or_else(String::new, |r| hex::encode(r.golden.0)),
         }
     };
     engine.core.host.registry().snapshot().iter().map(describe).collect()

@@ -121,7 +121,7 @@ pub fn replay(prepared: Prepared, options: ReplayOptions<'_>) -> Result<Summary,
     let stamp = Stamp { mono_ns: 0, wall_ns: first_ns };
     let patience = Duration::from_secs(600);
     let log = LogOptions::replay(&options.data_dir, digest);
-    let Started { mut engine, hub: _, guard: _guard } = prepared.start(log, stamp, Host::default(), 1, patience, false)?;
+    let Started { mut engine, hub: _ } = prepared.start(log, stamp, Host::default(), 1, patience, false)?;
     if let Some(path) = &options.calibration {
         let bytes = std::fs::read(path).map_err(|source| StartError::Read { path: path.clone(), source })?;
         engine.load_calibration(&bytes, stamp)?;

@@ -17,9 +17,13 @@ use super::engine::{Engine, EngineError, InForce};
 use crate::{
     config::{ConfigError, Fleet, Site, witnessed},
     cycle::{Core, SetupError, host_spec},
-    host::{HostError, Manifest, PluginHost},
+    host::{
+        HostError, HostSpec, Manifest, PluginHost,
+        manifest::{PluginRow, config_digest},
+        manifest_write::Draft,
+    },
     live::{Facts, Hub},
-    log::{Blob, DirGuard, Log, LogError, LogOptions, Stamp},
+    log::{Blob, Log, LogError, LogOptions, Stamp},
 };
 
 /// Why nothing could be started.
@@ -103,11 +107,28 @@ pub fn prepare(config: &Path, site: Option<&str>, manifest: Option<&Path>) -> Re
         let path = find_manifest(named, config)?;
         let text = std::fs::read_to_string(&path).map_err(|source| StartError::Read { path: path.clone(), source })?;
         let directory = path.parent().unwrap_or(Path::new(".")).to_owned();
-        PluginHost::new(host_spec(&site, directory)?, Manifest::parse(text)?)?
+        let spec = host_spec(&site, directory)?;
+        let manifest = with_tables(Manifest::parse(text)?, &spec)?;
+        PluginHost::new(spec, manifest)?
     };
     let manifest_text = host.manifest().text().to_owned();
     let core = Core::new(Arc::clone(&site), host)?;
     Ok(Prepared { config_text: witnessed::document(&site), fleet, site, core, manifest_text })
+}
+
+/// The manifest that says which configuration tables its plugins run with. One that says so already is kept to the
+/// letter; otherwise the file names the code, the fleet file the tables, and both together are what runs.
+fn with_tables(manifest: Manifest, spec: &HostSpec) -> Result<Manifest, HostError> {
+    let wanted = |row: &PluginRow| config_digest(spec.tables.of(row.stage));
+    if manifest.plugins().iter().all(|row| row.config == wanted(row)) {
+        return Ok(manifest);
+    }
+    let mut draft = Draft::after(&manifest);
+    draft.generation -= 1;
+    for row in &mut draft.plugins {
+        row.config = wanted(row);
+    }
+    draft.write()
 }
 
 /// Beside the fleet file, then beside the program; an absolute path is taken as it is.
@@ -146,14 +167,12 @@ pub fn node_keys(site: &Site) -> Result<BTreeMap<u16, [u8; 32]>, StartError> {
     Ok(keys)
 }
 
-/// An engine with its log, and what must live as long as it.
+/// An engine with its log.
 pub struct Started {
     /// Ready for the first slot.
     pub engine: Engine,
     /// Readers' side, when there are readers.
     pub hub: Option<(Arc<Hub>, std::sync::mpsc::Receiver<crate::live::Command>)>,
-    /// Keeps the data directory to this process.
-    pub guard: DirGuard,
 }
 
 impl Prepared {
@@ -171,7 +190,7 @@ impl Prepared {
         patience: Duration,
         with_readers: bool,
     ) -> Result<Started, StartError> {
-        let Log { mut chain, writer, guard, recovered: _ } = Log::open(log)?;
+        let Log { mut chain, writer, recovered: _ } = Log::open(log)?;
         let in_force = InForce {
             manifest_hash: self.core.host.manifest_hash(),
             config_hash: Domain::Config.hash(self.config_text.as_bytes()),
@@ -211,6 +230,6 @@ impl Prepared {
         });
         let readers = hub.as_ref().map(|(hub, _)| Arc::clone(hub));
         let engine = Engine::new(self.core, chain, writer, in_force, readers, patience);
-        Ok(Started { engine, hub, guard })
+        Ok(Started { engine, hub })
     }
 }

@@ -4,6 +4,7 @@ use std::io::BufRead;
 
 use super::{
     ReadError, ReadOptions, Record, RecordBody, SourceKey,
+    clock::WrappingClock,
     lines::{Line, Lines},
 };
 use crate::{adr018::Adr018, csi::Ppdu};
@@ -73,32 +74,14 @@ pub(crate) struct Reader<R> {
     options: ReadOptions,
     columns: Columns,
     seq: u32,
-    clock: LocalClock,
+    clock: WrappingClock,
     time_ns: i64,
     pairs: Vec<i8>,
 }
 
-/// Unwraps the chip's microsecond counter, which starts over every 71 minutes.
-#[derive(Default)]
-struct LocalClock {
-    last: Option<u32>,
-    total_us: i64,
-}
-
-impl LocalClock {
-    fn ns(&mut self, now: u32) -> i64 {
-        self.total_us += match self.last {
-            Some(last) => i64::from(now.wrapping_sub(last) as i32),
-            None => now.into(),
-        };
-        self.last = Some(now);
-        self.total_us * 1000
-    }
-}
-
 impl<R: BufRead> Reader<R> {
     pub(crate) fn new(input: R, options: ReadOptions) -> Self {
-        let (clock, pairs) = (LocalClock::default(), Vec::new());
+        let (clock, pairs) = (WrappingClock::default(), Vec::new());
         Self {
             lines: Lines::new(input),
             options,

@@ -7,10 +7,14 @@
 //! All readers stream, and bound what one line, packet or chunk may hold.
 
 pub mod capture;
+mod clock;
 mod csv;
+mod intel5300;
 mod jsonl;
 mod lines;
+mod npz;
 mod pcap;
+mod zip;
 
 use std::{
     fmt,
@@ -30,14 +34,17 @@ pub struct ReadOptions {
     pub centre_khz: u32,
     /// Receiving node of files that hold one node and do not name it.
     pub node: u8,
+    /// Transmitting node of files that tell transmit streams apart: the first stream; the others follow.
+    pub transmitter: u16,
 }
 
 impl Default for ReadOptions {
-    /// Channel 6 (2437 MHz), node 1.
+    /// Channel 6 (2437 MHz), node 1, transmitter 100.
     fn default() -> Self {
         Self {
             centre_khz: 2_437_000,
             node: 1,
+            transmitter: 100,
         }
     }
 }
@@ -128,6 +135,10 @@ pub enum RecordingFormat {
     Pcap,
     /// ESP32 `CSI_DATA` log.
     EspCsv,
+    /// Log of the Intel 5300 CSI tool.
+    Intel5300,
+    /// NumPy archive of ESP32 CSI.
+    EspNpz,
     /// Tapline's own capture.
     Capture,
 }
@@ -139,6 +150,8 @@ impl RecordingFormat {
             Self::JsonLines => "JSON lines",
             Self::Pcap => "pcap",
             Self::EspCsv => "ESP32 CSI_DATA CSV",
+            Self::Intel5300 => "Intel 5300 CSI log",
+            Self::EspNpz => "NumPy archive of ESP32 CSI",
             Self::Capture => "Tapline capture",
         }
     }
@@ -157,7 +170,7 @@ pub enum RecordingError {
     },
     /// The first bytes fit no format.
     #[error(
-        "{}: expected JSON lines, a pcap, an ESP32 CSI_DATA log or a Tapline capture, found a file that begins with {found:?}",
+        "{}: expected JSON lines, a pcap, an ESP32 CSI_DATA log or .npz, an Intel 5300 log or a Tapline capture, found a file that begins with {found:?}",
         path.display()
     )]
     UnknownFormat {
@@ -263,6 +276,8 @@ impl Recording {
             RecordingFormat::JsonLines => Box::new(jsonl::Reader::new(input, *options)),
             RecordingFormat::EspCsv => Box::new(csv::Reader::new(input, *options)),
             RecordingFormat::Pcap => Box::new(pcap::Reader::new(input).map_err(located)?),
+            RecordingFormat::Intel5300 => Box::new(intel5300::Reader::new(input, *options)),
+            RecordingFormat::EspNpz => Box::new(npz::Reader::new(input, *options).map_err(located)?),
             RecordingFormat::Capture => {
                 let reader = CaptureReader::from_seekable(input).map_err(located)?;
                 capture = Some(reader.header().clone());
@@ -304,6 +319,12 @@ fn detect(head: &[u8]) -> Option<RecordingFormat> {
     if pcap::is_magic(head) {
         return Some(RecordingFormat::Pcap);
     }
+    if npz::is_magic(head) {
+        return Some(RecordingFormat::EspNpz);
+    }
+    if intel5300::is_log(head) {
+        return Some(RecordingFormat::Intel5300);
+    }
     if head.contains(&0) {
         return None;
     }
@@ -318,6 +339,20 @@ fn detect(head: &[u8]) -> Option<RecordingFormat> {
                 None
             }
         })
+}
+
+/// Reads until `buffer` is full or the file is over; says how many bytes came.
+fn fill(input: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut done = 0;
+    while done < buffer.len() {
+        match input.read(&mut buffer[done..]) {
+            Ok(0) => break,
+            Ok(n) => done += n,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(done)
 }
 
 /// BLAKE3 of a file: the identity of a recording.

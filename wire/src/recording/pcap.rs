@@ -1,11 +1,11 @@
 //! Classic pcap of UDP traffic, as `tcpdump -w` writes it.
 
 use std::{
-    io::{self, BufRead, Read},
+    io::BufRead,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
 };
 
-use super::{ReadError, Record, RecordBody, SourceKey};
+use super::{ReadError, Record, RecordBody, SourceKey, fill};
 
 /// Longest packet, bytes: the largest snapshot length capture tools use.
 const MAX_PACKET: u32 = 262_144;
@@ -170,20 +170,6 @@ impl<R: BufRead> Iterator for Reader<R> {
     fn next(&mut self) -> Option<Self::Item> {
         self.read().transpose()
     }
-}
-
-/// Reads until `buffer` is full or the file is over; says how many bytes came.
-fn fill(input: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
-    let mut done = 0;
-    while done < buffer.len() {
-        match input.read(&mut buffer[done..]) {
-            Ok(0) => break,
-            Ok(n) => done += n,
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(e),
-        }
-    }
-    Ok(done)
 }
 
 type Payload<'a> = Result<(SocketAddr, &'a [u8]), &'static str>;

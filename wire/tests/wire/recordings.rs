@@ -502,6 +502,193 @@ fn a_torn_pcap_gives_what_is_whole_and_says_so() {
     assert_eq!(tally(&read(&hostile).1), BTreeMap::from([("packet-too-long", 1)]));
 }
 
+/// An Intel 5300 record with these samples, `(receive chain, transmit stream, tone) -> [re, im]`, written bit by bit.
+fn intel_record(
+    timestamp_us: u32,
+    (rx, tx): (usize, usize),
+    antenna_sel: u8,
+    sample: impl Fn(usize, usize, usize) -> [i8; 2],
+) -> Vec<u8> {
+    let mut bits = Vec::new();
+    for tone in 0..30 {
+        bits.extend([true, false, true]);
+        for chain in 0..rx {
+            for stream in 0..tx {
+                for part in sample(chain, stream, tone) {
+                    bits.extend((0..8).map(|bit| part as u8 >> bit & 1 == 1));
+                }
+            }
+        }
+    }
+    let csi: Vec<u8> = bits
+        .chunks(8)
+        .map(|byte| {
+            byte.iter()
+                .enumerate()
+                .fold(0, |all, (bit, set)| all | u8::from(*set) << bit)
+        })
+        .collect();
+    let mut payload = timestamp_us.to_le_bytes().to_vec();
+    payload.extend([
+        1,
+        0,
+        0,
+        0,
+        rx as u8,
+        tx as u8,
+        33,
+        30,
+        0,
+        (-92_i8) as u8,
+        20,
+        antenna_sel,
+    ]);
+    payload.extend((csi.len() as u16).to_le_bytes());
+    payload.extend(0x010F_u16.to_le_bytes());
+    payload.extend(csi);
+    let mut record = ((payload.len() + 1) as u16).to_be_bytes().to_vec();
+    record.push(0xBB);
+    record.extend(payload);
+    record
+}
+
+#[test]
+fn an_intel_record_gives_one_datagram_a_transmit_stream() {
+    let sample = |chain: usize, stream: usize, tone: usize| [(chain * 40 + tone) as i8, -((stream * 50 + tone) as i8)];
+    let mut log = intel_record(5_000, (3, 2), 0b01_00_10, sample);
+    log.extend([0, 3, 0xC1, 7, 7]);
+    log.extend(intel_record(25_000, (3, 2), 0b01_00_10, sample));
+    log.extend(intel_record(26_000, (1, 1), 0, sample));
+    let (format, records) = read(&log);
+    assert_eq!(format, RecordingFormat::Intel5300);
+    assert_eq!(tally(&records), BTreeMap::from([("tlf1", 5), ("not-csi", 1)]));
+    let times: Vec<_> = records.iter().map(|r| r.time_ns / 1_000_000).collect();
+    assert_eq!(times, [5, 5, 5, 25, 25, 26]);
+    for (record, stream) in records.iter().zip(0..2_u16) {
+        let RecordBody::Datagram(bytes) = &record.body else {
+            panic!("{record:?}")
+        };
+        let Ok(Datagram::Csi(frame)) = parse(bytes) else {
+            panic!("expected CSI")
+        };
+        assert_eq!(
+            (frame.rx_node, frame.tx_node, frame.seq),
+            (1, Some(100 + stream), stream.into())
+        );
+        assert_eq!((frame.rx_antennas, frame.bins, frame.bandwidth_mhz), (3, 30, 20));
+        assert_eq!((frame.agc_db, frame.noise_dbm, frame.rssi_dbm), (Some(20), -92, -29));
+        for (chain, antenna) in [(0, 2), (1, 0), (2, 1)] {
+            for tone in 0..30 {
+                let [re, im] = sample(chain, stream.into(), tone);
+                let expected = num_complex::Complex32::new(re.into(), im.into());
+                assert_eq!(
+                    frame.sample(antenna, tone),
+                    Some(expected),
+                    "chain {chain} is antenna {antenna}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn damaged_intel_records_are_counted_and_a_torn_tail_ends_the_log() {
+    let good = intel_record(1, (2, 2), 0b01_00, |_, _, tone| [tone as i8, 1]);
+    let change = |at: usize, value: u8| {
+        let mut record = good.clone();
+        record[at] = value;
+        record
+    };
+    // Offsets: 2 length, 1 code, then the 20 bytes of the header.
+    let log = [
+        good.clone(),
+        change(3 + 8, 4),
+        change(3 + 9, 0),
+        change(3 + 8, 1),
+        change(3 + 16, 9),
+        good[..50].to_vec(),
+    ];
+    let (_, records) = read(&log.concat());
+    let expected = BTreeMap::from([("tlf1", 2), ("bad-field", 2), ("length-mismatch", 2), ("torn-tail", 1)]);
+    assert_eq!(tally(&records), expected);
+    for len in good.len()..2 * good.len() {
+        let twice = [&good[..], &good[..]].concat();
+        assert_eq!(tally(&read(&twice[..len]).1)["tlf1"], 2);
+    }
+}
+
+/// A ZIP file of one stored entry `csi_data.npy`.
+fn npz(descr: &str, shape: &str, data: &[u8]) -> Vec<u8> {
+    let dictionary = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}\n");
+    let mut npy = b"\x93NUMPY\x01\x00".to_vec();
+    npy.extend((dictionary.len() as u16).to_le_bytes());
+    npy.extend(dictionary.bytes());
+    npy.extend(data);
+    let name = b"csi_data.npy";
+    let crc = tapline_wire::crc32(&npy).to_le_bytes();
+    let len = (npy.len() as u32).to_le_bytes();
+    let fields = [&[0; 2][..], &[0; 4], &crc, &len, &len, &[name.len() as u8, 0, 0, 0]].concat();
+    let mut out = [&b"PK\x03\x04\x14\0\0\0"[..], &fields, name, &npy].concat();
+    let directory = (out.len() as u32).to_le_bytes();
+    out.extend([&b"PK\x01\x02\x14\0\x14\0\0\0"[..], &fields, &[0; 14], name].concat());
+    out.extend(
+        [
+            &b"PK\x05\x06\0\0\0\0\x01\0\x01\0"[..],
+            &[58, 0, 0, 0],
+            &directory,
+            &[0, 0],
+        ]
+        .concat(),
+    );
+    out
+}
+
+#[test]
+fn a_numpy_archive_gives_a_datagram_a_row() {
+    let data: Vec<u8> = (0..12).collect();
+    let (format, records) = read(&npz("|i1", "(3, 4)", &data));
+    assert_eq!((format, records.len()), (RecordingFormat::EspNpz, 3));
+    for (i, record) in records.iter().enumerate() {
+        let RecordBody::Datagram(bytes) = &record.body else {
+            panic!("{record:?}")
+        };
+        let Ok(Datagram::Csi(frame)) = parse(bytes) else {
+            panic!("expected CSI")
+        };
+        assert_eq!((frame.samples, frame.seq), (&data[4 * i..4 * i + 4], i as u32));
+        assert_eq!(record.time_ns, i as i64 * 10_000_000);
+    }
+}
+
+#[test]
+fn archives_that_disagree_with_themselves_are_refused() {
+    let good = npz("|i1", "(3, 4)", &[0; 12]);
+    let open = |bytes: &[u8]| {
+        let file = TempFile::new("npz", bytes);
+        Recording::open(&file.0, &ReadOptions::default())
+            .map(Iterator::count)
+            .map_err(|e| e.to_string())
+    };
+    assert_eq!(open(&good), Ok(3));
+    for (bytes, expect) in [
+        (npz("|i1", "(4, 4)", &[0; 12]), "12 for |i1 of shape [4, 4]"),
+        (npz("|i1", "(18446744073709551615, 4)", &[0; 12]), "as many bytes"),
+        (npz("|i1", "(3, 514)", &[0; 12]), "514"),
+        (npz("|O", "(3, 4)", &[0; 12]), "|O of shape"),
+        (npz("<f8", "(3, 4)", &[0; 12]), "<f8"),
+        (npz("|i1", "3, 4", &[0; 12]), ".npy header"),
+    ] {
+        let error = open(&bytes).unwrap_err();
+        assert!(error.contains(expect), "{error} should contain {expect}");
+    }
+    for len in 4..good.len() {
+        assert!(open(&good[..len]).is_err(), "cut at {len}");
+    }
+    let mut changed = good;
+    changed[100] ^= 1;
+    assert!(open(&changed).is_err());
+}
+
 #[test]
 fn files_of_no_known_format_are_refused_with_what_was_found() {
     for (content, expect) in [
@@ -542,7 +729,7 @@ proptest! {
     #[test]
     fn random_files_never_panic(
         head in prop::sample::select(vec![
-            &b"{"[..], b"CSI_DATA,", b"type,", b"TAPLCAP1\x01\x00", b"\xD4\xC3\xB2\xA1", b"\xA1\xB2\x3C\x4D", b"",
+            &b"{"[..], b"CSI_DATA,", b"\x01\x89\xBB", b"PK\x03\x04", b"type,", b"TAPLCAP1\x01\x00", b"\xD4\xC3\xB2\xA1", b"\xA1\xB2\x3C\x4D", b"",
         ]),
         content in vec(any::<u8>(), 0..400),
     ) {

@@ -286,6 +286,125 @@ fn real_pcaps_give_their_payloads() {
 }
 
 #[test]
+fn intel_logs_give_their_records_and_streams() {
+    let Some(data) = data() else { return };
+    for (file, records_of_streams, payloads) in [
+        ("iwl5300-occupancy/RoomA_0p.dat", None, 0),
+        ("iwl5300-occupancy/RoomA_1p.dat", None, 0),
+        ("formats/csiread/sample_0x5_64_3000.dat", Some((2998, 1)), 2998),
+        ("formats/csiread/sample_0x1_ap.dat", Some((540, 2)), 0),
+        ("formats/intel/log.all_csi.6.7.6.dat", None, 0),
+    ] {
+        let records = records(data.join(file));
+        let counts = tally(&records);
+        assert_eq!(
+            counts.get("not-csi").copied().unwrap_or(0),
+            payloads,
+            "{file}: {counts:?}"
+        );
+        assert_eq!(counts["tlf1"] + payloads, records.len(), "{file}: {counts:?}");
+        if let Some((records, streams)) = records_of_streams {
+            assert_eq!(counts["tlf1"], records * streams, "{file}");
+        }
+        for record in &records {
+            let RecordBody::Datagram(bytes) = &record.body else {
+                continue;
+            };
+            let Ok(Datagram::Csi(frame)) = parse(bytes) else {
+                panic!("expected CSI")
+            };
+            assert!(
+                frame.rssi().is_some_and(|dbm| (-100..-5).contains(&dbm)),
+                "{file}: {frame:?}"
+            );
+        }
+    }
+}
+
+/// Standard deviation over 100 frames of gain-normalised amplitude, all antennas of the first transmit stream: a
+/// cheap check that the samples mean something.
+#[test]
+fn a_person_moves_the_intel_amplitudes() {
+    const PATHS: usize = 3 * 30;
+    let Some(data) = data() else { return };
+    let spreads = |file: &str| {
+        let mut rows: Vec<Vec<f32>> = Vec::new();
+        for record in records(data.join(file)) {
+            let RecordBody::Datagram(bytes) = &record.body else {
+                continue;
+            };
+            let Ok(Datagram::Csi(frame)) = parse(bytes) else {
+                panic!("expected CSI")
+            };
+            if frame.tx_node != Some(100) || frame.rx_antennas != 3 {
+                continue;
+            }
+            let antenna = |antenna| {
+                let amplitude: Vec<f32> = (0..30)
+                    .map(|tone| frame.sample(antenna, tone).unwrap().norm())
+                    .collect();
+                let mean = amplitude.iter().sum::<f32>() / 30.0;
+                amplitude.into_iter().map(move |x| x / mean.max(1e-6))
+            };
+            rows.push((0..3).flat_map(antenna).collect());
+        }
+        let windows: Vec<f32> = rows
+            .chunks_exact(100)
+            .map(|window| {
+                let deviation = |path: usize| {
+                    let mean = window.iter().map(|row| row[path]).sum::<f32>() / 100.0;
+                    (window.iter().map(|row| (row[path] - mean).powi(2)).sum::<f32>() / 100.0).sqrt()
+                };
+                (0..PATHS).map(deviation).sum::<f32>() / PATHS as f32
+            })
+            .collect();
+        assert!(windows.len() > 50, "{file}");
+        windows
+    };
+    let empty = spreads("iwl5300-occupancy/RoomA_0p.dat");
+    let occupied = spreads("iwl5300-occupancy/RoomA_1p.dat");
+    let greater = occupied
+        .iter()
+        .map(|o| empty.iter().filter(|e| o > e).count())
+        .sum::<usize>();
+    let auc = greater as f64 / (empty.len() * occupied.len()) as f64;
+    assert!(auc > 0.99, "AUC {auc}");
+}
+
+#[test]
+fn archives_of_three_chips_give_their_frames_with_every_tone_measured() {
+    let Some(data) = data() else { return };
+    for (file, frames, measured) in [
+        ("baseline_c3_64sc_20260329_130303.npz", 1017, 52),
+        ("baseline_esp32_64sc_20260214_183059.npz", 961, 51),
+        ("baseline_s3_64sc_20260117_222606.npz", 1353, 52),
+    ] {
+        let records = records(data.join("esp32-motion").join(file));
+        assert_eq!(tally(&records), BTreeMap::from([("raw-csi", frames)]), "{file}");
+        let seconds = records[frames - 1].time_ns as f64 / 1e9;
+        assert!((seconds - 10.0).abs() < 0.1, "{file}: {seconds} s");
+        for record in &records {
+            let RecordBody::Datagram(bytes) = &record.body else {
+                continue;
+            };
+            let Ok(Datagram::Csi(frame)) = parse(bytes) else {
+                panic!("expected CSI")
+            };
+            let mut tones = [Complex32::ZERO; 52];
+            let mut mask = [0; 52];
+            frame
+                .tones(0, BinLayout::Auto, Tier::Lltf64, &mut tones, &mut mask)
+                .unwrap();
+            assert_eq!(frame.detect_bin_order(0), Some(BinOrder::PositiveFirst), "{file}");
+            assert!(
+                mask.iter().map(|&m| usize::from(m)).sum::<usize>() >= measured,
+                "{file}"
+            );
+        }
+    }
+}
+
+#[test]
 fn the_digest_is_blake3_of_the_file() {
     let file = TempFile::new("digest", b"abc");
     let expected = "6437b3ac38465133ffb63b75273a8db548c558465d79db03fd359c6cd5bd9d85";
