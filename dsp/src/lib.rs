@@ -6,5 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod detmath;
+pub mod pose;
 pub mod tier;
 pub mod tomography;
+pub mod tracker;
