@@ -2,5 +2,8 @@
 
 #![forbid(unsafe_code)]
 
+pub mod cir;
+mod cir_config;
+mod cir_state;
 pub mod tomography;
 pub mod tracker;

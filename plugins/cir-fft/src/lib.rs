@@ -1,1 +1,5 @@
 //! The stage `cir-fft` as a loadable plugin.
+
+use tapline_plugin_api::export_plugin;
+
+export_plugin!(cir: tapline_stages::cir::CirFft);

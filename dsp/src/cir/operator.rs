@@ -1,0 +1,159 @@
+//! The sensing operator `Phi` and its adjoint, dense and by fast transform.
+
+use std::sync::Arc;
+
+use num_complex::{Complex, Complex32};
+use rustfft::{Fft, FftPlannerScalar};
+
+use super::{grid::ToneGrid, lane::Lane};
+
+/// `Phi`, K tones by G taps, columns of norm 1; see [`ToneGrid`] for its entries.
+///
+/// Missing tones are no business of the operator: the solver masks its residual.
+pub trait SensingOperator<T: Lane> {
+    /// The tones and taps it maps between.
+    fn grid(&self) -> &ToneGrid;
+
+    /// `tones = Phi taps`; every tone is written.
+    ///
+    /// # Panics
+    /// When `taps` is not G or `tones` not K long.
+    fn forward(&mut self, taps: &[Complex<T>], tones: &mut [Complex<T>]);
+
+    /// `taps = Phi^H tones`; every tap is written.
+    ///
+    /// # Panics
+    /// When `taps` is not G or `tones` not K long.
+    fn adjoint(&mut self, tones: &[Complex<T>], taps: &mut [Complex<T>]);
+}
+
+/// The matrix itself, one row after the other, used both ways: K G complex numbers (5.6 MB for HE40).
+/// Cost: 8 K G flops a product. Order of every sum: ascending tap in `forward`, ascending tone in `adjoint`.
+#[derive(Clone, Debug)]
+pub struct DenseOperator {
+    grid: ToneGrid,
+    rows: Vec<Complex32>,
+}
+
+impl DenseOperator {
+    /// Computes the matrix.
+    pub fn new(grid: ToneGrid) -> Self {
+        let roots = grid.scaled_roots();
+        let taps = grid.taps();
+        let rows = grid
+            .bins()
+            .iter()
+            .flat_map(|&bin| {
+                let roots = &roots;
+                (0..taps).map(move |tap| roots[bin * tap % taps])
+            })
+            .collect();
+        Self { grid, rows }
+    }
+
+    /// Bytes of the stored matrix.
+    pub fn table_bytes(&self) -> usize {
+        size_of_val(self.rows.as_slice())
+    }
+}
+
+/// Rows computed together, so that sums that must be sequential do not wait for each other.
+const ROWS: usize = 2;
+
+impl<T: Lane> SensingOperator<T> for DenseOperator {
+    fn grid(&self) -> &ToneGrid {
+        &self.grid
+    }
+
+    fn forward(&mut self, taps: &[Complex<T>], tones: &mut [Complex<T>]) {
+        let count = self.grid.taps();
+        assert_eq!((taps.len(), tones.len()), (count, self.grid.tones()));
+        for (rows, tones) in self.rows.chunks(ROWS * count).zip(tones.chunks_mut(ROWS)) {
+            let mut sums = [Complex::new(T::zero(), T::zero()); ROWS];
+            if tones.len() == ROWS {
+                for (tap, value) in taps.iter().enumerate() {
+                    for (row, sum) in sums.iter_mut().enumerate() {
+                        *sum = *sum + scale(rows[row * count + tap], *value);
+                    }
+                }
+            } else {
+                for (entry, value) in rows.iter().zip(taps) {
+                    sums[0] = sums[0] + scale(*entry, *value);
+                }
+            }
+            tones.copy_from_slice(&sums[..tones.len()]);
+        }
+    }
+
+    fn adjoint(&mut self, tones: &[Complex<T>], taps: &mut [Complex<T>]) {
+        let count = self.grid.taps();
+        assert_eq!((taps.len(), tones.len()), (count, self.grid.tones()));
+        taps.fill(Complex::new(T::zero(), T::zero()));
+        for (row, tone) in self.rows.chunks_exact(count).zip(tones) {
+            for (entry, tap) in row.iter().zip(taps.iter_mut()) {
+                *tap = *tap + scale(entry.conj(), *tone);
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn scale<T: Lane>(entry: Complex32, value: Complex<T>) -> Complex<T> {
+    Complex::new(T::splat(entry.re), T::splat(entry.im)) * value
+}
+
+/// The products by a transform of length G of which K bins are used. Cost: about `5 G log2 G` flops
+/// a product. Source: RustFFT's scalar planner; its twiddles are the one use of the platform's sine
+/// and cosine (in f64, rounded to f32), held by golden digests.
+pub struct FftOperator<T: Lane> {
+    grid: ToneGrid,
+    forward: Arc<dyn Fft<T>>,
+    inverse: Arc<dyn Fft<T>>,
+    buffer: Vec<Complex<T>>,
+    scratch: Vec<Complex<T>>,
+    scale: T,
+}
+
+impl<T: Lane> FftOperator<T> {
+    /// Plans the transforms.
+    pub fn new(grid: ToneGrid) -> Self {
+        let mut planner = FftPlannerScalar::new();
+        let forward = planner.plan_fft_forward(grid.taps());
+        let inverse = planner.plan_fft_inverse(grid.taps());
+        let scratch = forward.get_inplace_scratch_len().max(inverse.get_inplace_scratch_len());
+        let zero = Complex::new(T::zero(), T::zero());
+        Self {
+            scale: T::splat((1.0 / (grid.tones() as f64).sqrt()) as f32),
+            buffer: vec![zero; grid.taps()],
+            scratch: vec![zero; scratch],
+            grid,
+            forward,
+            inverse,
+        }
+    }
+}
+
+impl<T: Lane> SensingOperator<T> for FftOperator<T> {
+    fn grid(&self) -> &ToneGrid {
+        &self.grid
+    }
+
+    fn forward(&mut self, taps: &[Complex<T>], tones: &mut [Complex<T>]) {
+        assert_eq!(tones.len(), self.grid.tones());
+        self.buffer.copy_from_slice(taps);
+        self.forward.process_with_scratch(&mut self.buffer, &mut self.scratch);
+        for (tone, &bin) in tones.iter_mut().zip(self.grid.bins()) {
+            let value = self.buffer[bin];
+            *tone = Complex::new(value.re * self.scale, value.im * self.scale);
+        }
+    }
+
+    fn adjoint(&mut self, tones: &[Complex<T>], taps: &mut [Complex<T>]) {
+        assert_eq!((taps.len(), tones.len()), (self.grid.taps(), self.grid.tones()));
+        taps.fill(Complex::new(T::zero(), T::zero()));
+        for (tone, &bin) in tones.iter().zip(self.grid.bins()) {
+            taps[bin] = Complex::new(tone.re * self.scale, tone.im * self.scale);
+        }
+        self.inverse.process_with_scratch(taps, &mut self.scratch);
+    }
+}
