@@ -3,12 +3,18 @@
 //! ARCHITECTURE.md is the map. Modules in the order data passes them:
 
 pub mod api;
-pub mod cli;
 pub mod config;
 pub mod cycle;
 pub mod host;
 pub mod ingest;
 pub mod live;
+pub mod run;
+pub mod cli;
 pub mod log;
 pub mod store;
 pub mod world;
+
+/// This machine's name; empty when it has none.
+pub fn hostname() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}

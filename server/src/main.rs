@@ -1,2 +1,7 @@
 //! The program `tapline`.
-fn main() {}
+
+#![forbid(unsafe_code)]
+
+fn main() -> std::process::ExitCode {
+    tapline_server::cli::main()
+}

@@ -205,25 +205,6 @@ pub enum NodeRole {
     Transmitter,
 }
 
-/// Which chip a node has: decides the order of its bins.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Chip {
-    /// Found out from where the null bins are.
-    #[default]
-    Auto,
-    /// Classic ESP32: first word invalid.
-    Esp32,
-    /// ESP32-S3.
-    Esp32s3,
-    /// ESP32-C3.
-    Esp32c3,
-    /// ESP32-C5.
-    Esp32c5,
-    /// ESP32-C6.
-    Esp32c6,
-}
-
 /// `[[site.node]]`.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -238,9 +219,9 @@ pub struct Node {
     /// What it does.
     #[serde(default)]
     pub role: NodeRole,
-    /// Chip.
-    #[serde(default)]
-    pub chip: Chip,
+    /// Chip, by the names of `tapline_wire::BinLayout`: decides the order of its bins.
+    #[serde(default = "chip")]
+    pub chip: String,
     /// For frames that do not name their transmitter: the node that transmits.
     pub transmitter: Option<u16>,
     /// A generator, not a radio: every cycle that uses its frames is marked simulated.
@@ -249,6 +230,10 @@ pub struct Node {
     /// File with the 32-byte key (64 hex digits) that authenticates its frames; never witnessed.
     #[serde(skip_serializing)]
     pub mac_key_file: Option<PathBuf>,
+}
+
+fn chip() -> String {
+    tapline_wire::BinLayout::Auto.name().to_owned()
 }
 
 /// What a link measures.

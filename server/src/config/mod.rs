@@ -12,8 +12,8 @@ pub mod witnessed;
 
 pub use error::{ConfigError, Problem};
 pub use fleet::{
-    Chip, Defaults, Door, Fleet, FleetServer, FleetStore, FrontSettings, GridSettings, Link, LinkKind, Mesh, Node,
-    NodeRole, Pipeline, Privacy, PrivacyMode, RawStore, Retention, Room, SiteFile, Zone,
+    Defaults, Door, Fleet, FleetServer, FleetStore, FrontSettings, GridSettings, Link, LinkKind, Mesh, Node, NodeRole,
+    Pipeline, Privacy, PrivacyMode, RawStore, Retention, Room, SiteFile, Zone,
 };
 pub use site::{Path, PathKind, Site};
 

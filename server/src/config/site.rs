@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tapline_dsp::tier::Tier;
+use tapline_wire::BinLayout;
 use toml::de::{DeTable, DeValue};
 
 use super::{
@@ -477,7 +478,14 @@ impl Checker<'_> {
             );
             self.coordinates(&format!("{key}.position_m"), node.position_m.iter());
         }
+        let chips = BinLayout::ALL.map(BinLayout::name).join(", ");
         for (i, node) in site.node.iter().enumerate() {
+            self.expect(
+                BinLayout::from_name(&node.chip).is_some(),
+                &format!("{at}.node[{i}].chip"),
+                format!("{:?}", node.chip),
+                &chips,
+            );
             if let Some(tx) = node.transmitter {
                 let ok = tx != node.id && roles.contains_key(&tx);
                 self.expect(

@@ -13,7 +13,7 @@ use super::{
     frames::Frame,
     sequence::{Order, Sequence},
 };
-use crate::config::{Chip, NodeRole, Path, PathKind, Site};
+use crate::config::{NodeRole, Path, PathKind, Site};
 
 /// What became of a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,14 +54,7 @@ impl Intake {
             .iter()
             .map(|n| NodeEntry {
                 id: n.id,
-                layout: match n.chip {
-                    Chip::Auto => BinLayout::Auto,
-                    Chip::Esp32 => BinLayout::Esp32,
-                    Chip::Esp32s3 => BinLayout::Esp32S3,
-                    Chip::Esp32c3 => BinLayout::Esp32C3,
-                    Chip::Esp32c5 => BinLayout::Esp32C5,
-                    Chip::Esp32c6 => BinLayout::Esp32C6,
-                },
+                layout: BinLayout::from_name(&n.chip).unwrap_or_default(),
                 transmitter: n.transmitter.or_else(|| only_transmitter(site, n.id)),
                 simulated: n.simulated,
             })
@@ -83,7 +76,7 @@ impl Intake {
             Err(error) => Taken::NotUsed(error.reason()),
             Ok(Datagram::Csi(csi)) => self.csi(&csi, frame.arrival_ns, front),
             Ok(Datagram::Rss(report)) => self.rss(&report, frame.arrival_ns, front),
-            Ok(other) => Taken::Other(other.kind().name()),
+            Ok(_) => Taken::Other(tapline_wire::kind_of(frame.bytes).name()),
         }
     }
 
@@ -121,10 +114,10 @@ impl Intake {
             let tones = &mut self.tones[..tier.tones()];
             let mask = &mut self.mask[..tier.tones()];
             match csi.tones(path.rx_antenna, node.layout, tier, tones, mask) {
-                Ok(()) => {
-                    front.push_csi(i, time_ns, csi.rssi_dbm, csi.noise_dbm, csi.agc_db, tones, mask);
-                    fed = true;
-                }
+                Ok(()) => match front.push_csi(i, time_ns, csi.rssi_dbm, csi.noise_dbm, csi.agc_db, tones, mask) {
+                    Ok(()) => fed = true,
+                    Err(_) => reason = "no_such_link",
+                },
                 Err(error) => reason = error.reason(),
             }
         }
@@ -141,9 +134,8 @@ impl Intake {
                 .paths
                 .binary_search_by(|p| (p.tx, p.rx, p.tx_antenna, p.rx_antenna, p.channel).cmp(&key));
             if let Ok(i) = found
-                && self.paths[i].kind == PathKind::Rss
+                && front.push_rss(i, arrival_ns.cast_signed(), f32::from(rssi_dbm)).is_ok()
             {
-                front.push_rss(i, arrival_ns.cast_signed(), f32::from(rssi_dbm));
                 fed += 1;
             }
         }

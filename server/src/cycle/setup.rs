@@ -1,0 +1,158 @@
+//! What the numeric stages are built from, taken from the site.
+
+use std::{path::PathBuf, time::Duration};
+
+use tapline_dsp::front::{Area, FrontConfig, PathKind as FrontKind, PathSpec};
+use tapline_plugin_api::{
+    cir::CirLinkSpec,
+    geometry::{Door, Grid, NodePosition, Point2},
+};
+
+use super::clock::SLOT_S;
+use crate::{
+    config::{PathKind, Site, limits},
+    host::{HostSpec, Scene, Tables, stages},
+    ingest::intake::centre_khz_of,
+};
+
+/// Why a site cannot be computed.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// The image would be too large.
+    #[error("the image grid would have {found} voxels; {allowed} are allowed. Give [site.pipeline.grid] a larger pitch_m or fewer layers")]
+    Grid {
+        /// Voxels asked for.
+        found: usize,
+        /// The limit.
+        allowed: usize,
+    },
+    /// The front stages refuse the configuration.
+    #[error("the configuration cannot be computed: {0}")]
+    Front(#[from] tapline_dsp::front::FrontError),
+    /// The plugin host cannot start.
+    #[error(transparent)]
+    Host(#[from] crate::host::HostError),
+}
+
+/// What the front stages are built from. Areas are the rooms, then the zones, in configuration order.
+pub(super) fn front_config(site: &Site) -> FrontConfig {
+    let mut config = FrontConfig {
+        paths: site
+            .paths
+            .iter()
+            .map(|p| PathSpec {
+                tx: p.tx,
+                rx: p.rx,
+                tx_antenna: p.tx_antenna,
+                rx_antenna: p.rx_antenna,
+                channel: p.channel,
+                kind: match p.kind {
+                    PathKind::Csi(tier) => FrontKind::Csi { tier, centre_khz: centre_khz_of(p.channel) },
+                    PathKind::Rss => FrontKind::Rss,
+                },
+            })
+            .collect(),
+        nodes: site.nodes.iter().map(|n| (n.id, n.position_m)).collect(),
+        step_s: SLOT_S,
+        ..FrontConfig::default()
+    };
+    for (index, room) in site.rooms.iter().enumerate() {
+        config.areas.push(Area { is_room: true, room: index as u16, outline_m: room.outline_m.clone() });
+    }
+    for zone in &site.zones {
+        let room = site.room(&zone.room).unwrap_or(0) as u16;
+        config.areas.push(Area { is_room: false, room, outline_m: zone.outline_m.clone() });
+    }
+    let settings = &site.pipeline.front;
+    if let Some(window_s) = settings.motion_window_s {
+        config.window.window_s = window_s;
+        config.window.window_max_s = tapline_dsp::detmath::max(window_s, config.window.window_max_s);
+    }
+    if let Some(ratio) = settings.motion_ratio {
+        config.presence.ratio_threshold = ratio;
+    }
+    if let Some(dwell_s) = settings.minimum_dwell_s {
+        config.presence.dwell_s = dwell_s;
+    }
+    config
+}
+
+/// The image grid: covers all rooms and nodes, edges on whole voxels.
+///
+/// # Errors
+/// [`SetupError::Grid`].
+fn grid(site: &Site) -> Result<Grid, SetupError> {
+    let (low, high) = site.extent_m();
+    let pitch_m = site.pipeline.grid.pitch_m;
+    let layers = site.pipeline.grid.layers;
+    let count = |axis: usize| (((high[axis] - low[axis]) / pitch_m).ceil() as u32).max(1);
+    let height_m = site.rooms.iter().map(|r| r.height_m).fold(2.5, tapline_dsp::detmath::max);
+    let grid = Grid {
+        origin_x_m: low[0],
+        origin_y_m: low[1],
+        origin_z_m: 0.0,
+        pitch_m,
+        pitch_z_m: height_m / layers as f32,
+        nx: count(0),
+        ny: count(1),
+        nz: layers,
+    };
+    let found = u64::from(grid.nx) * u64::from(grid.ny) * u64::from(grid.nz);
+    if found > limits::VOXELS as u64 {
+        return Err(SetupError::Grid { found: found as usize, allowed: limits::VOXELS });
+    }
+    Ok(grid)
+}
+
+/// The CSI paths, as the `cir` stage knows them.
+fn cir_specs(site: &Site) -> Vec<CirLinkSpec> {
+    let csi = |(index, path): (usize, &crate::config::Path)| match path.kind {
+        PathKind::Csi(tier) => Some(CirLinkSpec { path: index as u32, tier: tier.code() }),
+        PathKind::Rss => None,
+    };
+    site.paths.iter().enumerate().filter_map(csi).collect()
+}
+
+/// What tomography and tracker are told of the site; the links are filled in every cycle.
+pub(super) fn fill_scene(site: &Site, scene: &mut Scene) {
+    // The image covers the site; with several rooms its outline is the rectangle round them all.
+    let outline = match site.rooms.as_slice() {
+        [room] => room.outline_m.clone(),
+        _ => {
+            let (low, high) = site.extent_m();
+            vec![low, [high[0], low[1]], high, [low[0], high[1]]]
+        }
+    };
+    let node = |n: &crate::config::Node| NodePosition {
+        node: u32::from(n.id),
+        x_m: n.position_m[0],
+        y_m: n.position_m[1],
+        z_m: n.position_m[2],
+    };
+    let point = |p: [f32; 2]| Point2 { x_m: p[0], y_m: p[1] };
+    scene.step_s = SLOT_S;
+    scene.presence = -1.0;
+    scene.nodes = site.nodes.iter().map(node).collect();
+    scene.outline = outline.into_iter().map(point).collect();
+    scene.doors = site.doors.iter().map(|d| Door { at: point(d.at_m), width_m: d.width_m }).collect();
+    scene.links = Vec::with_capacity(site.paths.len());
+}
+
+/// What the plugin host builds its instances from.
+///
+/// # Errors
+/// [`SetupError::Grid`].
+pub fn host_spec(site: &Site, plugin_dir: PathBuf) -> Result<HostSpec, SetupError> {
+    let table = |stage: &str| site.pipeline.stage.get(stage).map(toml::Table::to_string).unwrap_or_default();
+    Ok(HostSpec {
+        links: cir_specs(site),
+        grid: grid(site)?,
+        max_links: site.paths.len() as u32,
+        step_s: SLOT_S,
+        tables: Tables { cir: table("cir"), tomography: table("tomography"), tracker: table("tracker") },
+        plugin_dir,
+        cpu: None,
+        linked: stages::LINKED,
+        proof_time: Duration::from_secs(60),
+    })
+}

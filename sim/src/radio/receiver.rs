@@ -1,0 +1,157 @@
+//! From the true channel to what a receiver writes down.
+//!
+//! In order: transmit power a tone, modulation error of the transmitter, carrier phase (oscillators of both nodes and
+//! their jitter), symbol timing (the receiver's window starts on its own sampling grid, a little before the first
+//! path), sampling-clock error within the frame, thermal noise (`k T0 df F`), gain in steps, rounding.
+
+use num_complex::Complex64;
+use tapline_dsp::detmath::{log10_64, pow64};
+
+use super::clock::Clock;
+use crate::{
+    antenna::DEGREE,
+    channel::tones::{Tones, turn},
+    random::Stream,
+    scene::{Node, Scene},
+};
+
+/// `k T0` at 290 K, dBm a hertz.
+const THERMAL_DBM_HZ: f64 = -173.975;
+/// The receiver's window starts this many samples before the first path.
+const ADVANCE_SAMPLES: f64 = 2.0;
+/// From the start of a frame to the middle of its training field, seconds (L-STF 8 us, then the LTF).
+const TRAINING_S: f64 = 16e-6;
+
+/// One reception, before it is put into a datagram.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Reception {
+    /// `[tone index + last]`, receiver units before rounding.
+    pub(crate) samples: Vec<Complex64>,
+    pub(crate) rssi_dbm: i8,
+    pub(crate) noise_dbm: i8,
+    pub(crate) agc_db: u8,
+}
+
+/// What a receiver knows of the signal it is to take in.
+pub(crate) struct Arriving<'a> {
+    pub(crate) t_s: f64,
+    pub(crate) channel: &'a [Complex64],
+    /// Modulation error of this transmission, `[tone index + last]`, relative.
+    pub(crate) distortion: &'a [Complex64],
+    /// Phase jitter of the transmitter, radians.
+    pub(crate) tx_jitter: f64,
+    /// Delay of the direct path, seconds: where the receiver finds the frame.
+    pub(crate) first_s: f64,
+}
+
+/// Level that the gain control aims at and the fixed gain before it: samples are
+/// `field in sqrt(mW) a tone * 10^((fixed + agc) / 20)`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scale {
+    /// Root mean square of a tone.
+    pub(crate) target: f64,
+    /// dB.
+    pub(crate) fixed_db: f64,
+}
+
+impl Scale {
+    /// i16 samples: 18 dB of headroom.
+    pub(crate) const I16: Self = Self {
+        target: 4000.0,
+        fixed_db: 80.0,
+    };
+    /// i8 samples: the level of the LLTF in real ESP32-S3 recordings.
+    pub(crate) const I8: Self = Self {
+        target: 12.9,
+        fixed_db: 30.0,
+    };
+}
+
+pub(crate) fn db(power: f64) -> f64 {
+    10.0 * log10_64(power)
+}
+
+pub(crate) fn amplitude(level_db: f64) -> f64 {
+    pow64(10.0, level_db / 20.0)
+}
+
+/// Noise floor of a node over the whole band, dBm.
+fn noise_dbm(node: &Node, scene: &Scene) -> f64 {
+    let bandwidth_hz = f64::from(scene.radio.tier.bandwidth_mhz()) * 1e6;
+    THERMAL_DBM_HZ + db(bandwidth_hz) + node.noise_figure_db
+}
+
+/// Draws the modulation error of one transmission.
+pub(crate) fn distort(node: &Node, random: &mut Stream, into: &mut [Complex64]) {
+    let sigma = amplitude(node.evm_db) * core::f64::consts::FRAC_1_SQRT_2;
+    for tone in into {
+        let (re, im) = random.normal_pair();
+        *tone = Complex64::new(re * sigma, im * sigma);
+    }
+}
+
+/// A receiver listening to one transmitter.
+pub(crate) struct Receiver<'a> {
+    pub(crate) scene: &'a Scene,
+    pub(crate) tones: &'a Tones,
+    pub(crate) node: &'a Node,
+    pub(crate) tx_clock: &'a Clock,
+    pub(crate) rx_clock: &'a Clock,
+    pub(crate) scale: Scale,
+}
+
+impl Receiver<'_> {
+    /// Takes one transmission in.
+    pub(crate) fn receive(&self, arriving: &Arriving<'_>, random: &mut Stream, out: &mut Reception) {
+        let Self {
+            scene,
+            tones,
+            node,
+            tx_clock: tx,
+            rx_clock: rx,
+            scale,
+        } = *self;
+        let t_s = arriving.t_s;
+        let active = tones.indices.len() as f64;
+        let tone_gain = amplitude(scene.radio.transmit_dbm - db(active));
+
+        let carrier = tx.carrier_cycles(t_s, tones.centre_hz) - rx.carrier_cycles(t_s, tones.centre_hz);
+        let jitter = arriving.tx_jitter + node.phase_noise_deg * DEGREE * random.normal();
+        let common = turn(jitter / core::f64::consts::TAU - carrier) * tone_gain;
+
+        // Where the sampling grids of the two nodes stand to each other drifts with their clocks.
+        let sample_s = 1.0 / (scene.radio.tier.fft_size() as f64 * tones.spacing_hz);
+        let grid = (tx.gained_s(t_s) - rx.gained_s(t_s)) / sample_s;
+        let timing_s = (ADVANCE_SAMPLES + grid - grid.floor()) * sample_s - arriving.first_s
+            + (tx.rate(t_s) - rx.rate(t_s)) * TRAINING_S;
+        let step = turn(tones.spacing_hz * timing_s);
+        let mut slope = turn(-f64::from(tones.last) * tones.spacing_hz * timing_s) * common;
+
+        let noise =
+            amplitude(THERMAL_DBM_HZ + db(tones.spacing_hz) + node.noise_figure_db) * core::f64::consts::FRAC_1_SQRT_2;
+        out.samples.clear();
+        let mut power = 0.0;
+        for (channel, distortion) in arriving.channel.iter().zip(arriving.distortion) {
+            let (re, im) = random.normal_pair();
+            let sample = channel * (1.0 + distortion) * slope + Complex64::new(re * noise, im * noise);
+            power += sample.norm_sqr();
+            out.samples.push(sample);
+            slope *= step;
+        }
+        // The dense run has a few tones around the carrier that nobody sends: scale to the active ones.
+        power *= active / arriving.channel.len() as f64;
+
+        let wanted_db =
+            20.0 * log10_64(scale.target) - db(power / active) - scale.fixed_db + node.agc_sigma_db * random.normal();
+        let steps = (wanted_db / node.agc_step_db).round();
+        let agc_db = tapline_dsp::detmath::clamp64(steps * node.agc_step_db, 0.0, 120.0);
+        let drift_db = node.gain_db_k * scene.temperature.rise_k(t_s);
+        let gain = amplitude(scale.fixed_db + agc_db + drift_db);
+        for sample in &mut out.samples {
+            *sample *= gain;
+        }
+        out.rssi_dbm = db(power).round() as i8;
+        out.noise_dbm = noise_dbm(node, scene).round() as i8;
+        out.agc_db = agc_db.round() as u8;
+    }
+}

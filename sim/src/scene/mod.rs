@@ -1,0 +1,390 @@
+//! The scene file: rooms, furniture, radios and people, in TOML.
+//!
+//! Every key is documented here and in `docs/simulator.md`; unknown keys are refused, everything is bounded and checked
+//! as a whole ([`check`](mod@check)) before a simulation starts.
+
+mod check;
+mod defaults;
+mod library;
+
+use serde::Deserialize;
+use tapline_dsp::tier::Tier;
+
+use crate::{error::SceneError, vector::Vec3};
+
+/// Bytes a scene file may have.
+pub const SCENE_BYTES_MAX: usize = 256 * 1024;
+
+/// A scene, checked.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scene {
+    /// Identifier: lower-case letters, digits and `-`.
+    pub name: String,
+    /// One line for people.
+    pub title: String,
+    /// Length of the simulation, seconds.
+    pub duration_s: f64,
+    /// How the radios are used.
+    pub radio: Radio,
+    /// Air temperature over time.
+    #[serde(default)]
+    pub temperature: Temperature,
+    /// Materials beside the built-in ones.
+    #[serde(default)]
+    pub material: Vec<MaterialSpec>,
+    /// Rooms: boxes aligned with the axes.
+    pub room: Vec<Room>,
+    /// Named parts of rooms.
+    #[serde(default)]
+    pub zone: Vec<Zone>,
+    /// Openings in walls, floor to ceiling.
+    #[serde(default)]
+    pub door: Vec<Door>,
+    /// Boxes that reflect and attenuate.
+    #[serde(default)]
+    pub furniture: Vec<Furniture>,
+    /// Radios.
+    pub node: Vec<Node>,
+    /// People.
+    #[serde(default)]
+    pub person: Vec<Person>,
+}
+
+/// How the radios are used.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Radio {
+    /// The datagram format.
+    #[serde(default)]
+    pub format: Format,
+    /// PHY tier: `HT20`, `HT40`, `HE20`, `HE40`, `LLTF-64` or `canonical-56`.
+    #[serde(deserialize_with = "tier_by_name")]
+    pub tier: Tier,
+    /// Carrier frequency, MHz.
+    pub centre_mhz: f64,
+    /// Transmissions a second of each node; slots are spread evenly over the period.
+    pub rate_hz: f64,
+    /// Transmit power, dBm.
+    #[serde(default = "defaults::transmit_dbm")]
+    pub transmit_dbm: f64,
+    /// Reflections followed on static paths: 0, 1 or 2.
+    #[serde(default = "defaults::reflections")]
+    pub reflections: u8,
+    /// True: a mesh sync gives every node the epoch, TLF1 capture times are in it (flag b1).
+    #[serde(default)]
+    pub mesh_time: bool,
+    /// Standard deviation of the mesh time of a node, microseconds.
+    #[serde(default = "defaults::mesh_sigma_us")]
+    pub mesh_sigma_us: f64,
+    /// The way from node to host.
+    #[serde(default)]
+    pub network: Network,
+}
+
+/// The datagram format.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// Tapline's own frame, i16 samples.
+    #[default]
+    Tlf1,
+    /// What ESP32 firmware sends, i8 samples; neither transmitter, time nor "simulated" are in it.
+    Adr018,
+}
+
+/// The way from a node to the host.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Network {
+    /// Least delay, milliseconds.
+    pub delay_ms: f64,
+    /// Mean of the exponential delay on top of it, milliseconds.
+    pub jitter_ms: f64,
+    /// Probability that a datagram is held back by `stall_ms` (retransmission, power save): later ones overtake it.
+    pub stall: f64,
+    /// Longest hold, milliseconds; holds are uniform in (0, stall_ms].
+    pub stall_ms: f64,
+    /// Probability that a datagram is lost between node and host.
+    pub loss: f64,
+    /// Probability that a receiver misses a transmission (collision, deep fade).
+    pub miss: f64,
+}
+
+/// Air temperature: `start + amplitude * sin(2 pi t / period)`, plus a ramp.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Temperature {
+    /// At the start, degrees Celsius.
+    pub start_c: f64,
+    /// Kelvin a second.
+    pub ramp_k_s: f64,
+    /// Kelvin.
+    pub amplitude_k: f64,
+    /// Seconds.
+    pub period_s: f64,
+}
+
+/// A material given by its coefficients instead of its permittivity.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MaterialSpec {
+    /// The name used by rooms and furniture.
+    pub name: String,
+    /// Amplitude reflection coefficient, -1 to 1, the same at every angle.
+    pub reflection: f64,
+    /// Amplitude transmission coefficient, 0 to 1.
+    pub transmission: f64,
+}
+
+/// A room: a box whose faces reflect.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Room {
+    /// Identifier.
+    pub id: String,
+    /// Low corner, metres.
+    pub min: Vec3,
+    /// High corner, metres.
+    pub max: Vec3,
+    /// Material of the four walls.
+    #[serde(default = "defaults::wall")]
+    pub wall: String,
+    /// Material of the floor.
+    #[serde(default = "defaults::floor")]
+    pub floor: String,
+    /// Material of the ceiling.
+    #[serde(default = "defaults::ceiling")]
+    pub ceiling: String,
+}
+
+/// A named part of a room's floor.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Zone {
+    /// Identifier.
+    pub id: String,
+    /// The room it lies in.
+    pub room: String,
+    /// Low corner, metres.
+    pub min: [f64; 2],
+    /// High corner, metres.
+    pub max: [f64; 2],
+}
+
+/// An opening in a room's wall.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Door {
+    /// Identifier.
+    pub id: String,
+    /// A room whose wall it is in.
+    pub room: String,
+    /// Middle of the opening, on that wall, metres.
+    pub at: [f64; 2],
+    /// Width, metres.
+    pub width_m: f64,
+}
+
+/// A box that stands in a room, perhaps only for some of the time.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Furniture {
+    /// Identifier.
+    pub id: String,
+    /// Low corner, metres.
+    pub min: Vec3,
+    /// High corner, metres.
+    pub max: Vec3,
+    /// Material of its sides and top.
+    pub material: String,
+    /// It stands there from this time, seconds.
+    #[serde(default)]
+    pub from_s: f64,
+    /// ... until this time; for ever when missing.
+    pub until_s: Option<f64>,
+}
+
+/// A radio: transmits in its slot, receives in the others'.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Node {
+    /// Identifier, 1 to 65534 (ADR-018: 1 to 255).
+    pub id: u16,
+    /// Position of the antenna, metres.
+    pub at: Vec3,
+    /// Chip: sets the bin order of ADR-018 frames.
+    #[serde(default)]
+    pub chip: Chip,
+    /// Antenna.
+    #[serde(default)]
+    pub antenna: Antenna,
+    /// Receiver noise figure, dB.
+    #[serde(default = "defaults::noise_figure_db")]
+    pub noise_figure_db: f64,
+    /// Modulation error of the transmitter, dB below its signal.
+    #[serde(default = "defaults::evm_db")]
+    pub evm_db: f64,
+    /// Clock at the start of the simulation against true time, milliseconds.
+    #[serde(default)]
+    pub clock_offset_ms: f64,
+    /// Crystal offset, parts per million: carrier, sampling clock and timestamps alike.
+    #[serde(default)]
+    pub crystal_ppm: f64,
+    /// Change of the crystal with temperature, ppm per kelvin.
+    #[serde(default)]
+    pub crystal_ppm_k: f64,
+    /// Change of the receiver gain with temperature, dB per kelvin.
+    #[serde(default)]
+    pub gain_db_k: f64,
+    /// Phase jitter of the oscillator from frame to frame, degrees.
+    #[serde(default = "defaults::phase_noise_deg")]
+    pub phase_noise_deg: f64,
+    /// Step of the automatic gain control, dB.
+    #[serde(default = "defaults::agc_step_db")]
+    pub agc_step_db: f64,
+    /// Error of the power measurement that sets the gain, dB.
+    #[serde(default = "defaults::agc_sigma_db")]
+    pub agc_sigma_db: f64,
+    /// The node reboots at this time: its sequence restarts and its boot count rises.
+    pub reboot_s: Option<f64>,
+}
+
+/// The chip family: sets the bin order of ADR-018 frames (TLF1 has one order).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Chip {
+    /// 0..31, -32..-1, and the first word is no channel.
+    Esp32,
+    /// 0..31, -32..-1.
+    #[default]
+    Esp32s3,
+    /// 0..31, -32..-1.
+    Esp32c3,
+    /// -32..31.
+    Esp32c5,
+    /// -32..31.
+    Esp32c6,
+}
+
+/// An antenna: gain by direction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "lowercase", tag = "kind")]
+pub enum Antenna {
+    /// 0 dBi everywhere.
+    Isotropic,
+    /// Upright half-wave dipole, 2.15 dBi at the horizon.
+    #[default]
+    Dipole,
+    /// `cos^n` lobe towards an azimuth, with a floor behind.
+    Patch {
+        /// Direction of the lobe, degrees from east towards north.
+        azimuth_deg: f64,
+        /// Gain of the lobe, dBi.
+        gain_dbi: f64,
+        /// Gain behind, dBi.
+        back_dbi: f64,
+    },
+}
+
+/// A person and what they do.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Person {
+    /// Identifier, 1 or more.
+    pub id: u32,
+    /// Height, metres.
+    #[serde(default = "defaults::height_m")]
+    pub height_m: f64,
+    /// Where they are at `appear_s`, metres.
+    pub start: [f64; 2],
+    /// Direction they face at first, degrees from east towards north.
+    #[serde(default)]
+    pub facing_deg: f64,
+    /// They are there from this time, seconds.
+    #[serde(default)]
+    pub appear_s: f64,
+    /// True: the script starts again when it ends (it must end where it started). False: they stay as they are.
+    #[serde(default)]
+    pub repeat: bool,
+    /// Breaths a minute.
+    #[serde(default = "defaults::breaths_min")]
+    pub breaths_min: f64,
+    /// Movement of the chest wall from trough to peak, millimetres.
+    #[serde(default = "defaults::breath_mm")]
+    pub breath_mm: f64,
+    /// What they do, in order.
+    #[serde(default, rename = "do")]
+    pub script: Vec<Action>,
+}
+
+/// One action: exactly one of `walk`, `stand_s`, `sit_s`, `away_s`.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Action {
+    /// Walk through these points without stopping; corners are rounded.
+    pub walk: Option<Vec<[f64; 2]>>,
+    /// Walking speed, metres a second (with `walk` only).
+    pub speed_m_s: Option<f64>,
+    /// Stand still and breathe for so long.
+    pub stand_s: Option<f64>,
+    /// Sit down, breathe, get up again: so long in all.
+    pub sit_s: Option<f64>,
+    /// Not there at all for so long; only outside of every room.
+    pub away_s: Option<f64>,
+}
+
+impl Scene {
+    /// Reads and checks a scene.
+    ///
+    /// # Errors
+    /// [`SceneError`]: what was expected, what was found, where.
+    pub fn from_toml(text: &str) -> Result<Self, SceneError> {
+        if text.len() > SCENE_BYTES_MAX {
+            return Err(SceneError::TooLarge {
+                found: text.len(),
+                limit: SCENE_BYTES_MAX,
+            });
+        }
+        let scene: Self = toml::from_str(text)?;
+        check::check(&scene)?;
+        Ok(scene)
+    }
+
+    /// A built-in scene by name.
+    ///
+    /// # Errors
+    /// [`SceneError::Unknown`] with the names there are.
+    pub fn builtin(name: &str) -> Result<Self, SceneError> {
+        library::builtin(name)
+    }
+
+    /// The names of the built-in scenes, `demo` first.
+    pub fn names() -> impl ExactSizeIterator<Item = &'static str> {
+        library::SCENES.iter().map(|(name, _)| *name)
+    }
+
+    /// The index of the room that holds this point of the floor plan.
+    pub(crate) fn room_at(&self, x_m: f64, y_m: f64) -> Option<usize> {
+        self.room
+            .iter()
+            .position(|r| within(x_m, y_m, [r.min.x, r.min.y], [r.max.x, r.max.y]))
+    }
+
+    /// The index of the first zone that holds this point of the floor plan.
+    pub(crate) fn zone_at(&self, x_m: f64, y_m: f64) -> Option<usize> {
+        self.zone.iter().position(|z| within(x_m, y_m, z.min, z.max))
+    }
+}
+
+fn within(x: f64, y: f64, min: [f64; 2], max: [f64; 2]) -> bool {
+    x >= min[0] && x < max[0] && y >= min[1] && y < max[1]
+}
+
+fn tier_by_name<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Tier, D::Error> {
+    let name = String::deserialize(from)?;
+    Tier::ALL.into_iter().find(|t| t.name() == name).ok_or_else(|| {
+        let known: Vec<_> = Tier::ALL.iter().map(|t| t.name()).collect();
+        serde::de::Error::custom(format!("expected a tier ({}), found `{name}`", known.join(", ")))
+    })
+}

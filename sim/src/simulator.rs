@@ -1,0 +1,351 @@
+//! The clockwork: who transmits when, what each receiver makes of it, and when the host gets it.
+
+use std::{cmp::Reverse, collections::BinaryHeap};
+
+use num_complex::Complex64;
+
+use crate::{
+    channel::{Channel, paths::Path},
+    error::SceneError,
+    person::body::{Actor, Body},
+    radio::{
+        clock::Clock,
+        frame::{Framer, Header},
+        receiver::{Arriving, Receiver, Reception, Scale, distort},
+    },
+    random::{Purpose, Stream},
+    scene::{Format, Scene},
+    site::SiteGeometry,
+    truth::{self, Truth},
+};
+
+/// Mean wait for a free medium before a transmission, seconds.
+const ACCESS_S: f64 = 0.2e-3;
+
+/// A datagram at the host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Emission {
+    /// When it arrives at the host, nanoseconds since the start, its way through the network included.
+    pub time_ns: u64,
+    /// The node that sends it.
+    pub node: u16,
+}
+
+/// A datagram on its way, ordered by arrival, then by the order it was sent in.
+type Pending = Reverse<(u64, u64, u16, usize)>;
+
+/// A simulated room. Equal scene and seed give equal bytes and times, on every machine.
+#[derive(Clone, Debug)]
+pub struct Simulator {
+    scene: Scene,
+    seed: u64,
+    actors: Vec<Actor>,
+    clocks: Vec<Clock>,
+    channel: Channel,
+    /// Transmission slots that have been used.
+    slots: u64,
+    next_seq: Vec<u32>,
+    boots: Vec<u16>,
+    sent: u64,
+    pending: BinaryHeap<Pending>,
+    /// Datagrams on their way, and which places are free.
+    buffers: Vec<Vec<u8>>,
+    free: Vec<usize>,
+    bodies: Vec<Option<Body>>,
+    response: Vec<Complex64>,
+    distortion: Vec<Complex64>,
+    reception: Reception,
+    framer: Framer,
+}
+
+impl Simulator {
+    /// A simulator at time 0.
+    ///
+    /// # Errors
+    /// None at present beyond those of reading the scene; the signature leaves room.
+    pub fn new(scene: Scene, seed: u64) -> Result<Self, SceneError> {
+        let channel = Channel::new(&scene);
+        let nodes = scene.node.len();
+        let dense = channel.tones.dense();
+        Ok(Self {
+            actors: scene.person.iter().map(|p| Actor::new(p, seed)).collect(),
+            clocks: scene
+                .node
+                .iter()
+                .map(|n| Clock::new(n, &scene.temperature, seed))
+                .collect(),
+            channel,
+            slots: 0,
+            next_seq: vec![0; nodes],
+            boots: vec![0; nodes],
+            sent: 0,
+            pending: BinaryHeap::new(),
+            buffers: Vec::new(),
+            free: Vec::new(),
+            bodies: Vec::new(),
+            response: Vec::with_capacity(dense),
+            distortion: vec![Complex64::default(); dense],
+            reception: Reception::default(),
+            framer: Framer::default(),
+            seed,
+            scene,
+        })
+    }
+
+    /// The scene.
+    pub fn scene(&self) -> &Scene {
+        &self.scene
+    }
+
+    /// Length of the simulation, seconds.
+    pub fn duration_s(&self) -> f64 {
+        self.scene.duration_s
+    }
+
+    /// What a fleet configuration needs to know of the room.
+    pub fn site_config(&self) -> SiteGeometry {
+        SiteGeometry::new(&self.scene)
+    }
+
+    /// Where everybody is at a time, exactly.
+    pub fn truth_at(&self, t_s: f64) -> Truth {
+        truth::at(&self.scene, &self.actors, t_s)
+    }
+
+    /// The true channel from one node to another (ids) at a time, at the tier's tones, ascending: field at the receiver
+    /// over field sent, without any fault of the radios. `None` for nodes that are not there.
+    pub fn channel_at(&mut self, tx: u16, rx: u16, t_s: f64) -> Option<Vec<Complex64>> {
+        let (tx, rx) = self.link(tx, rx)?;
+        self.set(t_s);
+        self.channel.response(tx, rx, &self.bodies, &mut self.response);
+        let last = self.channel.tones.last;
+        let indices = &self.channel.tones.indices;
+        Some(
+            indices
+                .iter()
+                .map(|i| self.response[(i32::from(*i) + last) as usize])
+                .collect(),
+        )
+    }
+
+    /// The static paths between two nodes (ids) at a time, the direct one first. `None` for nodes that are not there.
+    pub fn paths_at(&mut self, tx: u16, rx: u16, t_s: f64) -> Option<Vec<Path>> {
+        let (tx, rx) = self.link(tx, rx)?;
+        self.set(t_s);
+        Some(self.channel.paths(tx, rx).to_vec())
+    }
+
+    /// The bodies at a time, as waves meet them; those not there are left out.
+    pub fn bodies_at(&self, t_s: f64) -> Vec<Body> {
+        self.actors.iter().filter_map(|a| a.at(t_s)).collect()
+    }
+
+    /// Replaces `into` by the next datagram to reach the host. `None` when the simulation is over.
+    pub fn next_datagram(&mut self, into: &mut Vec<u8>) -> Option<Emission> {
+        loop {
+            let next_s = self.slot_s(self.slots);
+            let over = next_s >= self.scene.duration_s;
+            let due = self
+                .pending
+                .peek()
+                .is_some_and(|Reverse((time_ns, ..))| over || *time_ns <= nanos(next_s));
+            if due {
+                let Reverse((time_ns, _, node, place)) = self.pending.pop()?;
+                std::mem::swap(into, &mut self.buffers[place]);
+                self.free.push(place);
+                return Some(Emission { time_ns, node });
+            }
+            if over {
+                return None;
+            }
+            self.transmit(next_s);
+            self.slots += 1;
+        }
+    }
+
+    /// Start of a slot, seconds: nodes take turns, evenly spread over the period.
+    fn slot_s(&self, slot: u64) -> f64 {
+        slot as f64 / (self.scene.radio.rate_hz * self.scene.node.len() as f64)
+    }
+
+    fn link(&self, tx: u16, rx: u16) -> Option<(usize, usize)> {
+        let place = |id| self.scene.node.iter().position(|n| n.id == id);
+        place(tx).zip(place(rx)).filter(|(a, b)| a != b)
+    }
+
+    fn set(&mut self, t_s: f64) {
+        self.bodies.clear();
+        self.bodies.extend(self.actors.iter().map(|a| a.at(t_s)));
+        self.channel.set(&self.scene, t_s, &self.bodies);
+    }
+
+    /// One transmission: every other node receives it.
+    fn transmit(&mut self, slot_s: f64) {
+        let nodes = self.scene.node.len();
+        let tx = (self.slots % nodes as u64) as usize;
+        let mut random = Stream::new(self.seed, Purpose::Transmission, [self.slots, 0, 0]);
+        let t_s = slot_s + ACCESS_S * random.exponential();
+        let tx_jitter = self.scene.node[tx].phase_noise_deg * crate::antenna::DEGREE * random.normal();
+        distort(&self.scene.node[tx], &mut random, &mut self.distortion);
+        self.set(t_s);
+        for rx in (0..nodes).filter(|rx| *rx != tx) {
+            self.reception(tx, rx, t_s, tx_jitter);
+        }
+    }
+
+    fn reception(&mut self, tx: usize, rx: usize, t_s: f64, tx_jitter: f64) {
+        let mut random = Stream::new(self.seed, Purpose::Reception, [self.slots, rx as u64, 0]);
+        let network = &self.scene.radio.network;
+        if random.chance(network.miss) {
+            return;
+        }
+        self.channel.response(tx, rx, &self.bodies, &mut self.response);
+        let arriving = Arriving {
+            t_s,
+            channel: &self.response,
+            distortion: &self.distortion,
+            tx_jitter,
+            first_s: self.channel.paths(tx, rx)[0].delay_s,
+        };
+        let scale = match self.scene.radio.format {
+            Format::Tlf1 => Scale::I16,
+            Format::Adr018 => Scale::I8,
+        };
+        let node = &self.scene.node[rx];
+        let clock = &self.clocks[rx];
+        let receiver = Receiver {
+            scene: &self.scene,
+            tones: &self.channel.tones,
+            node,
+            tx_clock: &self.clocks[tx],
+            rx_clock: clock,
+            scale,
+        };
+        receiver.receive(&arriving, &mut random, &mut self.reception);
+        if self.boots[rx] != clock.boots(t_s) {
+            self.boots[rx] = clock.boots(t_s);
+            self.next_seq[rx] = 0;
+        }
+        let seq = self.next_seq[rx];
+        self.next_seq[rx] = seq.wrapping_add(1);
+        let mesh_time = self.scene.radio.mesh_time;
+        let mesh_error_s = self.scene.radio.mesh_sigma_us * 1e-6 * random.normal();
+        let header = Header {
+            tx: self.scene.node[tx].id,
+            rx: node.id,
+            chip: node.chip,
+            seq,
+            capture_us: if mesh_time {
+                Clock::mesh_us(t_s, mesh_error_s)
+            } else {
+                clock.local_us(t_s)
+            },
+            mesh_time,
+            boot_count: 1 + self.boots[rx],
+        };
+
+        let mut way = Stream::new(self.seed, Purpose::Network, [self.slots, rx as u64, 0]);
+        let mut delay_ms = network.delay_ms + network.jitter_ms * way.exponential();
+        if way.chance(network.stall) {
+            delay_ms += network.stall_ms * way.uniform();
+        }
+        if way.chance(network.loss) {
+            return;
+        }
+        let place = self.free.pop().unwrap_or_else(|| {
+            self.buffers.push(Vec::new());
+            self.buffers.len() - 1
+        });
+        let out = &mut self.buffers[place];
+        out.clear();
+        let written = self
+            .framer
+            .write(&self.scene, &self.channel.tones, header, &self.reception, out);
+        if written.is_err() {
+            // The scene's checks leave nothing the formats cannot carry.
+            debug_assert!(written.is_ok(), "{written:?}");
+            self.free.push(place);
+            return;
+        }
+        self.pending
+            .push(Reverse((nanos(t_s + delay_ms * 1e-3), self.sent, header.rx, place)));
+        self.sent += 1;
+    }
+}
+
+fn nanos(seconds: f64) -> u64 {
+    (seconds * 1e9).round() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use tapline_wire::{Datagram, parse};
+
+    use super::*;
+
+    fn simulator(seed: u64) -> Simulator {
+        let mut scene = Scene::builtin("demo").unwrap();
+        scene.duration_s = 4.0;
+        Simulator::new(scene, seed).unwrap()
+    }
+
+    fn all(mut simulator: Simulator) -> Vec<(Emission, Vec<u8>)> {
+        let (mut out, mut datagram) = (Vec::new(), Vec::new());
+        while let Some(emission) = simulator.next_datagram(&mut datagram) {
+            out.push((emission, datagram.clone()));
+        }
+        out
+    }
+
+    #[test]
+    fn a_seed_gives_the_same_bytes_again_and_another_seed_gives_others() {
+        assert_eq!(all(simulator(5)), all(simulator(5)));
+        assert_ne!(all(simulator(5)), all(simulator(6)));
+    }
+
+    #[test]
+    fn every_datagram_is_a_simulated_frame_and_arrives_in_order() {
+        let datagrams = all(simulator(1));
+        // 4 nodes, 3 receivers, 25 Hz, 4 s.
+        assert_eq!(datagrams.len(), 4 * 3 * 25 * 4);
+        let mut last_ns = 0;
+        for (emission, bytes) in &datagrams {
+            let Ok(Datagram::Csi(frame)) = parse(bytes) else {
+                panic!("not a CSI frame")
+            };
+            assert!(frame.simulated && frame.rx_node == emission.node);
+            assert!(frame.tx_node.is_some_and(|tx| tx != frame.rx_node));
+            assert!((-70..-20).contains(&frame.rssi_dbm), "{} dBm", frame.rssi_dbm);
+            assert!(emission.time_ns >= last_ns);
+            last_ns = emission.time_ns;
+        }
+    }
+
+    #[test]
+    fn every_link_has_a_frame_in_every_50_ms() {
+        let datagrams = all(simulator(1));
+        for tx in 1..=4 {
+            for rx in (1..=4).filter(|rx| *rx != tx) {
+                let mut last_ns = 0;
+                for (emission, bytes) in &datagrams {
+                    let Ok(Datagram::Csi(frame)) = parse(bytes) else {
+                        unreachable!()
+                    };
+                    if (frame.tx_node, frame.rx_node) == (Some(tx), rx) {
+                        assert!(emission.time_ns - last_ns < 50_000_000, "{tx} to {rx}");
+                        last_ns = emission.time_ns;
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_random_frame_does_not_depend_on_how_others_fared() {
+        let mut lossy = simulator(3);
+        lossy.scene.radio.network.loss = 0.5;
+        let (kept, full) = (all(lossy), all(simulator(3)));
+        assert!(kept.len() > full.len() / 3 && kept.len() < full.len() * 2 / 3);
+        assert!(kept.iter().all(|k| full.contains(k)));
+    }
+}
