@@ -51,6 +51,12 @@ impl Front {
         self.paths.iter_mut().for_each(|p| p.start_learning());
     }
 
+    /// Gives up a calibration that is running.
+    pub fn stop_calibration(&mut self) {
+        self.calibrating.span_ns = None;
+        self.paths.iter_mut().for_each(|p| p.stop_learning());
+    }
+
     /// Where calibration stands.
     pub fn calibration_status(&self) -> CalibrationStatus {
         if self.finished.is_some() {

@@ -43,7 +43,7 @@ impl Calibrations {
                 self.refused = Some(refused);
             }
             Some(Ok(artefact)) => {
-                self.put_in_force(&artefact, CalibrationSource::ALL[0], core, chain, writer, in_force, stamp)?;
+                self.put_in_force(&artefact, CalibrationSource::Learned, core, chain, writer, in_force, stamp)?;
             }
         }
         Ok(())
@@ -60,7 +60,7 @@ impl Calibrations {
         stamp: Stamp,
     ) -> Result<usize, StartError> {
         let artefact = CalibrationArtefact::from_bytes(bytes).map_err(StartError::Calibration)?;
-        self.put_in_force(&artefact, CalibrationSource::ALL[1], core, chain, writer, in_force, stamp).map_err(StartError::Engine)
+        self.put_in_force(&artefact, CalibrationSource::Loaded, core, chain, writer, in_force, stamp).map_err(StartError::Engine)
     }
 
     #[allow(clippy::too_many_arguments, reason = "the parts of the engine, which is borrowed in pieces")]
@@ -85,7 +85,13 @@ impl Calibrations {
         };
         let mut record = writer.checkout_blocking()?;
         record.blobs.push(Blob { hash: id, kind: "calibration", bytes: bytes.clone() });
-        let body = Body::Calibration(Calibration { old_calibration_id: in_force.calibration_id, new_calibration_id: id, source, ..Calibration::default() });
+        let body = Body::Calibration(Calibration {
+            old_calibration_id: in_force.calibration_id,
+            new_calibration_id: id,
+            effective_tick: chain.last_tick().map_or(0, |tick| tick + 1),
+            source,
+            operator: ZERO,
+        });
         chain.append(stamp, &body, &mut record)?;
         writer.submit(record)?;
         in_force.calibration_id = id;
@@ -112,6 +118,3 @@ impl Calibrations {
         }
     }
 }
-
-/// The id of no calibration.
-pub const NO_CALIBRATION: [u8; 32] = ZERO;

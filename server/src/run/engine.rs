@@ -129,6 +129,11 @@ impl Engine {
         self.calibrations.start(&mut self.core, now_ns, duration);
     }
 
+    /// Gives up a calibration that is being learned.
+    pub fn stop_calibration(&mut self) {
+        self.core.front.stop_calibration();
+    }
+
     /// Where calibration stands, one line.
     pub fn calibration_line(&self) -> String {
         self.calibrations.line(&self.core)
@@ -157,13 +162,12 @@ impl Engine {
                 | flag(outcome.privacy_class > mode.class(), flags::DEMOTED)
                 | flag(report.degraded_clock, flags::DEGRADED_CLOCK),
             clock_quality: match report.clock_quality {
-                0 => ClockQuality::ALL[0],
-                1..=49 => ClockQuality::ALL[1],
-                50..=89 => ClockQuality::ALL[2],
-                _ => ClockQuality::ALL[3],
+                _ if report.csi_frames == 0 => ClockQuality::Unknown,
+                100 => ClockQuality::Good,
+                _ => ClockQuality::Spread,
             },
-            privacy_class: PrivacyClass::from_byte(outcome.privacy_class).unwrap_or(PrivacyClass::ALL[3]),
-            privacy_mode: PrivacyModeCode::from_byte(outcome.privacy_mode).unwrap_or(PrivacyModeCode::ALL[4]),
+            privacy_class: PrivacyClass::from_byte(outcome.privacy_class).unwrap_or(PrivacyClass::Restricted),
+            privacy_mode: PrivacyModeCode::from_byte(outcome.privacy_mode).unwrap_or(PrivacyModeCode::StrictNoIdentity),
             outcome_code: match report {
                 r if r.deadline => OutcomeCode::Deadline,
                 r if r.fault => OutcomeCode::StageFault,

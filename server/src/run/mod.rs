@@ -2,9 +2,12 @@
 //! the pure cycle to the log and to its readers.
 
 mod calibration;
+mod capture;
 mod diagnostics;
 mod engine;
-pub mod live;
+pub mod environment;
+pub mod histogram;
+
 pub mod replay;
 pub mod start;
 
