@@ -161,7 +161,6 @@ pub enum HostError {
         /// Which vector, expected and found digest.
         why: String,
     },
-<<<<<<< HEAD
     /// The same bytes were refused before; loaded code is never loaded twice.
     #[error("plugin {name}: refused earlier in this process: {why}")]
     Earlier {
@@ -178,8 +177,6 @@ pub enum HostError {
         /// What it does.
         why: String,
     },
-=======
->>>>>>> main
     /// The process holds as many different libraries as it may.
     #[error(
         "{loaded} different plugin libraries are loaded in this process, the limit; loaded code is never unloaded, so restart the server"

@@ -1,4 +1,3 @@
-<<<<<<< HEAD
 //! The static gate: what a library's bytes say of it, judged before any of its code can run.
 //!
 //! It reads what the dynamic linker reads (program headers, the dynamic segment, relocations), never section
@@ -409,10 +408,3 @@ impl<'a> File<'a> {
             .sum()
     }
 }
-=======
-//! placeholder
-/// x
-#[derive(Debug, thiserror::Error)]
-#[error("x")]
-pub struct GateError;
->>>>>>> main

@@ -123,7 +123,6 @@ impl Generation {
                 }
             }
         }
-<<<<<<< HEAD
         Self::build(spec, &manifest, modules, tables, given_up).inspect_err(|error| {
             let of =
                 |row: &&PluginRow| matches!(error, HostError::Construct { stage, .. } if *stage == row.stage.name());
@@ -135,25 +134,6 @@ impl Generation {
                 });
             }
         })
-=======
-        Self::build(spec, &manifest, modules, tables, given_up)
-            .map(|(cir, tomography, tracker)| Self {
-                manifest: manifest.clone(),
-                cir,
-                tomography,
-                tracker,
-            })
-            .inspect_err(|error| {
-                let of = |row: &&PluginRow| matches!(error, HostError::Construct { stage, .. } if *stage == row.stage.name());
-                if let Some(row) = manifest.plugins().iter().find(of) {
-                    registry.set(PluginStatus {
-                        state: PluginState::Failed,
-                        reason: error.to_string(),
-                        ..declared(&manifest, row)
-                    });
-                }
-            })
->>>>>>> main
     }
 
     fn build(
@@ -162,11 +142,7 @@ impl Generation {
         [cir, tomography, tracker]: [Option<PluginModule>; 3],
         tables: [&str; 3],
         given_up: &Arc<AtomicUsize>,
-<<<<<<< HEAD
     ) -> Result<Self, HostError> {
-=======
-    ) -> Result<(Bench<Cir>, Bench<Tomography>, Bench<Tracker>), HostError> {
->>>>>>> main
         let setup = |stage: StageKind| Setup {
             config_toml: tables[stage as usize].into(),
             step_s: spec.step_s,
@@ -209,16 +185,12 @@ impl Generation {
             let make = move |_| Box::new(TrackerBuffers::new(grid));
             Bench::start(name(StageKind::Tracker), count, &build, make, PATIENCE, given_up)?
         };
-<<<<<<< HEAD
         Ok(Self {
             manifest: manifest.clone(),
             cir,
             tomography,
             tracker,
         })
-=======
-        Ok((cir, tomography, tracker))
->>>>>>> main
     }
 
     /// The manifest it runs under.

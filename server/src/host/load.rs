@@ -1,4 +1,3 @@
-<<<<<<< HEAD
 //! From a file to a module. The one place that opens libraries.
 //!
 //! In this order, each step safe because of the one before:
@@ -484,21 +483,3 @@ pub fn check_environment() -> Result<(), HostError> {
 }
 
 const _: () = assert!(mem::size_of::<AbiHeaderRef>() == mem::size_of::<usize>());
-=======
-//! placeholder
-use super::{
-    error::HostError,
-    manifest::{CpuLevel, PluginRow},
-    registry::PluginState,
-};
-use std::path::Path;
-use tapline_plugin_api::abi::PluginModule;
-pub(super) fn load(
-    _: &Path,
-    _: &PluginRow,
-    _: Option<CpuLevel>,
-    _: &mut impl FnMut(PluginState, &str),
-) -> Result<PluginModule, HostError> {
-    unreachable!()
-}
->>>>>>> main

@@ -334,11 +334,7 @@ fn check_plugin(plugin: &PluginRow) -> Result<(), String> {
             plugin.contract
         ));
     }
-<<<<<<< HEAD
     if plugin.linked.is_some() != plugin.builds.is_empty() {
-=======
-    if plugin.linked.is_some() == !plugin.builds.is_empty() {
->>>>>>> main
         return Err(format!(
             "plugin `{name}`: it is either `linked` or has `[[plugin.build]]` rows, one of the two"
         ));
