@@ -2,10 +2,27 @@
 //!
 //! Everything here keeps the numeric profile `ieee-strict-1`: `+ - * / sqrt` and the functions of
 //! [`detmath`] only, sums in a fixed order, no platform mathematics, no fused multiply-add.
+//!
+//! The host's numeric stages of one cycle stand behind [`front::Front`]: normalisation ([`normalize`]), empty-room
+//! calibration ([`calibration`]), phase alignment ([`phase_align`]), fusion ([`fusion`]), and evidence
+//! ([`coherence`], [`motion`], [`presence`], [`gate`]).
 
 #![forbid(unsafe_code)]
 
+pub mod calibration;
 pub mod cir;
+pub mod coherence;
 pub mod detmath;
+pub mod front;
+pub mod fusion;
+pub mod gate;
+pub mod hampel;
+pub mod motion;
+pub mod normalize;
+pub mod phase_align;
+pub mod presence;
+pub mod presence_coverage;
+pub mod quality;
+pub mod sketch;
 pub mod tier;
 pub mod tomography;

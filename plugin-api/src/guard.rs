@@ -28,6 +28,10 @@ pub mod code {
     pub const NUMERIC: u32 = 4;
     /// The code panicked; the instance refuses every later call.
     pub const PANIC: u32 = 5;
+    /// Given by the host: what the stage wrote breaks the contract.
+    pub const OUTPUT: u32 = 6;
+    /// Given by the host: the manifest or the library is not fit to build an instance from.
+    pub const HOST: u32 = 7;
     /// First code for a plugin's own use.
     pub const OWN: u32 = 1000;
 }

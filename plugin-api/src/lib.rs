@@ -19,7 +19,10 @@
 #![deny(unsafe_code)]
 
 pub mod abi;
+pub mod canonical;
 pub mod cir;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod counting;
 pub mod describe;
 pub mod entry;

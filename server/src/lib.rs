@@ -4,9 +4,12 @@
 
 pub mod api;
 pub mod config;
+pub mod cycle;
 pub mod host;
 pub mod ingest;
 pub mod live;
+pub mod run;
+pub mod cli;
 pub mod log;
 pub mod store;
 pub mod world;

@@ -95,8 +95,6 @@ pub struct PluginStatus {
     pub version: String,
     /// `cir`, `tomography`, `tracker`.
     pub stage: &'static str,
-    /// The method, one line.
-    pub method: String,
     /// `Declared`, `Verified`, `Loaded`, `Proved`, `Active`, `Retired`, `Failed`.
     pub state: &'static str,
     /// Why it is in that state, when there is something to say.

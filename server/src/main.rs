@@ -1,3 +1,7 @@
 //! The program `tapline`.
+
 #![forbid(unsafe_code)]
-fn main() {}
+
+fn main() -> std::process::ExitCode {
+    tapline_server::cli::main()
+}

@@ -17,6 +17,7 @@ mod error;
 mod firmware;
 mod kind;
 mod mesh;
+pub mod recording;
 mod rss;
 mod sync;
 mod tlf1;

@@ -9,6 +9,7 @@ use num_complex::{Complex, Complex32};
 use super::{
     delay::PathFitter,
     estimate::{Estimate, NoAnswer, Solved, describe},
+    hybrid::Hybrid,
     lane::Lane,
     noise::{choose_lambda, estimate_variance},
     operator::SensingOperator,
@@ -53,6 +54,7 @@ pub struct BatchSolver<T: Lane, O> {
     lanes: u32,
     loaded: Vec<Loaded>,
     ends: Vec<End>,
+    hybrid: Hybrid,
     fitter: PathFitter,
     tones: Vec<Complex32>,
     mask_bytes: Vec<u8>,
@@ -74,6 +76,7 @@ impl<T: Lane, O: SensingOperator<T>> BatchSolver<T, O> {
             lanes: 0,
             loaded: vec![Loaded::default(); T::LANES],
             ends: vec![End::default(); T::LANES],
+            hybrid: Hybrid::new(&operator),
             fitter: PathFitter::new(operator.grid()),
             tones: vec![zero; tones],
             mask_bytes: vec![0; tones],
@@ -132,8 +135,11 @@ impl<T: Lane, O: SensingOperator<T>> BatchSolver<T, O> {
                 self.mask[k].set(lane, 1.0);
             }
         }
-        if self.settings.warm_start {
-            for (tap, warm) in self.work.taps.iter_mut().zip(link.warm) {
+        let warm: &[Complex32] = if self.settings.warm_start { link.warm } else { &[] };
+        if self.settings.method == Method::WorkingSet {
+            self.hybrid.load(lane, warm, count == grid.tones());
+        } else {
+            for (tap, warm) in self.work.taps.iter_mut().zip(warm) {
                 tap.re.set(lane, warm.re);
                 tap.im.set(lane, warm.im);
             }
@@ -151,26 +157,20 @@ impl<T: Lane, O: SensingOperator<T>> BatchSolver<T, O> {
 
     /// Solves the loaded lanes.
     pub fn solve(&mut self) {
-        let pace = match self.settings.method {
-            Method::Ista => Pace::Plain,
-            Method::Fista => Pace::Accelerated {
-                gap_tolerance: self.settings.gap_tolerance,
-            },
-        };
         let problem = Problem {
             measured: &self.measured,
             mask: &self.mask,
             lambda: self.lambda,
             lanes: self.lanes,
         };
-        proximal::solve(
-            &mut self.operator,
-            &problem,
-            pace,
-            self.settings.max_iterations,
-            &mut self.work,
-            &mut self.ends,
-        );
+        let (operator, settings, work, ends) = (&mut self.operator, &self.settings, &mut self.work, &mut self.ends);
+        let gap_tolerance = settings.gap_tolerance;
+        let pace = match settings.method {
+            Method::WorkingSet => return self.hybrid.solve(operator, &problem, settings, work, ends),
+            Method::Ista => Pace::Plain,
+            Method::Fista => Pace::Accelerated { gap_tolerance },
+        };
+        proximal::solve(operator, &problem, pace, settings.max_iterations, work, ends);
     }
 
     /// The answer of a lane. `taps` gets the gains in the tones' unit, `H(k) = sum_g taps_g exp(-2 pi i k g / G)`,

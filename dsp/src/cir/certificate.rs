@@ -17,6 +17,16 @@ pub struct Certificate<T> {
     pub relative_gap: T,
 }
 
+impl<T: Lane> Certificate<T> {
+    /// The certificate of one lane.
+    pub fn lane(&self, lane: usize) -> Certificate<f32> {
+        Certificate {
+            primal: self.primal.get(lane),
+            relative_gap: self.relative_gap.get(lane),
+        }
+    }
+}
+
 /// The certificate of a point from its residual `r = y - Phi x`, `|x|_1` and `|Phi^H r|_inf^2`.
 ///
 /// The sums over tones run in ascending order.

@@ -31,6 +31,8 @@ pub trait Lane: FftNum + Default + Neg<Output = Self> + AddAssign + SubAssign + 
     fn select(mask: Self::Mask, yes: Self, no: Self) -> Self;
     /// Both.
     fn and(a: Self::Mask, b: Self::Mask) -> Self::Mask;
+    /// Either.
+    fn or(a: Self::Mask, b: Self::Mask) -> Self::Mask;
     /// The mask that holds where `lanes` has the lane's bit.
     fn mask_of_bits(lanes: u32) -> Self::Mask;
     /// One bit for each lane where the mask holds.
@@ -82,6 +84,10 @@ impl Lane for f32 {
         a && b
     }
     #[inline(always)]
+    fn or(a: bool, b: bool) -> bool {
+        a || b
+    }
+    #[inline(always)]
     fn mask_of_bits(lanes: u32) -> bool {
         lanes & 1 == 1
     }
@@ -129,6 +135,10 @@ impl Lane for Lanes8 {
     #[inline(always)]
     fn and(a: f32x8, b: f32x8) -> f32x8 {
         a & b
+    }
+    #[inline(always)]
+    fn or(a: f32x8, b: f32x8) -> f32x8 {
+        a | b
     }
     #[inline(always)]
     fn mask_of_bits(lanes: u32) -> f32x8 {

@@ -12,6 +12,8 @@
 //! | [`operator`] | `Phi` and `Phi^H`: the dense reference and the transform |
 //! | [`certificate`] | the duality gap |
 //! | [`proximal`] | ISTA and FISTA |
+//! | [`working_set`] | few taps: coordinate descent on a small set |
+//! | [`hybrid`] | the working set for a batch, certified by the operator, FISTA for the rest |
 //! | [`noise`] | noise from the tones, `lambda` from the noise |
 //! | [`delay`] | delay of the strongest path between the taps, and its sigma |
 //! | [`estimate`] | what is said of a link's taps |
@@ -25,11 +27,13 @@ pub mod certificate;
 pub mod delay;
 pub mod estimate;
 pub mod grid;
+pub mod hybrid;
 pub mod lane;
 pub mod noise;
 pub mod operator;
 pub mod proximal;
 pub mod settings;
+pub mod working_set;
 
 pub use batch::BatchSolver;
 pub use estimate::{Estimate, NoAnswer};

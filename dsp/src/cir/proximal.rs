@@ -59,7 +59,7 @@ pub struct Workspace<T: Lane> {
     /// `y - Phi x` of the iterate, zero where masked.
     pub residual: Vec<Complex<T>>,
     previous_taps: Vec<Complex<T>>,
-    previous_correlation: Vec<Complex<T>>,
+    pub(super) previous_correlation: Vec<Complex<T>>,
 }
 
 impl<T: Lane> Workspace<T> {
@@ -95,10 +95,12 @@ impl<T: Lane> Workspace<T> {
             explained += p.re * p.re + p.im * p.im;
             power += y.re * y.re + y.im * y.im;
         }
-        let some = explained.greater(zero);
+        // Lanes that are not this problem's keep what they hold.
+        let mine = T::mask_of_bits(problem.lanes);
+        let some = T::and(explained.greater(zero), mine);
         let divisor = T::select(some, explained, one);
         let factor = Complex::new(
-            T::select(some, product.re / divisor, zero),
+            T::select(some, product.re / divisor, T::select(mine, zero, one)),
             T::select(some, product.im / divisor, zero),
         );
         let (mut l1_norm, mut left) = (zero, zero);
@@ -111,7 +113,10 @@ impl<T: Lane> Workspace<T> {
             *p = Complex::new(y.re - share.re, y.im - share.im);
             left += p.re * p.re + p.im * p.im;
         }
-        let better = (half * power).greater(half * left + problem.lambda * l1_norm);
+        let better = T::or(
+            (half * power).greater(half * left + problem.lambda * l1_norm),
+            T::mask_of_bits(!problem.lanes),
+        );
         if T::bits_of_mask(better) & problem.lanes != problem.lanes {
             for x in &mut self.taps {
                 *x = Complex::new(T::select(better, x.re, zero), T::select(better, x.im, zero));
@@ -143,8 +148,22 @@ impl<T: Lane> Workspace<T> {
     }
 }
 
+/// Objective and gap of the taps in `work`, from the operator itself.
+pub fn certificate_of<T: Lane>(
+    operator: &mut impl SensingOperator<T>,
+    problem: &Problem<'_, T>,
+    work: &mut Workspace<T>,
+) -> Certificate<T> {
+    let peak = work.refresh(operator, problem);
+    let mut l1_norm = T::zero();
+    for x in &work.taps {
+        l1_norm += (x.re * x.re + x.im * x.im).sqrt();
+    }
+    certify(problem.measured, &work.residual, l1_norm, peak, problem.lambda)
+}
+
 /// The lanes whose bit is set.
-fn lanes_of(bits: u32) -> impl Iterator<Item = usize> {
+pub(super) fn lanes_of(bits: u32) -> impl Iterator<Item = usize> {
     (0..u32::BITS as usize).filter(move |lane| bits >> lane & 1 == 1)
 }
 
@@ -179,10 +198,7 @@ pub fn solve<T: Lane>(
         if last || gap_tolerance.is_some() {
             let certificate = certify(problem.measured, &work.residual, l1_norm, peak, problem.lambda);
             for lane in lanes_of(active) {
-                let certificate = Certificate {
-                    primal: certificate.primal.get(lane),
-                    relative_gap: certificate.relative_gap.get(lane),
-                };
+                let certificate = certificate.lane(lane);
                 ends[lane] = End {
                     iterations: iteration,
                     certificate,

@@ -11,6 +11,8 @@ pub enum Method {
     Ista,
     /// Accelerated with restart, ends at the gap.
     Fista,
+    /// Coordinate descent on a small set that grows; a link whose set grows too large goes on with FISTA.
+    WorkingSet,
 }
 
 /// How the weight of the 1-norm is found.

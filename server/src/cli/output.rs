@@ -52,3 +52,33 @@ pub(super) fn exit(result: Result) -> ExitCode {
         }
     }
 }
+
+/// Reads `30s`, `500ms`, `2min`, `1h`, or a bare number of seconds.
+pub(super) fn duration(text: &str) -> std::result::Result<std::time::Duration, String> {
+    let digits = text.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let scale = match unit {
+        "ms" => 1e-3,
+        "" | "s" => 1.0,
+        "min" => 60.0,
+        "h" => 3_600.0,
+        _ => return Err(format!("found the unit {unit:?}; allowed: ms, s, min, h")),
+    };
+    let seconds = number.parse::<f64>().map_err(|_| format!("found {text:?}; a time looks like 30s or 2min"))? * scale;
+    std::time::Duration::try_from_secs_f64(seconds).map_err(|_| format!("found {text:?}: too long"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::duration;
+
+    #[test]
+    fn times_have_units() {
+        assert_eq!(duration("30s"), Ok(Duration::from_secs(30)));
+        assert_eq!(duration("1.5min"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
+        assert!(duration("soon").is_err() && duration("3days").is_err() && duration("").is_err());
+    }
+}

@@ -4,11 +4,15 @@ use std::{sync::Arc, time::{Duration, Instant}};
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use tapline_dsp::front::Front;
-use tapline_plugin_api::{StageKind, cir::C32};
-use tapline_witness::{disposition::Disposition, lists::{HOST_STAGE, Input}, outcome::Outcome};
+use tapline_plugin_api::{StageKind, cir::C32, tomography::observed};
+use tapline_witness::{
+    disposition::Disposition,
+    lists::{HOST_STAGE, Input},
+    outcome::Outcome,
+    outcome_codec::encode_outcome,
+};
 
 use super::{
-    clock::SLOT_NS,
     decide::{self, Seen},
     privacy::PrivacyGate,
     setup::{self, SetupError},
@@ -16,10 +20,10 @@ use super::{
 };
 use crate::{
     config::Site,
-    host::{PluginHost, RunOrder, Scene, StageRun},
+    host::{CirBuffers, PluginHost, RunOrder, StageRun},
     ingest::{
         frames::Frames,
-        intake::{Intake, Taken},
+        intake::{Intake, Taken, centre_khz_of},
     },
     world::World,
 };
@@ -87,7 +91,6 @@ pub struct Core {
     privacy: PrivacyGate,
     /// The live graph.
     pub world: World,
-    scene: Scene,
     /// Per path: where it stands in the CIR arrays of all groups.
     cir_index: Vec<Option<u32>>,
     /// Per path: its group and place in it.
@@ -116,26 +119,25 @@ impl Core {
     ///
     /// # Errors
     /// [`SetupError`].
-    pub fn new(site: Arc<Site>, host: PluginHost) -> Result<Self, SetupError> {
+    pub fn new(site: Arc<Site>, mut host: PluginHost) -> Result<Self, SetupError> {
         let front = Front::new(setup::front_config(&site))?;
-        let specs = setup::cir_specs(&site);
         let mut cir_index = vec![None; site.paths.len()];
         let mut cir_place = vec![None; site.paths.len()];
-        for (index, spec) in specs.iter().enumerate() {
-            cir_index[spec.path as usize] = Some(index as u32);
-        }
-        for (group, members) in host.groups().iter().enumerate() {
-            for (place, index) in members.clone().enumerate() {
-                cir_place[specs[index].path as usize] = Some((group, place));
+        let mut index = 0;
+        for group in 0..host.groups() {
+            for (place, link) in host.cir_buffers(group).into_iter().flat_map(|b| b.links.iter().enumerate()) {
+                cir_index[link.path as usize] = Some(index);
+                cir_place[link.path as usize] = Some((group, place));
+                index += 1;
             }
         }
+        setup::fill_scene(&site, host.scene_mut());
         Ok(Self {
             intake: Intake::new(&site),
             front,
             host,
             privacy: PrivacyGate::default(),
             world: World::of(&site),
-            scene: setup::scene(&site),
             cir_index,
             cir_place,
             stage_list: StageList::default(),
@@ -209,92 +211,64 @@ impl Core {
 
     fn cir(&mut self, deadline: Option<Duration>, obey: Option<Disposition>, report: &mut Report) -> Disposition {
         let mut any = false;
-        for (group, members) in self.host.groups().to_vec().into_iter().enumerate() {
-            let buffers = self.host.cir_buffers(group);
-            let _ = members;
-            for i in 0..buffers.links.len() {
-                let link = &mut buffers.links[i];
-                let path = link.path as usize;
-                let spec = &self.site.paths[path];
-                (link.tx, link.rx) = (u32::from(spec.tx), u32::from(spec.rx));
-                link.antennas = u32::from(spec.tx_antenna) | u32::from(spec.rx_antenna) << 16;
-                link.centre_khz = crate::ingest::intake::centre_khz_of(spec.channel);
-                link.present = u32::from(self.front.present(path));
-                link.noise_variance = self.front.noise_variance(path);
-                link.age_s = self.front.age_s(path).unwrap_or(0.0);
-                any |= link.present == 1;
-                let at = link.tone_offset as usize..(link.tone_offset + link.tone_count) as usize;
-                let (tones, mask) = self.front.tones(path);
-                for (to, from) in buffers.tones[at.clone()].iter_mut().zip(tones) {
-                    // Adding zero makes -0 into +0: what is consumed is what is hashed.
-                    *to = C32 { re: from.re + 0.0, im: from.im + 0.0 };
-                }
-                buffers.mask[at].copy_from_slice(mask);
-            }
+        for group in 0..self.host.groups() {
+            any |= fill_group(self.host.cir_buffers_mut(group), &self.front, &self.site);
         }
-        let order = order(deadline, obey, any);
-        let plugin = self.host.plugin_index(StageKind::Cir);
-        let mut worst = Disposition::Skipped;
-        for group in 0..self.host.groups().len() {
-            let run = if group == 0 { self.host.run_cir(order)[0] } else { self.host.cir_run(group) };
-            worst = if group == 0 { run.disposition } else { worse(worst, run.disposition) };
-            if run.disposition == Disposition::Ran {
-                let buffers = self.host.cir_output(group);
-                self.stage_list.plugin(5, plugin, |out| {
-                    out.floats(bytemuck::cast_slice(&buffers.taps));
-                    for s in &buffers.summaries {
-                        out.bytes(bytemuck::bytes_of(s));
-                    }
-                });
-            } else {
-                self.stage_list.absent(5, plugin, run.disposition, run.err_code);
-            }
+        let plugin = plugin_index(&self.host, StageKind::Cir);
+        self.host.run_cir(order(deadline, obey, any));
+        let mut whole = None;
+        for (group, run) in self.host.runs(StageKind::Cir).iter().enumerate() {
+            whole = Some(whole.map_or(run.disposition, |before| worse(before, run.disposition)));
             note(report, run, any);
+            match self.host.cir_buffers(group).filter(|_| run.disposition == Disposition::Ran) {
+                Some(buffers) => self.stage_list.plugin(5, plugin, |out| {
+                    out.floats(bytemuck::cast_slice(&buffers.taps));
+                    out.bytes(bytemuck::cast_slice(&buffers.summaries));
+                }),
+                None => self.stage_list.absent(5, plugin, run.disposition, run.err_code),
+            }
         }
-        if self.host.groups().is_empty() {
+        whole.unwrap_or_else(|| {
             self.stage_list.absent(5, plugin, Disposition::Skipped, 0);
-        }
-        worst
+            Disposition::Skipped
+        })
     }
 
     fn fill_scene(&mut self) {
-        self.scene.gate = decide::gate_code(&self.front);
-        self.scene.presence = self.front.site().probability.unwrap_or(-1.0);
-        decide::observations(self.front.links(), &self.site.paths, &self.cir_index, &mut self.scene.links);
+        let scene = self.host.scene_mut();
+        scene.gate = decide::gate_code(&self.front);
+        scene.presence = self.front.site().probability.unwrap_or(-1.0);
+        decide::observations(self.front.links(), &self.site.paths, &self.cir_index, &mut scene.links);
     }
 
     fn tomography(&mut self, deadline: Option<Duration>, obey: Option<Disposition>, report: &mut Report) -> Disposition {
-        let any = self.scene.links.iter().any(|l| l.observed & !tapline_plugin_api::tomography::observed::CIR != 0);
-        let run = self.host.run_tomography(&self.scene, order(deadline, obey, any));
-        let plugin = self.host.plugin_index(StageKind::Tomography);
-        if run.disposition == Disposition::Ran {
-            let out = self.host.tomography_output();
-            self.stage_list.plugin(7, plugin, |bytes| {
+        let any = self.host.scene_mut().links.iter().any(|l| l.observed & !observed::CIR != 0);
+        let run = self.host.run_tomography(order(deadline, obey, any));
+        let plugin = plugin_index(&self.host, StageKind::Tomography);
+        match self.host.tomography_output().filter(|_| run.disposition == Disposition::Ran) {
+            Some(out) => self.stage_list.plugin(7, plugin, |bytes| {
                 bytes.bytes(bytemuck::bytes_of(&out.summary));
                 bytes.floats(&out.mean);
                 bytes.floats(&out.variance);
-            });
-        } else {
-            self.stage_list.absent(7, plugin, run.disposition, run.err_code);
+            }),
+            None => self.stage_list.absent(7, plugin, run.disposition, run.err_code),
         }
-        note(report, run, any);
+        note(report, &run, any);
         run.disposition
     }
 
     fn tracker(&mut self, deadline: Option<Duration>, obey: Option<Disposition>, report: &mut Report) -> Disposition {
         // The tracker predicts even when there is nothing to see.
-        let run = self.host.run_tracker(&self.scene, order(deadline, obey, true));
-        let plugin = self.host.plugin_index(StageKind::Tracker);
-        if run.disposition == Disposition::Ran {
-            let out = self.host.tracker_output();
-            self.stage_list.plugin(8, plugin, |bytes| {
+        let run = self.host.run_tracker(order(deadline, obey, true));
+        let plugin = plugin_index(&self.host, StageKind::Tracker);
+        match self.host.tracker_output().filter(|_| run.disposition == Disposition::Ran) {
+            Some(out) => self.stage_list.plugin(8, plugin, |bytes| {
                 bytes.bytes(bytemuck::bytes_of(&out.summary));
                 bytes.bytes(bytemuck::cast_slice(&out.tracks));
-            });
-        } else {
-            self.stage_list.absent(8, plugin, run.disposition, run.err_code);
+            }),
+            None => self.stage_list.absent(8, plugin, run.disposition, run.err_code),
         }
-        note(report, run, true);
+        note(report, &run, true);
         run.disposition
     }
 
@@ -302,23 +276,21 @@ impl Core {
         let plugin_stages = [5, 7, 8].map(|s: usize| report.stage[s - 1].0);
         let wanted = plugin_stages.iter().filter(|d| **d != Disposition::Skipped).count();
         let ran = plugin_stages.iter().filter(|d| **d == Disposition::Ran).count();
-        let image = self.host.tomography_output();
-        let people = self.host.tracker_output();
-        let tracker_ran = plugin_stages[2] == Disposition::Ran;
-        let image_ran = plugin_stages[1] == Disposition::Ran;
+        let [cir_ran, image_ran, tracker_ran] = plugin_stages.map(|d| d == Disposition::Ran);
+        let image = self.host.tomography_output().filter(|_| image_ran);
+        let people = self.host.tracker_output().filter(|_| tracker_ran);
         let seen = Seen {
-            image: if image_ran { image.summary } else { Default::default() },
-            mean: if image_ran { &image.mean } else { &[] },
-            variance: if image_ran { &image.variance } else { &[] },
-            people: if tracker_ran { people.summary } else { Default::default() },
-            tracks: if tracker_ran { &people.tracks[..people.summary.count as usize] } else { &[] },
+            image: image.map(|b| b.summary).unwrap_or_default(),
+            mean: image.map_or(&[], |b| &b.mean),
+            variance: image.map_or(&[], |b| &b.variance),
+            people: people.map(|b| b.summary).unwrap_or_default(),
+            tracks: people.map_or(&[], |b| &b.tracks[..b.summary.count as usize]),
             stages_share: if wanted == 0 { 0.0 } else { ran as f32 / wanted as f32 },
         };
-        let cir_ran = plugin_stages[0] == Disposition::Ran;
         let (host, place) = (&self.host, &self.cir_place);
         let cir = |path: usize| {
             let (group, member) = place[path].filter(|_| cir_ran)?;
-            host.cir_output(group).summaries.get(member).copied()
+            host.cir_buffers(group)?.summaries.get(member).copied()
         };
         let out = &mut self.outcome;
         out.tick = slot.tick;
@@ -328,7 +300,8 @@ impl Core {
         out.age_ms = decide::age_ms(&self.front);
         self.privacy.apply(self.site.privacy.mode, out);
         self.outcome_bytes.clear();
-        tapline_witness::outcome::encode(out, &mut self.outcome_bytes);
+        // The stages' outputs are finite: the host checked the plugins', and the front stages never divide by zero.
+        encode_outcome(out, &mut self.outcome_bytes).expect("an outcome of finite numbers has an encoding");
         self.world.update(slot.cycle, out, self.site.rooms.len() as u16);
     }
 
@@ -406,9 +379,34 @@ impl Core {
     }
 }
 
-/// Slots that a duration spans, rounded up.
-pub fn slots_in(duration: Duration) -> u64 {
-    (duration.as_nanos() as u64).div_ceil(SLOT_NS)
+/// Fills one group's input from the front stages; true when any of its paths has a frame.
+fn fill_group(buffers: &mut CirBuffers, front: &Front, site: &Site) -> bool {
+    let mut any = false;
+    for link in &mut buffers.links {
+        let path = link.path as usize;
+        let spec = &site.paths[path];
+        (link.tx, link.rx) = (u32::from(spec.tx), u32::from(spec.rx));
+        link.antennas = u32::from(spec.tx_antenna) | u32::from(spec.rx_antenna) << 16;
+        link.centre_khz = centre_khz_of(spec.channel);
+        link.present = u32::from(front.present(path));
+        link.noise_variance = front.noise_variance(path);
+        link.age_s = front.age_s(path).unwrap_or(0.0);
+        any |= link.present == 1;
+        let at = link.tone_offset as usize..(link.tone_offset + link.tone_count) as usize;
+        let (tones, mask) = front.tones(path);
+        for (to, from) in buffers.tones[at.clone()].iter_mut().zip(tones) {
+            // Adding zero makes -0 into +0: what is consumed is what is hashed.
+            *to = C32 { re: from.re + 0.0, im: from.im + 0.0 };
+        }
+        buffers.mask[at].copy_from_slice(mask);
+    }
+    any
+}
+
+/// Index of a stage's plugin in the manifest.
+fn plugin_index(host: &PluginHost, stage: StageKind) -> u16 {
+    let plugins = host.manifest().plugins();
+    plugins.iter().position(|p| p.stage == stage).map_or(HOST_STAGE, |i| i as u16)
 }
 
 fn order(deadline: Option<Duration>, obey: Option<Disposition>, any_input: bool) -> RunOrder {
@@ -416,7 +414,7 @@ fn order(deadline: Option<Duration>, obey: Option<Disposition>, any_input: bool)
     RunOrder { deadline, obey }
 }
 
-fn note(report: &mut Report, run: StageRun, any_input: bool) {
+fn note(report: &mut Report, run: &StageRun, any_input: bool) {
     report.deadline |= run.disposition == Disposition::Timeout;
     let skipped_for_nothing = run.disposition == Disposition::Skipped && any_input;
     report.fault |= !matches!(run.disposition, Disposition::Ran | Disposition::Skipped) || skipped_for_nothing;
@@ -445,6 +443,3 @@ impl Timer {
         self.lap = now;
     }
 }
-
-/// The index that stands for the host's own stages in `stages_list`.
-pub const HOST: u16 = HOST_STAGE;

@@ -15,7 +15,7 @@ use tapline_witness::outcome::{
     AreaPresence, Contradiction, Gate, LinkReport, OUTCOME_VERSION, Outcome, Presence, PresenceState, Reason,
 };
 
-use super::{clock::SLOT_NS, persons};
+use super::persons;
 use crate::config::{Path, Site};
 
 /// Image peak over its own standard deviation from which an image shows somebody.
@@ -211,11 +211,6 @@ fn contains(outline: &[[f32; 2]], p: [f32; 2]) -> bool {
 pub(super) fn age_ms(front: &Front) -> Option<u32> {
     let ages = front.links().iter().filter(|l| l.has(valid::AGE)).map(|l| l.age_s);
     ages.reduce(tapline_dsp::detmath::min).map(|s| (s * 1e3) as u32)
-}
-
-/// Slots that fit into a number of milliseconds, at least one.
-pub fn slots_of_ms(milliseconds: u64) -> u64 {
-    (milliseconds * 1_000_000 / SLOT_NS).max(1)
 }
 
 #[cfg(test)]

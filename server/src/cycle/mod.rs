@@ -13,4 +13,4 @@ mod setup;
 mod stages;
 
 pub use self::core::{Core, Obey, Report, Slot, StateError};
-pub use setup::{SetupError, front_config, grid};
+pub use setup::{SetupError, host_spec};

@@ -1,5 +1,7 @@
 //! What the numeric stages are built from, taken from the site.
 
+use std::{path::PathBuf, time::Duration};
+
 use tapline_dsp::front::{Area, FrontConfig, PathKind as FrontKind, PathSpec};
 use tapline_plugin_api::{
     cir::CirLinkSpec,
@@ -9,7 +11,7 @@ use tapline_plugin_api::{
 use super::clock::SLOT_S;
 use crate::{
     config::{PathKind, Site, limits},
-    host::Scene,
+    host::{HostSpec, Scene, Tables, stages},
     ingest::intake::centre_khz_of,
 };
 
@@ -33,7 +35,7 @@ pub enum SetupError {
 }
 
 /// What the front stages are built from. Areas are the rooms, then the zones, in configuration order.
-pub fn front_config(site: &Site) -> FrontConfig {
+pub(super) fn front_config(site: &Site) -> FrontConfig {
     let mut config = FrontConfig {
         paths: site
             .paths
@@ -79,7 +81,7 @@ pub fn front_config(site: &Site) -> FrontConfig {
 ///
 /// # Errors
 /// [`SetupError::Grid`].
-pub fn grid(site: &Site) -> Result<Grid, SetupError> {
+fn grid(site: &Site) -> Result<Grid, SetupError> {
     let (low, high) = site.extent_m();
     let pitch_m = site.pipeline.grid.pitch_m;
     let layers = site.pipeline.grid.layers;
@@ -103,7 +105,7 @@ pub fn grid(site: &Site) -> Result<Grid, SetupError> {
 }
 
 /// The CSI paths, as the `cir` stage knows them.
-pub(super) fn cir_specs(site: &Site) -> Vec<CirLinkSpec> {
+fn cir_specs(site: &Site) -> Vec<CirLinkSpec> {
     let csi = |(index, path): (usize, &crate::config::Path)| match path.kind {
         PathKind::Csi(tier) => Some(CirLinkSpec { path: index as u32, tier: tier.code() }),
         PathKind::Rss => None,
@@ -112,7 +114,7 @@ pub(super) fn cir_specs(site: &Site) -> Vec<CirLinkSpec> {
 }
 
 /// What tomography and tracker are told of the site; the links are filled in every cycle.
-pub(super) fn scene(site: &Site) -> Scene {
+pub(super) fn fill_scene(site: &Site, scene: &mut Scene) {
     // The image covers the site; with several rooms its outline is the rectangle round them all.
     let outline = match site.rooms.as_slice() {
         [room] => room.outline_m.clone(),
@@ -121,17 +123,36 @@ pub(super) fn scene(site: &Site) -> Scene {
             vec![low, [high[0], low[1]], high, [low[0], high[1]]]
         }
     };
-    Scene {
+    let node = |n: &crate::config::Node| NodePosition {
+        node: u32::from(n.id),
+        x_m: n.position_m[0],
+        y_m: n.position_m[1],
+        z_m: n.position_m[2],
+    };
+    let point = |p: [f32; 2]| Point2 { x_m: p[0], y_m: p[1] };
+    scene.step_s = SLOT_S;
+    scene.presence = -1.0;
+    scene.nodes = site.nodes.iter().map(node).collect();
+    scene.outline = outline.into_iter().map(point).collect();
+    scene.doors = site.doors.iter().map(|d| Door { at: point(d.at_m), width_m: d.width_m }).collect();
+    scene.links = Vec::with_capacity(site.paths.len());
+}
+
+/// What the plugin host builds its instances from.
+///
+/// # Errors
+/// [`SetupError::Grid`].
+pub fn host_spec(site: &Site, plugin_dir: PathBuf) -> Result<HostSpec, SetupError> {
+    let table = |stage: &str| site.pipeline.stage.get(stage).map(toml::Table::to_string).unwrap_or_default();
+    Ok(HostSpec {
+        links: cir_specs(site),
+        grid: grid(site)?,
+        max_links: site.paths.len() as u32,
         step_s: SLOT_S,
-        presence: -1.0,
-        nodes: site
-            .nodes
-            .iter()
-            .map(|n| NodePosition { node: u32::from(n.id), x_m: n.position_m[0], y_m: n.position_m[1], z_m: n.position_m[2] })
-            .collect(),
-        outline: outline.iter().map(|p| Point2 { x_m: p[0], y_m: p[1] }).collect(),
-        doors: site.doors.iter().map(|d| Door { at: Point2 { x_m: d.at_m[0], y_m: d.at_m[1] }, width_m: d.width_m }).collect(),
-        links: Vec::with_capacity(site.paths.len()),
-        ..Scene::default()
-    }
+        tables: Tables { cir: table("cir"), tomography: table("tomography"), tracker: table("tracker") },
+        plugin_dir,
+        cpu: None,
+        linked: stages::LINKED,
+        proof_time: Duration::from_secs(60),
+    })
 }

@@ -1,1 +1,301 @@
-//! (being built)
+//! The plugin host: from a manifest to running stages, and nothing that misbehaves takes the cycle along.
+//!
+//! | module | one job |
+//! |---|---|
+//! | [`manifest`], [`manifest_write`] | the document that names all code, and its hash |
+//! | [`gate`], [`load`] | from bytes to a mapped library: hash, static gate, sealed copy, handshakes |
+//! | [`golden`] | golden vectors before the first cycle |
+//! | `worker`, `bench`, `kind` | instances on threads of their own, deadlines, what makes an answer usable |
+//! | [`generation`] | everything that runs under one manifest |
+//! | [`registry`] | what the API shows of plugins |
+//! | [`swap`] | a new generation beside the old one, and in its place |
+//!
+//! A linked stage and a loaded one differ only in where their module came from. `unsafe` is in `load` and
+//! [`fpenv`] alone.
+
+mod bench;
+pub mod buffers;
+pub mod error;
+pub mod fpenv;
+pub mod gate;
+pub mod generation;
+pub mod golden;
+mod kind;
+pub mod load;
+pub mod manifest;
+pub mod manifest_write;
+pub mod registry;
+pub mod stages;
+mod state;
+pub mod swap;
+mod worker;
+
+use std::sync::{Arc, atomic::AtomicUsize};
+
+use tapline_plugin_api::StageKind;
+
+pub use self::{
+    bench::RunOrder,
+    buffers::{CirBuffers, Scene, TomographyBuffers, TrackerBuffers},
+    error::HostError,
+    generation::{Generation, HostSpec, Tables},
+    manifest::Manifest,
+    registry::{PluginState, PluginStatus, Registry},
+    worker::StageRun,
+};
+use self::{
+    buffers::copy_into,
+    manifest_write::{Draft, linked_row},
+    swap::Shadow,
+};
+
+/// The three plugin stages of a running site. Owned by the cycle's thread; [`Registry`] and
+/// [`swap::Preparer`] are what other threads get.
+///
+/// In each cycle: fill [`cir_buffers_mut`](Self::cir_buffers_mut) of every group and [`run_cir`](Self::run_cir);
+/// fill [`scene_mut`](Self::scene_mut); [`run_tomography`](Self::run_tomography);
+/// [`run_tracker`](Self::run_tracker). What one stage hands to the next is copied by the host.
+pub struct PluginHost {
+    spec: Arc<HostSpec>,
+    registry: Registry,
+    given_up: Arc<AtomicUsize>,
+    active: Generation,
+    previous: Option<Manifest>,
+    shadow: Option<Shadow>,
+    scene: Scene,
+}
+
+impl PluginHost {
+    /// Loads, proves and builds everything that the manifest names.
+    ///
+    /// # Errors
+    /// The first [`HostError`].
+    pub fn new(spec: HostSpec, manifest: Manifest) -> Result<Self, HostError> {
+        let (registry, given_up) = (Registry::default(), Arc::default());
+        let active = Generation::prepare(&spec, manifest, &registry, &given_up)?;
+        active.mark(&registry, PluginState::Active, "since the start");
+        Ok(Self {
+            spec: Arc::new(spec),
+            registry,
+            given_up,
+            active,
+            previous: None,
+            shadow: None,
+            scene: Scene::default(),
+        })
+    }
+
+    /// The manifest of the linked stages with these names (`""`: the default of its kind; a kind without any
+    /// stage is left out), proved now.
+    ///
+    /// # Errors
+    /// [`HostError::NotLinked`], or [`HostError::Golden`] when a stage does not prove itself.
+    pub fn linked_manifest(
+        spec: &HostSpec,
+        names: [&str; 3],
+        host_stages: Vec<manifest::HostStage>,
+    ) -> Result<Manifest, HostError> {
+        let mut draft = Draft {
+            host_stages,
+            ..Draft::default()
+        };
+        for (stage, name) in manifest_write::stage_kinds().into_iter().zip(names) {
+            let module = match name {
+                "" => stages::default(spec.linked, stage),
+                name => Some(
+                    stages::named(spec.linked, stage, name).ok_or_else(|| HostError::NotLinked {
+                        name: name.to_owned(),
+                        known: stages::names(spec.linked, stage),
+                    })?,
+                ),
+            };
+            if let Some(module) = module {
+                let about = (module.describe)();
+                let proof = golden::prove(&about.name, module, spec.proof_time)?;
+                draft.replace(linked_row(module, &proof, spec.tables.of(stage)));
+            }
+        }
+        draft.write()
+    }
+
+    /// Groups of CSI link paths; none on a mesh that measures strength only.
+    pub fn groups(&self) -> usize {
+        self.active.cir.len()
+    }
+
+    /// Input and answer of a group.
+    pub fn cir_buffers(&self, group: usize) -> Option<&CirBuffers> {
+        self.active.cir.buffers(group)
+    }
+
+    /// A group's buffers, to fill before [`run_cir`](Self::run_cir).
+    ///
+    /// # Panics
+    /// When there is no such group.
+    pub fn cir_buffers_mut(&mut self, group: usize) -> &mut CirBuffers {
+        self.active.cir.buffers_mut(group)
+    }
+
+    /// Runs every group, in parallel. One [`StageRun`] a group, in order; none when there are no groups, which is
+    /// a stage without input (`SKIPPED`). A group whose run did not end in `RAN` holds zeros, and all do when one
+    /// ended the stage.
+    pub fn run_cir(&mut self, order: RunOrder) -> &[StageRun] {
+        self.active.cir.run(order);
+        self.report(StageKind::Cir);
+        if let Some(shadow) = &mut self.shadow {
+            shadow.run_cir(&mut self.active, order);
+        }
+        self.active.cir.runs()
+    }
+
+    /// What `tomography` and `tracker` read in this cycle beside the answers of earlier stages.
+    pub const fn scene_mut(&mut self) -> &mut Scene {
+        &mut self.scene
+    }
+
+    /// Runs the stage on the scene and the groups' answers. The run is `SKIPPED` when there is no such stage.
+    pub fn run_tomography(&mut self, order: RunOrder) -> StageRun {
+        fill_tomography(&mut self.active, &self.scene);
+        let run = first(self.active.tomography.run(order));
+        self.report(StageKind::Tomography);
+        if let Some(shadow) = &mut self.shadow {
+            shadow.run_tomography(&self.active, &self.scene, order);
+        }
+        run
+    }
+
+    /// The image; none without such a stage.
+    pub fn tomography_output(&self) -> Option<&TomographyBuffers> {
+        self.active.tomography.buffers(0)
+    }
+
+    /// Runs the stage on the scene, the image and the groups' answers. `SKIPPED` when there is no such stage.
+    pub fn run_tracker(&mut self, order: RunOrder) -> StageRun {
+        fill_tracker(&mut self.active, &self.scene);
+        let run = first(self.active.tracker.run(order));
+        self.report(StageKind::Tracker);
+        if let Some(shadow) = &mut self.shadow {
+            shadow.run_tracker(&self.active, &self.scene, order);
+        }
+        run
+    }
+
+    /// The people; none without such a stage.
+    pub fn tracker_output(&self) -> Option<&TrackerBuffers> {
+        self.active.tracker.buffers(0)
+    }
+
+    /// The runs of a stage in this cycle.
+    pub fn runs(&self, stage: StageKind) -> &[StageRun] {
+        match stage {
+            StageKind::Cir => self.active.cir.runs(),
+            StageKind::Tomography => self.active.tomography.runs(),
+            StageKind::Tracker => self.active.tracker.runs(),
+        }
+    }
+
+    /// Appends the state of all instances.
+    ///
+    /// # Errors
+    /// [`HostError::State`] when an instance does not answer or is failed; `into` is then as before.
+    pub fn export_state(&mut self, into: &mut Vec<u8>) -> Result<(), HostError> {
+        state::export(&mut self.active, into)
+    }
+
+    /// Replaces the state of all instances by one that [`export_state`](Self::export_state) wrote under the same
+    /// manifest.
+    ///
+    /// # Errors
+    /// [`HostError::StateBlob`] or [`HostError::State`]. The host is then to be thrown away: some instances may have
+    /// taken their part.
+    pub fn import_state(&mut self, blob: &[u8]) -> Result<(), HostError> {
+        state::import(&mut self.active, blob)
+    }
+
+    /// `manifest_hash` of the cycles that run now.
+    pub fn manifest_hash(&self) -> [u8; 32] {
+        self.active.manifest.hash()
+    }
+
+    /// The manifest of the cycles that run now.
+    pub const fn manifest(&self) -> &Manifest {
+        &self.active.manifest
+    }
+
+    /// What the API shows; clone it and keep it.
+    pub const fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// Workers that were given up in a call and have not come back.
+    pub fn given_up(&self) -> usize {
+        generation::given_up(&self.given_up)
+    }
+
+    /// Enters a stage that ended itself in this run.
+    fn report(&self, stage: StageKind) {
+        let runs = self.runs(stage);
+        if let Some((index, run)) = runs.iter().enumerate().find(|(_, run)| run.ends_the_instance()) {
+            let reason = format!("instance {index}: {} {}", run.disposition.name(), run.message);
+            self.active
+                .mark_stage(&self.registry, stage, PluginState::Failed, reason.trim_end());
+        }
+    }
+}
+
+fn first(runs: &[StageRun]) -> StageRun {
+    runs.first().cloned().unwrap_or_default()
+}
+
+/// Hands the scene and the groups' answers to the image stage.
+fn fill_tomography(generation: &mut Generation, scene: &Scene) {
+    if generation.tomography.len() == 0 {
+        return;
+    }
+    let cir = &generation.cir;
+    let to = generation.tomography.buffers_mut(0);
+    scene.copy_into(&mut to.scene);
+    to.cir_links.clear();
+    to.cir_summaries.clear();
+    to.taps.clear();
+    if cir.answers() {
+        for group in (0..cir.len()).filter_map(|index| cir.buffers(index)) {
+            let first_tap = to.taps.len() as u32;
+            to.cir_links
+                .extend(group.links.iter().map(|link| tapline_plugin_api::cir::CirLink {
+                    tap_offset: link.tap_offset + first_tap,
+                    ..*link
+                }));
+            to.cir_summaries.extend_from_slice(&group.summaries);
+            to.taps.extend_from_slice(&group.taps);
+        }
+    }
+}
+
+/// Hands the scene, the image and the groups' answers to the tracker.
+fn fill_tracker(generation: &mut Generation, scene: &Scene) {
+    if generation.tracker.len() == 0 {
+        return;
+    }
+    let (cir, image) = (&generation.cir, &generation.tomography);
+    let to = generation.tracker.buffers_mut(0);
+    scene.copy_into(&mut to.scene);
+    to.cir_summaries.clear();
+    if cir.answers() {
+        for group in (0..cir.len()).filter_map(|index| cir.buffers(index)) {
+            to.cir_summaries.extend_from_slice(&group.summaries);
+        }
+    }
+    match image.buffers(0).filter(|_| image.answers()) {
+        Some(from) => {
+            copy_into(&from.mean, &mut to.mean);
+            copy_into(&from.variance, &mut to.variance);
+            to.image = from.summary;
+        }
+        None => {
+            to.mean.clear();
+            to.variance.clear();
+            to.image = tapline_plugin_api::tomography::TomographySummary::default();
+        }
+    }
+}

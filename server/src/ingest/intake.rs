@@ -114,10 +114,10 @@ impl Intake {
             let tones = &mut self.tones[..tier.tones()];
             let mask = &mut self.mask[..tier.tones()];
             match csi.tones(path.rx_antenna, node.layout, tier, tones, mask) {
-                Ok(()) => {
-                    front.push_csi(i, time_ns, csi.rssi_dbm, csi.noise_dbm, csi.agc_db, tones, mask);
-                    fed = true;
-                }
+                Ok(()) => match front.push_csi(i, time_ns, csi.rssi_dbm, csi.noise_dbm, csi.agc_db, tones, mask) {
+                    Ok(()) => fed = true,
+                    Err(_) => reason = "no_such_link",
+                },
                 Err(error) => reason = error.reason(),
             }
         }
@@ -134,9 +134,8 @@ impl Intake {
                 .paths
                 .binary_search_by(|p| (p.tx, p.rx, p.tx_antenna, p.rx_antenna, p.channel).cmp(&key));
             if let Ok(i) = found
-                && self.paths[i].kind == PathKind::Rss
+                && front.push_rss(i, arrival_ns.cast_signed(), f32::from(rssi_dbm)).is_ok()
             {
-                front.push_rss(i, arrival_ns.cast_signed(), f32::from(rssi_dbm));
                 fed += 1;
             }
         }

@@ -3,5 +3,6 @@
 pub mod allow;
 pub mod frames;
 pub mod gatekeeper;
+pub mod intake;
 pub mod sequence;
 pub mod udp;

@@ -9,7 +9,7 @@ use super::graph::{Edge, EdgeKind, Interval, Node, NodeId, Provenance};
 use crate::config::Site;
 
 /// Events kept in the live graph; older ones are in the store.
-pub const LIVE_EVENTS: usize = 256;
+const LIVE_EVENTS: usize = 256;
 /// A person without an update for this many cycles leaves the live graph (2 s).
 const PERSON_CYCLES: u64 = 40;
 

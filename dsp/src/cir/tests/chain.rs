@@ -175,4 +175,4 @@ fn the_certificate_is_what_the_reference_finds() {
     }
 }
 
-const METHODS: [Method; 1] = [Method::Fista];
+const METHODS: [Method; 2] = [Method::Fista, Method::WorkingSet];

@@ -1,0 +1,364 @@
+//! Motion statistic of one link path: how much its gain-normalised channel fluctuates, noise taken out.
+//!
+//! The plain statistic is `s = mean_k std_W(x_k)` over the frames of the last window W. It carries the receiver's
+//! noise, which differs between receivers, gains and days, so a threshold on `s` does not transfer. Receiver
+//! noise is white from frame to frame, a moving body is not (its Doppler is a few tens of hertz at most): the
+//! covariance of neighbouring frames
+//! `c = mean_k mean_t (x_k[t] - m_k)(x_k[t-1] - m_k)` keeps the motion and loses the noise. Paths whose frames
+//! come too slowly for that (RSS meshes) use the whole variance.
+
+use borsh::{BorshDeserialize, BorshSerialize};
+
+use crate::hampel::Hampel;
+
+/// Which frames a statistic covers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct WindowConfig {
+    /// Window, seconds.
+    pub window_s: f32,
+    /// Slow paths look further back, until they hold this many frames ...
+    pub frames_min: usize,
+    /// ... but never further than this, seconds.
+    pub window_max_s: f32,
+    /// Fast paths keep no more frames than this.
+    pub frames_max: usize,
+    /// Neighbouring frames further apart than this say nothing about each other, seconds.
+    pub lag_max_s: f32,
+}
+
+impl Default for WindowConfig {
+    fn default() -> Self {
+        Self {
+            window_s: 1.0,
+            frames_min: 8,
+            window_max_s: 6.0,
+            frames_max: 128,
+            lag_max_s: 0.06,
+        }
+    }
+}
+
+/// Fewest frames a statistic is made from.
+pub const FRAMES_VALID: u32 = 4;
+
+/// What one window says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, BorshSerialize, BorshDeserialize)]
+pub struct MotionStat {
+    /// Frames in the window.
+    pub frames: u32,
+    /// Time they span, seconds.
+    pub span_s: f32,
+    /// Mean over the tones of the standard deviation.
+    pub std: f32,
+    /// Mean over the tones of the variance: noise and motion.
+    pub variance: f32,
+    /// Mean over the tones of the covariance of neighbouring frames: motion alone. May be slightly negative.
+    /// None when the frames are too far apart.
+    pub coherent: Option<f32>,
+}
+
+/// The last frames of one path, in a ring; `channels` values a frame (tones, or 1 for RSS).
+#[derive(Clone, Debug, BorshSerialize, BorshDeserialize)]
+pub struct MotionWindow {
+    channels: u32,
+    capacity: u32,
+    head: u32,
+    len: u32,
+    times_ns: Vec<i64>,
+    values: Vec<f32>,
+    mask: Vec<u8>,
+    hampel: Option<Hampel>,
+}
+
+impl MotionWindow {
+    /// An empty window. `hampel_floor`: the smallest step the outlier filter takes for one, in the values' unit.
+    pub fn new(channels: usize, config: &WindowConfig, hampel_floor: Option<f32>) -> Self {
+        let capacity = config.frames_max.max(FRAMES_VALID as usize);
+        Self {
+            channels: channels as u32,
+            capacity: capacity as u32,
+            head: 0,
+            len: 0,
+            times_ns: vec![0; capacity],
+            values: vec![0.0; capacity * channels],
+            mask: vec![0; capacity * channels],
+            hampel: hampel_floor.map(|floor| Hampel::new(channels, floor)),
+        }
+    }
+
+    /// True when this window was built for `channels` and `config` (a state import checks it).
+    pub fn fits(&self, channels: usize, config: &WindowConfig) -> bool {
+        let fresh = Self::new(channels, config, None);
+        let capacity = fresh.capacity;
+        self.channels == fresh.channels
+            && self.capacity == capacity
+            && self.head < capacity
+            && self.len <= capacity
+            && self.times_ns.len() == fresh.times_ns.len()
+            && self.values.len() == fresh.values.len()
+            && self.mask.len() == fresh.mask.len()
+            && self.values.iter().all(|v| v.is_finite())
+            && self.hampel.as_ref().is_none_or(|h| h.fits(channels))
+    }
+
+    /// Appends a frame. A frame earlier than the newest starts the window anew (the clock was set back).
+    pub fn push(&mut self, time_ns: i64, values: &[f32], mask: &[u8], config: &WindowConfig) {
+        let mut gap_ns = 0;
+        if let Some(newest) = self.newest_ns() {
+            gap_ns = time_ns.saturating_sub(newest);
+            if gap_ns < 0 {
+                self.clear();
+            }
+        }
+        let channels = self.channels as usize;
+        let slot = self.head as usize;
+        let at = slot * channels..(slot + 1) * channels;
+        self.values[at.clone()].copy_from_slice(values);
+        self.mask[at.clone()].copy_from_slice(mask);
+        self.times_ns[slot] = time_ns;
+        if let Some(hampel) = &mut self.hampel {
+            if gap_ns > seconds_to_ns(config.lag_max_s) {
+                hampel.clear();
+            }
+            hampel.filter(&mut self.values[at], mask);
+        }
+        self.head = (self.head + 1) % self.capacity;
+        self.len = (self.len + 1).min(self.capacity);
+    }
+
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        (self.head, self.len) = (0, 0);
+        if let Some(hampel) = &mut self.hampel {
+            hampel.clear();
+        }
+    }
+
+    /// Time of the newest frame.
+    pub fn newest_ns(&self) -> Option<i64> {
+        (self.len > 0).then(|| self.times_ns[self.slot(0)])
+    }
+
+    /// Ring slot of the frame `back` places before the newest.
+    fn slot(&self, back: u32) -> usize {
+        ((self.head + self.capacity - 1 - back) % self.capacity) as usize
+    }
+
+    /// Frames of the window that ends at `end_ns`.
+    fn frames(&self, end_ns: i64, config: &WindowConfig) -> u32 {
+        let short = end_ns.saturating_sub(seconds_to_ns(config.window_s));
+        let long = end_ns.saturating_sub(seconds_to_ns(config.window_max_s));
+        let mut n = 0;
+        while n < self.len {
+            let time = self.times_ns[self.slot(n)];
+            if time <= short && (n as usize >= config.frames_min || time <= long) {
+                break;
+            }
+            n += 1;
+        }
+        n
+    }
+
+    /// The statistic of the window ending at `end_ns` over the tones with `chosen != 0`.
+    /// None with fewer than [`FRAMES_VALID`] frames or no tone measured in that many of them.
+    pub fn statistic(
+        &self,
+        end_ns: i64,
+        chosen: &[u8],
+        config: &WindowConfig,
+        scratch: &mut MotionScratch,
+    ) -> Option<MotionStat> {
+        let n = self.frames(end_ns, config);
+        if n < FRAMES_VALID {
+            return None;
+        }
+        let channels = self.channels as usize;
+        scratch.reset(channels);
+        // Means first: the two passes keep their accuracy however small the fluctuation is.
+        for back in 0..n {
+            let (values, mask) = self.frame(back);
+            for k in 0..channels {
+                if mask[k] != 0 {
+                    scratch.mean[k] += values[k];
+                    scratch.count[k] += 1;
+                }
+            }
+        }
+        for (mean, &count) in scratch.mean.iter_mut().zip(&scratch.count) {
+            *mean /= count.max(1) as f32;
+        }
+        let lag_max_ns = seconds_to_ns(config.lag_max_s);
+        let mut pairs = 0;
+        for back in 0..n {
+            let (values, mask) = self.frame(back);
+            for k in 0..channels {
+                let d = if mask[k] != 0 { values[k] - scratch.mean[k] } else { 0.0 };
+                scratch.variance[k] += d * d;
+                scratch.deviation[k] = d;
+            }
+            if back > 0 && self.times_ns[self.slot(back - 1)] - self.times_ns[self.slot(back)] <= lag_max_ns {
+                pairs += 1;
+                let (newer, newer_mask) = self.frame(back - 1);
+                for k in 0..channels {
+                    let newer = if newer_mask[k] != 0 {
+                        newer[k] - scratch.mean[k]
+                    } else {
+                        0.0
+                    };
+                    scratch.covariance[k] += newer * scratch.deviation[k];
+                }
+            }
+        }
+
+        let (mut std, mut variance, mut covariance, mut tones) = (0.0_f32, 0.0_f32, 0.0_f32, 0_u32);
+        for (k, &chosen) in chosen.iter().enumerate() {
+            if chosen == 0 || scratch.count[k] < FRAMES_VALID {
+                continue;
+            }
+            let v = scratch.variance[k] / (scratch.count[k] - 1) as f32;
+            std += v.sqrt();
+            variance += v;
+            // A tone missing in some frames contributes to fewer pairs; the share keeps it unbiased to first order.
+            let share = scratch.count[k] as f32 / n as f32;
+            covariance += scratch.covariance[k] / (pairs.max(1) as f32 * share * share);
+            tones += 1;
+        }
+        if tones == 0 {
+            return None;
+        }
+        let tones = tones as f32;
+        let span_ns = self.times_ns[self.slot(0)] - self.times_ns[self.slot(n - 1)];
+        Some(MotionStat {
+            frames: n,
+            span_s: ns_to_seconds(span_ns),
+            std: std / tones,
+            variance: variance / tones,
+            coherent: (2 * pairs >= n).then_some(covariance / tones),
+        })
+    }
+
+    fn frame(&self, back: u32) -> (&[f32], &[u8]) {
+        let (channels, slot) = (self.channels as usize, self.slot(back));
+        let at = slot * channels..(slot + 1) * channels;
+        (&self.values[at.clone()], &self.mask[at])
+    }
+}
+
+/// Buffers of [`MotionWindow::statistic`], shared by all paths.
+#[derive(Clone, Debug, Default)]
+pub struct MotionScratch {
+    mean: Vec<f32>,
+    count: Vec<u32>,
+    variance: Vec<f32>,
+    covariance: Vec<f32>,
+    deviation: Vec<f32>,
+}
+
+impl MotionScratch {
+    /// Buffers for up to `channels` values a frame.
+    pub fn new(channels: usize) -> Self {
+        let mut scratch = Self::default();
+        scratch.reset(channels);
+        scratch
+    }
+
+    fn reset(&mut self, channels: usize) {
+        self.count.clear();
+        self.count.resize(channels, 0);
+        for v in [
+            &mut self.mean,
+            &mut self.variance,
+            &mut self.covariance,
+            &mut self.deviation,
+        ] {
+            v.clear();
+            v.resize(channels, 0.0);
+        }
+    }
+}
+
+/// Whole nanoseconds of a duration in seconds; saturates.
+pub(crate) fn seconds_to_ns(seconds: f32) -> i64 {
+    (f64::from(seconds) * 1e9) as i64
+}
+
+/// Seconds of a duration in nanoseconds.
+pub(crate) fn ns_to_seconds(ns: i64) -> f32 {
+    (ns as f64 * 1e-9) as f32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: i64 = 1_000_000;
+
+    fn filled(frames: usize, step_ms: i64, value: impl Fn(usize, usize) -> f32) -> MotionWindow {
+        let config = WindowConfig::default();
+        let mut window = MotionWindow::new(2, &config, None);
+        for i in 0..frames {
+            window.push(i as i64 * step_ms * MS, &[value(i, 0), value(i, 1)], &[1, 1], &config);
+        }
+        window
+    }
+
+    fn stat(window: &MotionWindow, chosen: [u8; 2]) -> Option<MotionStat> {
+        let end = window.newest_ns().unwrap_or(0);
+        window.statistic(end, &chosen, &WindowConfig::default(), &mut MotionScratch::new(2))
+    }
+
+    #[test]
+    fn a_still_channel_has_no_motion() {
+        let s = stat(&filled(50, 20, |_, k| 1.0 + k as f32), [1, 1]).unwrap();
+        assert_eq!((s.frames, s.std, s.variance, s.coherent), (50, 0.0, 0.0, Some(0.0)));
+    }
+
+    #[test]
+    fn alternating_frames_by_hand() {
+        // +1, -1, +1, -1: sample variance 4/3, neighbours' covariance -1.
+        let s = stat(&filled(4, 20, |i, _| if i % 2 == 0 { 1.0 } else { -1.0 }), [1, 0]).unwrap();
+        assert!((s.variance - 4.0 / 3.0).abs() < 1e-6);
+        assert_eq!(s.coherent, Some(-1.0));
+        assert!((s.span_s - 0.06).abs() < 1e-6);
+    }
+
+    #[test]
+    fn slow_fluctuation_is_coherent_and_slow_paths_have_no_covariance() {
+        let slow = |i: usize, _| crate::detmath::sin(i as f32 * 0.2);
+        let s = stat(&filled(50, 20, slow), [1, 1]).unwrap();
+        assert!(s.coherent.unwrap() > 0.9 * s.variance);
+        let s = stat(&filled(50, 600, slow), [1, 1]).unwrap();
+        assert_eq!((s.frames, s.coherent), (8, None));
+    }
+
+    #[test]
+    fn too_few_frames_or_no_tone_is_no_answer() {
+        assert_eq!(stat(&filled(3, 20, |_, _| 1.0), [1, 1]), None);
+        assert_eq!(stat(&filled(9, 20, |_, _| 1.0), [0, 0]), None);
+        assert_eq!(stat(&filled(9, 7_000, |_, _| 1.0), [1, 1]), None);
+    }
+
+    #[test]
+    fn the_clock_set_back_starts_anew() {
+        let config = WindowConfig::default();
+        let mut window = filled(10, 20, |_, _| 1.0);
+        window.push(0, &[1.0, 1.0], &[1, 1], &config);
+        assert_eq!(window.newest_ns(), Some(0));
+        assert_eq!(stat(&window, [1, 1]), None);
+    }
+
+    #[test]
+    fn a_masked_tone_is_left_out() {
+        let config = WindowConfig::default();
+        let mut window = MotionWindow::new(2, &config, None);
+        for i in 0..20 {
+            window.push(
+                i * 20 * MS,
+                &[1.0, if i % 2 == 0 { 900.0 } else { 0.0 }],
+                &[1, 0],
+                &config,
+            );
+        }
+        assert_eq!(stat(&window, [1, 1]).unwrap().variance, 0.0);
+    }
+}

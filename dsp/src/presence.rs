@@ -1,0 +1,395 @@
+//! Presence of the site, a room or a zone: a three-state filter over fused link evidence.
+//!
+//! Hidden states are *empty*, *moving* and *still*. People come in and go out moving; they settle and stir. Each
+//! cycle the state is predicted with those rates and weighed with the likelihood ratio of the links' motion
+//! evidence (Rabiner 1989, forward recursion), so the published probability is a posterior under stated
+//! parameters: after the last motion it falls only as fast as a still person would have stirred again.
+//!
+//! One link's log-likelihood ratio of "moving" is logistic in the log of its motion ratio,
+//! `slope * ln(ratio / threshold)` held within limits. Links of an area are fused as a mixture: a person affects
+//! each link with a share `affected`, so a quiet link is weak evidence and a moving one strong. Links are
+//! correlated (one body, one interferer), so N of them count as sqrt(N). Windows overlap from cycle to cycle, so
+//! one cycle's evidence counts for the share of the window that is new.
+//!
+//! The published state follows the probability with hysteresis and a minimum dwell.
+
+use borsh::{BorshDeserialize, BorshSerialize};
+
+use crate::detmath;
+
+/// Published state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[borsh(use_discriminant = false)]
+pub enum PresenceState {
+    /// Not known, see the reason.
+    #[default]
+    Unknown,
+    /// Nobody.
+    Empty,
+    /// Somebody, moving.
+    OccupiedMoving,
+    /// Somebody, still.
+    OccupiedStill,
+}
+
+/// What decided.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[borsh(use_discriminant = false)]
+pub enum PresenceReason {
+    /// No frame arrived lately, or not for long enough yet.
+    #[default]
+    NoInput,
+    /// No quiet level has been learned or loaded.
+    NotCalibrated,
+    /// The gate rejected the measurements.
+    GateRejected,
+    /// No link passes through the area.
+    NotCovered,
+    /// Motion evidence above its threshold.
+    Motion,
+    /// The evidence changed, minimum dwell, hysteresis or a person's persistence holds the state.
+    Held,
+    /// All evidence below its thresholds.
+    Quiet,
+}
+
+/// Parameters; see the module's text.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PresenceConfig {
+    /// Rate at which somebody enters an empty area, 1/s.
+    pub enter_per_s: f32,
+    /// Rate at which a moving person settles, 1/s.
+    pub settle_per_s: f32,
+    /// Rate at which a still person stirs, 1/s.
+    pub stir_per_s: f32,
+    /// Rate at which a moving person leaves for good, 1/s.
+    pub leave_per_s: f32,
+    /// Probabilities of empty, moving and still before any evidence.
+    pub initial: [f32; 3],
+    /// Motion ratio at which a link's evidence changes sides.
+    pub ratio_threshold: f32,
+    /// Log-likelihood ratio a factor e of the ratio is worth.
+    pub slope: f32,
+    /// Limits of one link's log-likelihood ratio.
+    pub llr_limits: [f32; 2],
+    /// Probability from which an area counts as occupied, and below which as empty again.
+    pub occupied: [f32; 2],
+    /// Probability of moving, given occupied, from which it counts as moving, and below which as still again.
+    pub moving: [f32; 2],
+    /// Least time between two changes of the published state, seconds.
+    pub dwell_s: f32,
+    /// Evidence older than this is no evidence, seconds.
+    pub evidence_age_max_s: f32,
+    /// Evidence needed before anything but Unknown is published, seconds.
+    pub warm_up_s: f32,
+}
+
+impl Default for PresenceConfig {
+    fn default() -> Self {
+        Self {
+            enter_per_s: 1.0 / 120.0,
+            settle_per_s: 1.0 / 5.0,
+            stir_per_s: 1.0 / 10.0,
+            leave_per_s: 1.0 / 60.0,
+            initial: [0.6, 0.25, 0.15],
+            ratio_threshold: 2.0,
+            slope: 4.0,
+            llr_limits: [-3.0, 6.0],
+            occupied: [0.7, 0.3],
+            moving: [0.6, 0.4],
+            dwell_s: 1.0,
+            evidence_age_max_s: 2.0,
+            warm_up_s: 0.5,
+        }
+    }
+}
+
+impl PresenceConfig {
+    /// Log-likelihood ratio of "moving" against "not moving" for a link at this motion ratio.
+    pub fn link_llr(&self, ratio: f32) -> f32 {
+        let [low, high] = self.llr_limits;
+        if ratio <= 0.0 {
+            return low;
+        }
+        detmath::clamp(self.slope * detmath::ln(ratio / self.ratio_threshold), low, high)
+    }
+}
+
+/// Fuses the log-likelihood ratios of an area's links, in the order they are added.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LinkFusion {
+    sum: f32,
+    links: u32,
+}
+
+impl LinkFusion {
+    /// Adds one link. `affected`: the share of positions in the area from which a person affects it, 0 to 1.
+    pub fn add(&mut self, llr: f32, affected: f32) {
+        self.sum += detmath::ln((1.0 - affected) + affected * detmath::exp(llr));
+        self.links += 1;
+    }
+
+    /// The fused log-likelihood ratio of one window; none without a link.
+    pub fn finish(self) -> Option<f32> {
+        (self.links > 0).then(|| self.sum / (self.links as f32).sqrt())
+    }
+}
+
+/// The filter of one area.
+#[derive(Clone, Copy, Debug, PartialEq, BorshSerialize, BorshDeserialize)]
+pub struct PresenceFilter {
+    /// Probabilities of empty, moving, still.
+    belief: [f64; 3],
+    state: PresenceState,
+    reason: PresenceReason,
+    since_tick: u64,
+    evidence_s: f32,
+    without_s: f32,
+    in_state_s: f32,
+}
+
+impl PresenceFilter {
+    /// A filter that knows nothing yet.
+    pub fn new(config: &PresenceConfig) -> Self {
+        Self {
+            belief: config.initial.map(f64::from),
+            state: PresenceState::Unknown,
+            reason: PresenceReason::NoInput,
+            since_tick: 0,
+            evidence_s: 0.0,
+            without_s: 0.0,
+            in_state_s: f32::MAX,
+        }
+    }
+
+    /// The published state.
+    pub fn state(&self) -> PresenceState {
+        self.state
+    }
+
+    /// What decided it.
+    pub fn reason(&self) -> PresenceReason {
+        self.reason
+    }
+
+    /// Tick at which it began.
+    pub fn since_tick(&self) -> u64 {
+        self.since_tick
+    }
+
+    /// Probability that anybody is there; none while the state is Unknown.
+    pub fn probability(&self) -> Option<f32> {
+        (self.state != PresenceState::Unknown).then(|| self.occupied())
+    }
+
+    /// Probability that somebody moves there; none while the state is Unknown.
+    pub fn moving_probability(&self) -> Option<f32> {
+        (self.state != PresenceState::Unknown).then(|| self.belief[1] as f32)
+    }
+
+    fn occupied(&self) -> f32 {
+        (self.belief[1] + self.belief[2]) as f32
+    }
+
+    /// True when all numbers are probabilities (a state import checks it).
+    pub fn sound(&self) -> bool {
+        self.belief.iter().all(|p| (0.0..=1.0).contains(p))
+            && [self.evidence_s, self.without_s, self.in_state_s]
+                .iter()
+                .all(|t| *t >= 0.0)
+    }
+
+    /// One cycle of `step_s` seconds. `evidence`: the fused log-likelihood ratio of one window and the window's
+    /// length in seconds; without it the reason why there is none.
+    pub fn step(
+        &mut self,
+        tick: u64,
+        step_s: f32,
+        evidence: Result<(f32, f32), PresenceReason>,
+        config: &PresenceConfig,
+    ) {
+        self.predict(step_s, config);
+        self.in_state_s += step_s;
+        match evidence {
+            Ok((llr, window_s)) => {
+                let likelihood = detmath::exp64(f64::from(llr) * f64::from(step_s / window_s));
+                self.weigh(likelihood);
+                self.evidence_s += step_s;
+                self.without_s = 0.0;
+                if self.evidence_s >= config.warm_up_s {
+                    self.decide(tick, llr, config);
+                }
+            }
+            Err(reason) => {
+                self.without_s += step_s;
+                let structural = matches!(reason, PresenceReason::NotCalibrated | PresenceReason::NotCovered);
+                if structural || self.without_s > config.evidence_age_max_s || self.state == PresenceState::Unknown {
+                    self.change(tick, PresenceState::Unknown, reason);
+                    self.evidence_s = 0.0;
+                    if structural {
+                        self.belief = config.initial.map(f64::from);
+                    }
+                }
+            }
+        }
+    }
+
+    fn predict(&mut self, step_s: f32, config: &PresenceConfig) {
+        // Rates are far below one a step; held to a half so that no configuration makes a probability negative.
+        let share = |rate: f32| f64::from(detmath::clamp(rate * step_s, 0.0, 0.5));
+        let [empty, moving, still] = self.belief;
+        let (enter, leave) = (share(config.enter_per_s) * empty, share(config.leave_per_s) * moving);
+        let (settle, stir) = (share(config.settle_per_s) * moving, share(config.stir_per_s) * still);
+        self.belief = [
+            empty - enter + leave,
+            moving + enter - leave - settle + stir,
+            still + settle - stir,
+        ];
+        for p in &mut self.belief {
+            *p = detmath::max64(*p, 0.0);
+        }
+    }
+
+    fn weigh(&mut self, likelihood: f64) {
+        self.belief[1] *= likelihood;
+        let sum = self.belief[0] + self.belief[1] + self.belief[2];
+        for p in &mut self.belief {
+            // The floor keeps every state reachable however long the other evidence lasted.
+            *p = detmath::max64(*p / sum, 1e-9);
+        }
+    }
+
+    fn decide(&mut self, tick: u64, llr: f32, config: &PresenceConfig) {
+        use PresenceState::{Empty, OccupiedMoving, OccupiedStill, Unknown};
+        let occupied_now = matches!(self.state, OccupiedMoving | OccupiedStill);
+        let edge = |[on, off]: [f32; 2], is_on: bool| if is_on { off } else { on };
+        let first = self.state == Unknown;
+        let probability = self.occupied();
+        let occupied = probability
+            >= if first {
+                0.5
+            } else {
+                edge(config.occupied, occupied_now)
+            };
+        let moving_share = self.belief[1] as f32 / probability;
+        let moving = moving_share
+            >= if first {
+                0.5
+            } else {
+                edge(config.moving, self.state == OccupiedMoving)
+            };
+        let wanted = match (occupied, moving) {
+            (false, _) => Empty,
+            (true, true) => OccupiedMoving,
+            (true, false) => OccupiedStill,
+        };
+        let fits = match self.state {
+            OccupiedMoving => llr >= 0.0,
+            Empty => llr < 0.0,
+            _ => false,
+        };
+        if wanted == self.state || (!first && self.in_state_s < config.dwell_s) {
+            self.reason = match (fits, self.state) {
+                (true, OccupiedMoving) => PresenceReason::Motion,
+                (true, _) => PresenceReason::Quiet,
+                (false, _) => PresenceReason::Held,
+            };
+            return;
+        }
+        let reason = match wanted {
+            OccupiedMoving => PresenceReason::Motion,
+            Empty => PresenceReason::Quiet,
+            _ => PresenceReason::Held,
+        };
+        self.change(tick, wanted, reason);
+    }
+
+    fn change(&mut self, tick: u64, state: PresenceState, reason: PresenceReason) {
+        self.reason = reason;
+        if self.state != state {
+            (self.state, self.since_tick, self.in_state_s) = (state, tick, 0.0);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STEP_S: f32 = 0.05;
+
+    fn run(filter: &mut PresenceFilter, from: u64, ticks: u64, llr: f32) {
+        for tick in from..from + ticks {
+            filter.step(tick, STEP_S, Ok((llr, 1.0)), &PresenceConfig::default());
+            assert!((filter.belief.iter().sum::<f64>() - 1.0).abs() < 1e-6 && filter.sound());
+        }
+    }
+
+    #[test]
+    fn quiet_is_empty_and_motion_is_somebody_who_stays_a_while() {
+        let config = PresenceConfig::default();
+        let mut filter = PresenceFilter::new(&config);
+        assert_eq!((filter.state(), filter.probability()), (PresenceState::Unknown, None));
+        run(&mut filter, 0, 600, -3.0);
+        assert_eq!(
+            (filter.state(), filter.reason()),
+            (PresenceState::Empty, PresenceReason::Quiet)
+        );
+        assert!(filter.probability().unwrap() < 0.1);
+        run(&mut filter, 600, 40, 6.0);
+        assert_eq!(
+            (filter.state(), filter.reason()),
+            (PresenceState::OccupiedMoving, PresenceReason::Motion)
+        );
+        assert!(filter.probability().unwrap() > 0.99);
+        run(&mut filter, 640, 100, -3.0);
+        assert_eq!(
+            (filter.state(), filter.reason()),
+            (PresenceState::OccupiedStill, PresenceReason::Held)
+        );
+        run(&mut filter, 740, 20 * 120, -3.0);
+        assert_eq!(filter.state(), PresenceState::Empty);
+    }
+
+    #[test]
+    fn one_spike_does_not_occupy_a_room() {
+        let mut filter = PresenceFilter::new(&PresenceConfig::default());
+        run(&mut filter, 0, 400, -3.0);
+        run(&mut filter, 400, 3, 6.0);
+        run(&mut filter, 403, 40, -3.0);
+        assert_eq!((filter.state(), filter.since_tick()), (PresenceState::Empty, 9));
+    }
+
+    #[test]
+    fn silence_is_unknown_after_a_while() {
+        let config = PresenceConfig::default();
+        let mut filter = PresenceFilter::new(&config);
+        run(&mut filter, 0, 100, -3.0);
+        for tick in 100..142 {
+            assert!(tick > 139 || filter.state() == PresenceState::Empty);
+            filter.step(tick, STEP_S, Err(PresenceReason::NoInput), &config);
+        }
+        assert_eq!(
+            (filter.state(), filter.reason()),
+            (PresenceState::Unknown, PresenceReason::NoInput)
+        );
+        filter.step(200, STEP_S, Err(PresenceReason::NotCovered), &config);
+        assert_eq!(filter.probability(), None);
+    }
+
+    #[test]
+    fn evidence_by_hand() {
+        let config = PresenceConfig::default();
+        assert_eq!(config.link_llr(0.0), -3.0);
+        assert_eq!(config.link_llr(2.0), 0.0);
+        assert_eq!(config.link_llr(1e9), 6.0);
+        let mut fusion = LinkFusion::default();
+        assert_eq!(fusion.finish(), None);
+        fusion.add(0.0, 0.3);
+        fusion.add(0.0, 0.7);
+        assert!(fusion.finish().unwrap().abs() < 1e-6);
+        let mut sure = LinkFusion::default();
+        sure.add(-3.0, 1.0);
+        assert!((sure.finish().unwrap() + 3.0).abs() < 1e-6);
+    }
+}

@@ -1,0 +1,208 @@
+//! One encoding a cycle for each different subscription, shared by all who follow it.
+//!
+//! Clients with the same query, variables and operation form a group. One task a group runs the
+//! subscription, writes each message as JSON once and hands the text to all members. A member that falls
+//! behind by more than the backlog loses the oldest messages and is told how many; it never slows the
+//! group, and the group never slows the cycle. The last member to leave ends the task.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+};
+
+use async_graphql::{Request, Response, Value};
+use futures_util::{Stream, StreamExt, stream};
+use tokio::sync::broadcast::{self, error::RecvError};
+
+use super::{
+    error::{Failure, explain},
+    metrics::Metrics,
+    schema::{Schema, skips},
+};
+
+/// What a member receives.
+#[derive(Clone, Debug)]
+pub(super) enum Event {
+    /// A message: the text of a GraphQL response.
+    Next(String),
+    /// The subscription cannot run, or ended in failure: the text of a list of GraphQL errors.
+    Error(Arc<str>),
+    /// The subscription ended.
+    Complete,
+}
+
+/// A message, cut where each member's own count of skipped messages goes.
+#[derive(Debug)]
+struct Encoded {
+    pieces: Vec<String>,
+    /// Messages the whole group missed before this one.
+    missed: u64,
+}
+
+impl Encoded {
+    fn new(response: &Response, missed: u64) -> Self {
+        let text = serde_json::to_string(response).unwrap_or_else(|_| "null".to_owned());
+        let stand_in = skips::stand_in().to_string();
+        Self {
+            pieces: text.split(&stand_in).map(str::to_owned).collect(),
+            missed,
+        }
+    }
+
+    fn text(&self, skipped: u64) -> String {
+        self.pieces.join(&skipped.to_string())
+    }
+}
+
+/// How a subscription ended, when it ended in failure.
+type Failed = Arc<OnceLock<Arc<str>>>;
+
+/// Clients that follow the same subscription. The task that runs it holds the sender.
+struct Group {
+    messages: broadcast::WeakSender<Arc<Encoded>>,
+    failed: Failed,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Key {
+    query: String,
+    operation: Option<String>,
+    variables: String,
+}
+
+/// All groups.
+pub(super) struct Fanout {
+    schema: Schema,
+    metrics: Arc<Metrics>,
+    groups: Mutex<HashMap<Key, Group>>,
+    limit: usize,
+    backlog: usize,
+}
+
+impl Fanout {
+    pub(super) fn new(schema: Schema, metrics: Arc<Metrics>, limit: usize, backlog: usize) -> Arc<Self> {
+        Arc::new(Self {
+            schema,
+            metrics,
+            groups: Mutex::default(),
+            limit,
+            backlog,
+        })
+    }
+
+    fn groups(&self) -> MutexGuard<'_, HashMap<Key, Group>> {
+        // A panic elsewhere leaves the map as it was: each change is one call.
+        self.groups.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Follows a subscription.
+    ///
+    /// # Errors
+    /// [`Failure::Busy`] when too many different subscriptions run.
+    pub(super) fn join(self: &Arc<Self>, request: Request) -> Result<impl Stream<Item = Event> + use<>, Failure> {
+        let key = Key {
+            query: request.query.clone(),
+            operation: request.operation_name.clone(),
+            variables: serde_json::to_string(&request.variables).unwrap_or_default(),
+        };
+        let mut groups = self.groups();
+        let running = groups
+            .get(&key)
+            .and_then(|g| Some((g.messages.upgrade()?.subscribe(), Arc::clone(&g.failed))));
+        let (receiver, failed) = match running {
+            Some(running) => running,
+            None => {
+                groups.remove(&key);
+                if groups.len() >= self.limit {
+                    return Err(Failure::Busy {
+                        what: "different subscriptions",
+                        limit: self.limit,
+                    });
+                }
+                let (messages, receiver) = broadcast::channel(self.backlog);
+                let failed = Failed::default();
+                groups.insert(
+                    key.clone(),
+                    Group {
+                        messages: messages.downgrade(),
+                        failed: Arc::clone(&failed),
+                    },
+                );
+                tokio::spawn(Arc::clone(self).run(key, request, messages, Arc::clone(&failed)));
+                (receiver, failed)
+            }
+        };
+        drop(groups);
+        Ok(follow(receiver, failed, Arc::clone(&self.metrics)))
+    }
+
+    /// Runs a subscription until it ends or nobody follows it.
+    async fn run(
+        self: Arc<Self>,
+        key: Key,
+        request: Request,
+        messages: broadcast::Sender<Arc<Encoded>>,
+        failed: Failed,
+    ) {
+        let shared = Arc::new(skips::Shared::default());
+        let mut responses = self.schema.execute_stream(request.data(Arc::clone(&shared)));
+        loop {
+            tokio::select! {
+                response = responses.next() => match response {
+                    Some(mut response) if response.is_err() && response.data == Value::Null => {
+                        response.errors.iter_mut().for_each(explain);
+                        let errors = serde_json::to_string(&response.errors).unwrap_or_else(|_| "[]".to_owned());
+                        let _ = failed.set(errors.into());
+                        break;
+                    }
+                    Some(mut response) => {
+                        response.errors.iter_mut().for_each(explain);
+                        // No receiver is not an error: the last one is just leaving.
+                        let _ = messages.send(Arc::new(Encoded::new(&response, shared.take())));
+                    }
+                    None => break,
+                },
+                () = messages.closed() => {
+                    // Clients join under the lock, so none can have come after this look.
+                    let mut groups = self.groups();
+                    if messages.receiver_count() == 0 {
+                        groups.remove(&key);
+                        return;
+                    }
+                }
+            }
+        }
+        // From here on joining starts a new group.
+        let mut groups = self.groups();
+        groups.remove(&key);
+        drop(messages);
+    }
+}
+
+/// One member's view of a group.
+fn follow(
+    receiver: broadcast::Receiver<Arc<Encoded>>,
+    failed: Failed,
+    metrics: Arc<Metrics>,
+) -> impl Stream<Item = Event> {
+    stream::unfold(Some((receiver, failed, metrics)), |state| async move {
+        let (mut receiver, failed, metrics) = state?;
+        let mut skipped = 0;
+        loop {
+            match receiver.recv().await {
+                Ok(message) => {
+                    let text = message.text(skipped + message.missed);
+                    return Some((Event::Next(text), Some((receiver, failed, metrics))));
+                }
+                Err(RecvError::Lagged(n)) => {
+                    metrics.skipped(n);
+                    skipped += n;
+                }
+                Err(RecvError::Closed) => {
+                    let end = failed.get().map_or(Event::Complete, |e| Event::Error(Arc::clone(e)));
+                    return Some((end, None));
+                }
+            }
+        }
+    })
+}

@@ -1,0 +1,81 @@
+//! GraphQL over HTTP: one question or order a request.
+
+use std::sync::Arc;
+
+use async_graphql::{Request, parser::types::OperationType};
+use axum::{
+    body::Bytes,
+    extract::State,
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+
+use super::{
+    Transport,
+    error::{Failure, explain},
+};
+
+/// `POST /graphql`.
+pub(super) async fn post(
+    State(transport): State<Arc<Transport>>,
+    headers: HeaderMap,
+    body: Result<Bytes, axum::extract::rejection::BytesRejection>,
+) -> Result<Response, Failure> {
+    let found = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|v| v.to_str().ok())
+        .unwrap_or("none");
+    // A form of a foreign page cannot send this type without asking first (CORS), so this check also
+    // stops forged requests of clients that send no Origin.
+    let essence = found.split(';').next().unwrap_or_default().trim();
+    if !["application/json", "application/graphql+json"].contains(&essence.to_ascii_lowercase().as_str()) {
+        return Err(Failure::MediaType {
+            found: found.to_owned(),
+        });
+    }
+    let body = body.map_err(|_| Failure::TooLarge {
+        allowed: transport.api.limits.body_bytes,
+    })?;
+    let mut request = read(&body)?;
+    if operation(&mut request) == Some(OperationType::Subscription) {
+        return Err(Failure::Invalid {
+            what: "operation",
+            found: "a subscription".to_owned(),
+            expected: "a query or a mutation; subscriptions go over the websocket at /graphql/ws".to_owned(),
+        });
+    }
+    let mut response = transport.schema.execute(request).await;
+    response.errors.iter_mut().for_each(explain);
+    let text = serde_json::to_vec(&response).map_err(|e| Failure::Internal { detail: e.to_string() })?;
+    let json = HeaderValue::from_static("application/json");
+    Ok((StatusCode::OK, [(header::CONTENT_TYPE, json)], text).into_response())
+}
+
+/// Reads one GraphQL request; a list of them (batching) is refused.
+///
+/// # Errors
+/// [`Failure::Invalid`] naming what was found.
+pub(super) fn read(body: &[u8]) -> Result<Request, Failure> {
+    let refused = |found: String| Failure::Invalid {
+        what: "body",
+        found,
+        expected: "one JSON object with a text \"query\", and if need be \"variables\" and \"operationName\""
+            .to_owned(),
+    };
+    if body.trim_ascii_start().first() == Some(&b'[') {
+        return Err(refused("a list of requests".to_owned()));
+    }
+    serde_json::from_slice(body).map_err(|e| refused(format!("something else ({e})")))
+}
+
+/// What the request asks for; none when the query cannot be parsed or does not say which operation.
+pub(super) fn operation(request: &mut Request) -> Option<OperationType> {
+    let name = request.operation_name.clone();
+    let document = request.parsed_query().ok()?;
+    let mut operations = document.operations.iter();
+    match name {
+        Some(name) => operations.find(|(n, _)| n.is_some_and(|n| n.as_str() == name)),
+        None => operations.next(),
+    }
+    .map(|(_, o)| o.node.ty)
+}

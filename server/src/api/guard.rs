@@ -1,0 +1,178 @@
+//! Who may ask: the Host and Origin checks in front of every route, and the headers behind them.
+//!
+//! A page in a browser can make the browser talk to a server on this machine. Two checks stop it. The
+//! Host check refuses names that are not ours, so a foreign name that is rebound to 127.0.0.1 gets a 421.
+//! The Origin check refuses pages of other machines; pages of this machine (`localhost` on any port, as a
+//! front-end under development is) may read, and get the CORS headers for it.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use axum::{
+    extract::{Request, State},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+
+use super::error::Failure;
+
+/// The names this server answers for.
+#[derive(Clone, Debug)]
+pub(super) struct Names {
+    hosts: BTreeSet<String>,
+}
+
+impl Names {
+    /// The names of this machine for itself.
+    pub(super) fn loopback() -> Self {
+        Self {
+            hosts: ["localhost", "127.0.0.1", "[::1]"].map(str::to_owned).into(),
+        }
+    }
+
+    /// True when `authority` (`host` or `host:port`) is one of ours; the port does not matter, so that a
+    /// forwarded port works.
+    fn has(&self, authority: &str) -> bool {
+        host_of(authority).is_some_and(|host| self.hosts.contains(&host))
+    }
+
+    fn list(&self) -> Vec<String> {
+        self.hosts.iter().cloned().collect()
+    }
+}
+
+/// The host part of `host[:port]`, lower case; none when it is not an authority.
+fn host_of(authority: &str) -> Option<String> {
+    let authority: axum::http::uri::Authority = authority.parse().ok()?;
+    // `user@host` has no place in a Host or Origin header.
+    (!authority.as_str().contains('@')).then(|| authority.host().to_ascii_lowercase())
+}
+
+/// Lets through what names us and comes from us.
+pub(super) async fn check(State(names): State<Arc<Names>>, request: Request, next: Next) -> Response {
+    let origin = match allowed(&names, request.uri(), request.headers()) {
+        Ok(origin) => origin,
+        Err(failure) => return secured(failure.into_response(), None),
+    };
+    if request.method() == Method::OPTIONS && origin.is_some() {
+        let mut response = StatusCode::NO_CONTENT.into_response();
+        let headers = response.headers_mut();
+        headers.insert(
+            header::ACCESS_CONTROL_ALLOW_METHODS,
+            HeaderValue::from_static("GET, POST"),
+        );
+        headers.insert(
+            header::ACCESS_CONTROL_ALLOW_HEADERS,
+            HeaderValue::from_static("content-type, authorization"),
+        );
+        headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
+        return secured(response, origin);
+    }
+    secured(next.run(request).await, origin)
+}
+
+/// The origin to name in the answer, when the request names one that may read it.
+fn allowed(names: &Names, uri: &Uri, headers: &HeaderMap) -> Result<Option<HeaderValue>, Failure> {
+    let host = match (headers.get(header::HOST), uri.host()) {
+        (Some(host), _) => host.to_str().unwrap_or("(not text)"),
+        // HTTP/2 carries the host in the request target.
+        (None, Some(host)) => host,
+        (None, None) => return Err(Failure::HostMissing),
+    };
+    if !names.has(host) {
+        return Err(Failure::HostNotAllowed {
+            found: host.to_owned(),
+            allowed: names.list(),
+        });
+    }
+    let Some(origin) = headers.get(header::ORIGIN) else {
+        return Ok(None);
+    };
+    let text = origin.to_str().unwrap_or("(not text)");
+    let authority = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    if authority.is_some_and(|a| names.has(a)) {
+        Ok(Some(origin.clone()))
+    } else {
+        Err(Failure::OriginNotAllowed { found: text.to_owned() })
+    }
+}
+
+/// Adds the headers every answer has.
+fn secured(mut response: Response, origin: Option<HeaderValue>) -> Response {
+    let headers = response.headers_mut();
+    if let Some(origin) = origin {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    }
+    headers.insert(header::VARY, HeaderValue::from_static("origin"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers
+        .entry(header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
+    headers
+        .entry(header::CONTENT_SECURITY_POLICY)
+        .or_insert(HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(host: Option<&str>, origin: Option<&str>) -> Result<bool, &'static str> {
+        let mut headers = HeaderMap::new();
+        if let Some(host) = host {
+            headers.insert(header::HOST, HeaderValue::from_str(host).unwrap());
+        }
+        if let Some(origin) = origin {
+            headers.insert(header::ORIGIN, HeaderValue::from_str(origin).unwrap());
+        }
+        allowed(&Names::loopback(), &Uri::from_static("/graphql"), &headers)
+            .map(|o| o.is_some())
+            .map_err(|f| f.code())
+    }
+
+    #[test]
+    fn our_own_names_pass_with_any_port() {
+        for host in ["localhost", "LOCALHOST:8080", "127.0.0.1:9", "[::1]:8080"] {
+            assert_eq!(check(Some(host), None), Ok(false), "{host}");
+        }
+    }
+
+    #[test]
+    fn rebound_names_are_refused() {
+        for host in [
+            "evil.example",
+            "127.0.0.1.evil.example",
+            "localhost.evil.example:8080",
+            "user@localhost",
+            "0.0.0.0",
+            "",
+        ] {
+            assert_eq!(check(Some(host), None), Err("HOST_NOT_ALLOWED"), "{host}");
+        }
+        assert_eq!(check(None, None), Err("HOST_MISSING"));
+    }
+
+    #[test]
+    fn pages_of_this_machine_pass_and_others_do_not() {
+        for origin in ["http://localhost:5173", "https://127.0.0.1:8080", "http://[::1]"] {
+            assert_eq!(check(Some("localhost"), Some(origin)), Ok(true), "{origin}");
+        }
+        for origin in [
+            "null",
+            "https://evil.example",
+            "http://localhost.evil.example",
+            "file://",
+            "chrome-extension://x",
+            "http://localhost@evil.example",
+        ] {
+            assert_eq!(
+                check(Some("localhost"), Some(origin)),
+                Err("ORIGIN_NOT_ALLOWED"),
+                "{origin}"
+            );
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! What the API reads from the store.
+//!
+//! The store is behind a trait so that the API neither knows SQL nor needs a file in its tests. All calls
+//! may block; the API makes them on blocking threads, a few at a time.
+
+/// A cycle as it is kept.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredCycle {
+    /// `seq` of its leaf.
+    pub cycle: u64,
+    /// Wall clock at the end of the slot, Unix nanoseconds.
+    pub wall_ns: i64,
+    /// Process start it belongs to.
+    pub boot_id: [u8; 16],
+    /// Witness W of the leaf.
+    pub witness: [u8; 32],
+    /// `outcome_bytes` as committed; none when retention has taken them.
+    pub outcome_bytes: Option<Vec<u8>>,
+}
+
+/// A leaf as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredLeaf {
+    /// The canonical bytes.
+    pub bytes: Vec<u8>,
+    /// BLAKE3 witness W.
+    pub witness: [u8; 32],
+}
+
+/// A signed checkpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredCheckpoint {
+    /// Leaves covered.
+    pub size: u64,
+    /// The signed note.
+    pub note: String,
+}
+
+/// A node of the WorldGraph.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WorldNode {
+    /// Stable id within the log.
+    pub id: String,
+    /// What it stands for, for example `room`, `zone`, `person`, `node`.
+    pub kind: String,
+    /// For people.
+    pub label: String,
+    /// x, y, z in metres; an axis that is not known is none.
+    pub position_m: [Option<f32>; 3],
+    /// Cycle in which it appeared.
+    pub since_cycle: u64,
+    /// Last cycle in which it changed.
+    pub changed_cycle: u64,
+}
+
+/// An edge of the WorldGraph.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WorldEdge {
+    /// Where from.
+    pub from: String,
+    /// Where to.
+    pub to: String,
+    /// What it says, for example `in`, `observes`, `leads to`.
+    pub kind: String,
+    /// How sure, 0 to 1; none when it is configured rather than observed.
+    pub weight: Option<f32>,
+    /// Cycle in which it appeared.
+    pub since_cycle: u64,
+}
+
+/// The WorldGraph after a cycle.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct World {
+    /// The cycle.
+    pub cycle: u64,
+    /// Ascending id.
+    pub nodes: Vec<WorldNode>,
+    /// Ascending by both ends, then kind.
+    pub edges: Vec<WorldEdge>,
+}
+
+/// Which cycles, in which order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CyclePage {
+    /// Lowest cycle, inclusive.
+    pub first: u64,
+    /// Highest cycle, inclusive.
+    pub last: u64,
+    /// Newest first.
+    pub newest_first: bool,
+    /// At most this many.
+    pub limit: usize,
+}
+
+/// Why the store does not answer. The text is for the log only.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("store: {0}")]
+pub struct HistoryError(pub String);
+
+/// The past, as far as it is kept. Calls may block.
+pub trait History: Send + Sync + 'static {
+    /// Cycles of a page.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn cycles(&self, page: CyclePage) -> Result<Vec<StoredCycle>, HistoryError>;
+
+    /// One leaf by its `seq`; none when there is none or retention has taken it.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn leaf(&self, seq: u64) -> Result<Option<StoredLeaf>, HistoryError>;
+
+    /// The published checkpoint of this size, or the newest.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn checkpoint(&self, size: Option<u64>) -> Result<Option<StoredCheckpoint>, HistoryError>;
+
+    /// The newest WorldGraph.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn world(&self) -> Result<World, HistoryError>;
+}

@@ -1,0 +1,51 @@
+//! How much one caller, and all together, may ask for.
+
+use std::time::Duration;
+
+/// Limits of the API; the defaults suit two cores and a home network.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Bytes of a request body or of one message from a client.
+    pub body_bytes: usize,
+    /// Levels of a query.
+    pub depth: usize,
+    /// Fields of a query, lists counted by the page size asked for.
+    pub complexity: usize,
+    /// Time for one request, subscriptions apart.
+    pub request: Duration,
+    /// Queries that may read the store at once.
+    pub store_readers: usize,
+    /// Open websocket connections.
+    pub connections: usize,
+    /// Subscriptions of one connection.
+    pub subscriptions: usize,
+    /// Different subscriptions (query and variables) of all connections.
+    pub distinct_subscriptions: usize,
+    /// Time a client has between opening a connection and `connection_init`.
+    pub init: Duration,
+    /// Time between heartbeats of an idle connection.
+    pub heartbeat: Duration,
+    /// A connection whose client takes no byte for this long is closed.
+    pub stalled: Duration,
+    /// Messages of a subscription kept for a client that is behind; older ones are skipped and counted.
+    pub backlog: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            body_bytes: 64 << 10,
+            depth: 20,
+            complexity: 20_000,
+            request: Duration::from_secs(10),
+            store_readers: 4,
+            connections: 4_096,
+            subscriptions: 16,
+            distinct_subscriptions: 64,
+            init: Duration::from_secs(5),
+            heartbeat: Duration::from_secs(15),
+            stalled: Duration::from_secs(30),
+            backlog: 16,
+        }
+    }
+}

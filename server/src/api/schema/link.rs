@@ -1,0 +1,130 @@
+//! Link paths.
+
+use async_graphql::{Context, Enum, Object, SimpleObject};
+use tapline_witness::outcome;
+
+use super::{
+    api,
+    scalars::{Long, decimal},
+};
+use crate::config::PathKind;
+
+/// A link path: one antenna pair of a transmitter and a receiver on one channel.
+pub(crate) struct Link {
+    /// Index in the site's sorted list.
+    pub(crate) path: usize,
+}
+
+/// A link path: one antenna pair of a transmitter and a receiver on one channel.
+#[Object]
+impl Link {
+    /// Index in the site's sorted list of link paths; the same everywhere.
+    async fn path(&self) -> u32 {
+        self.path as u32
+    }
+
+    /// Id of the transmitting node.
+    async fn tx(&self, ctx: &Context<'_>) -> Option<u16> {
+        Some(self.configured(ctx)?.tx)
+    }
+
+    /// Id of the receiving node.
+    async fn rx(&self, ctx: &Context<'_>) -> Option<u16> {
+        Some(self.configured(ctx)?.rx)
+    }
+
+    /// Transmit antenna, from 0.
+    async fn tx_antenna(&self, ctx: &Context<'_>) -> Option<u8> {
+        Some(self.configured(ctx)?.tx_antenna)
+    }
+
+    /// Receive antenna, from 0.
+    async fn rx_antenna(&self, ctx: &Context<'_>) -> Option<u8> {
+        Some(self.configured(ctx)?.rx_antenna)
+    }
+
+    /// Wi-Fi (or 802.15.4) channel number.
+    async fn channel(&self, ctx: &Context<'_>) -> Option<u16> {
+        Some(self.configured(ctx)?.channel)
+    }
+
+    /// What the path measures.
+    async fn kind(&self, ctx: &Context<'_>) -> Option<LinkKind> {
+        Some(match self.configured(ctx)?.kind {
+            PathKind::Csi(_) => LinkKind::Csi,
+            PathKind::Rss => LinkKind::Rss,
+        })
+    }
+
+    /// PHY tier of its frames; null for a path that measures strength only.
+    async fn tier(&self, ctx: &Context<'_>) -> Option<&'static str> {
+        match self.configured(ctx)?.kind {
+            PathKind::Csi(tier) => Some(tier.name()),
+            PathKind::Rss => None,
+        }
+    }
+
+    /// What it said in the newest cycle; null before the first cycle.
+    async fn latest(&self, ctx: &Context<'_>) -> Option<LinkReport> {
+        let cycle = api(ctx).hub.latest()?;
+        let links = &cycle.outcome.links;
+        links
+            .iter()
+            .find(|l| usize::from(l.path) == self.path)
+            .map(LinkReport::from)
+    }
+}
+
+impl Link {
+    fn configured<'c>(&self, ctx: &Context<'c>) -> Option<&'c crate::config::Path> {
+        api(ctx).hub.facts.site.paths.get(self.path)
+    }
+}
+
+/// What a link path measures.
+#[derive(Clone, Copy, Debug, Enum, PartialEq, Eq)]
+enum LinkKind {
+    /// Channel state information: amplitude and phase of every tone.
+    Csi,
+    /// Received strength only.
+    Rss,
+}
+
+/// One link path in one cycle.
+#[derive(SimpleObject)]
+pub(crate) struct LinkReport {
+    /// Index in the site's sorted list of link paths.
+    path: u16,
+    /// Milliseconds since its last frame; null when there never was one.
+    age_ms: Option<Long>,
+    /// Coherence with its calibration, 0 to 1; null without a calibration.
+    coherence: Option<f64>,
+    /// Motion statistic over the link's own quiet level (1 is as quiet as the empty room); null without one.
+    motion_ratio: Option<f64>,
+    /// Dominant delay, nanoseconds; null when the impulse response has no answer.
+    delay_ns: Option<f64>,
+    /// Standard deviation of the dominant delay, nanoseconds.
+    delay_sigma_ns: Option<f64>,
+    /// RMS delay spread, nanoseconds.
+    delay_spread_ns: Option<f64>,
+    /// Rician K-factor, dB.
+    k_factor_db: Option<f64>,
+    /// Relative duality gap of the impulse response: how far from the optimum of its objective it may be.
+    gap: Option<f64>,
+}
+
+impl From<&outcome::LinkReport> for LinkReport {
+    fn from(l: &outcome::LinkReport) -> Self {
+        Self {
+            path: l.path,
+            age_ms: l.age_ms.map(|ms| u64::from(ms).into()),
+            coherence: l.coherence.map(decimal),
+            motion_ratio: l.motion_ratio.map(decimal),
+            delay_ns: l.delay_ns.map(decimal),
+            delay_sigma_ns: l.delay_sigma_ns.map(decimal),
+            delay_spread_ns: l.delay_spread_ns.map(decimal),
+            k_factor_db: l.k_factor_db.map(decimal),
+            gap: l.gap.map(decimal),
+        }
+    }
+}

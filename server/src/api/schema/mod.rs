@@ -1,0 +1,72 @@
+//! The GraphQL schema: what a front-end can ask, order and follow.
+
+mod cycle;
+mod link;
+mod mutation;
+mod past;
+mod person;
+mod query;
+mod scalars;
+mod site;
+pub(super) mod skips;
+mod status;
+mod subscription;
+
+use std::sync::Arc;
+
+use async_graphql::{Context, SDLExportOptions, SchemaBuilder, connection::Connection};
+
+use self::{
+    cycle::{CycleObject, Snapshot},
+    mutation::Mutation,
+    query::Query,
+    subscription::Subscription,
+};
+use super::{Api, limits::Limits};
+
+/// The schema with its data.
+pub(super) type Schema = async_graphql::Schema<Query, Mutation, Subscription>;
+
+fn builder(limits: &Limits) -> SchemaBuilder<Query, Mutation, Subscription> {
+    async_graphql::Schema::build(Query, Mutation, Subscription)
+        .limit_depth(limits.depth)
+        .limit_complexity(limits.complexity)
+        .limit_recursive_depth(32)
+        .limit_directives(8)
+        .override_output_type_description::<Connection<u64, CycleObject>>(
+            "A page of past cycles, ascending (Relay cursor connection).",
+        )
+}
+
+/// The schema for a running server.
+pub(super) fn build(api: Arc<Api>) -> Schema {
+    builder(&api.limits).data(api).finish()
+}
+
+/// The schema as text, sorted: the contents of `schema.graphql`.
+pub fn sdl() -> String {
+    let options = SDLExportOptions::new()
+        .sorted_fields()
+        .sorted_arguments()
+        .sorted_enum_items()
+        .include_specified_by();
+    builder(&Limits::default()).finish().sdl_with_options(options)
+}
+
+/// What resolvers read from.
+fn api<'c>(ctx: &Context<'c>) -> &'c Api {
+    ctx.data_unchecked::<Arc<Api>>()
+}
+
+/// The newest cycle; none before the first.
+fn now(ctx: &Context<'_>) -> Option<Snapshot> {
+    let hub = &api(ctx).hub;
+    let cycle = hub.latest()?;
+    Some(Snapshot {
+        durable: cycle.cycle < hub.durable().borrow().size,
+        boot_id: hub.facts.boot_id,
+        cycle,
+        live: true,
+        skipped: 0,
+    })
+}

@@ -1,0 +1,290 @@
+//! Questions.
+
+use async_graphql::{
+    Context, Object,
+    connection::{self, Connection, Edge, EmptyFields},
+};
+
+use super::{
+    api,
+    cycle::CycleObject,
+    link::Link,
+    now,
+    past::{self, Checkpoint, Leaf, TrackPoint, World},
+    scalars::{Long, hex},
+    site::Site,
+    status::{Calibration, DecisionTrace, Document, Node, Plugin, Server, UnknownSender},
+};
+use crate::api::{error::Failure, history::CyclePage};
+
+/// Cycles of one page at most.
+const PAGE: usize = 500;
+/// Cycles `tracks` reads at most: one minute.
+const TRACK_CYCLES: u64 = 1_200;
+
+/// Questions.
+pub(crate) struct Query;
+
+/// Questions.
+#[Object]
+impl Query {
+    /// This server process.
+    async fn server(&self) -> Server {
+        Server
+    }
+
+    /// The site this server senses.
+    async fn site(&self) -> Site {
+        Site
+    }
+
+    /// Configured radios, ascending id.
+    async fn nodes(&self, ctx: &Context<'_>) -> Vec<Node> {
+        let diagnostics = api(ctx).hub.diagnostics();
+        let nodes = api(ctx).hub.facts.site.nodes.iter();
+        nodes
+            .map(|n| Node {
+                configured: n.clone(),
+                status: diagnostics.nodes.iter().find(|s| s.node == n.id).cloned(),
+            })
+            .collect()
+    }
+
+    /// Senders that are not configured, with the configuration lines that would admit each.
+    async fn unknown_senders(&self, ctx: &Context<'_>) -> Vec<UnknownSender> {
+        let diagnostics = api(ctx).hub.diagnostics();
+        diagnostics.unknown.iter().map(UnknownSender::from).collect()
+    }
+
+    /// Link paths, ascending.
+    async fn links(&self, ctx: &Context<'_>) -> Vec<Link> {
+        (0..api(ctx).hub.facts.site.paths.len())
+            .map(|path| Link { path })
+            .collect()
+    }
+
+    /// Plugins, active and failed.
+    async fn plugins(&self, ctx: &Context<'_>) -> Vec<Plugin> {
+        let diagnostics = api(ctx).hub.diagnostics();
+        diagnostics.plugins.iter().map(Plugin::from).collect()
+    }
+
+    /// The plugin manifest that is bound into every cycle.
+    async fn manifest(&self, ctx: &Context<'_>) -> Document {
+        let facts = &api(ctx).hub.facts;
+        Document {
+            hash: hex(&facts.manifest_hash),
+            text: facts.manifest.clone(),
+        }
+    }
+
+    /// The part of the configuration that is bound into every cycle; it holds no keys, addresses or paths.
+    async fn config(&self, ctx: &Context<'_>) -> Document {
+        let facts = &api(ctx).hub.facts;
+        Document {
+            hash: hex(&facts.config_hash),
+            text: facts.config.clone(),
+        }
+    }
+
+    /// The empty-room calibration.
+    async fn calibration(&self, ctx: &Context<'_>) -> Calibration {
+        Calibration {
+            status: api(ctx).hub.diagnostics().calibration.clone(),
+        }
+    }
+
+    /// Why the state of each room and of the site is what it is.
+    async fn why(&self, ctx: &Context<'_>) -> Vec<DecisionTrace> {
+        let api = api(ctx);
+        let zones_shown = api.hub.latest().is_some_and(|c| !c.outcome.zones.is_empty());
+        let zones = &api.hub.facts.site.zones;
+        let diagnostics = api.hub.diagnostics();
+        let areas = diagnostics.why.iter();
+        areas
+            .filter(|(area, _)| zones_shown || !zones.iter().any(|z| z.id == **area))
+            .map(|(area, lines)| DecisionTrace {
+                area: area.clone(),
+                lines: lines.clone(),
+            })
+            .collect()
+    }
+
+    /// One cycle: the newest, or the one with this number. Null when there is none, or when retention has
+    /// taken it.
+    async fn cycle(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Number of the cycle; without it the newest.")] number: Option<Long>,
+    ) -> async_graphql::Result<Option<CycleObject>> {
+        let Some(number) = number else {
+            return Ok(now(ctx).map(CycleObject::from));
+        };
+        let number = natural("number", number)?;
+        if let Some(latest) = now(ctx).filter(|s| s.cycle.cycle == number) {
+            return Ok(Some(latest.into()));
+        }
+        let page = CyclePage {
+            first: number,
+            last: number,
+            newest_first: false,
+            limit: 1,
+        };
+        Ok(past::cycles(ctx, page).await?.pop().map(CycleObject::from))
+    }
+
+    /// Past cycles, ascending, page by page: `first`/`after` from the oldest, `last`/`before` from the
+    /// newest. Without arguments: the newest 20. At most 500 a page. The cursor is the cycle number, so a page
+    /// stays what it is while new cycles arrive.
+    #[graphql(complexity = "page_size(first, last) * child_complexity + 1")]
+    async fn cycles(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Only cycles after this cursor.")] after: Option<String>,
+        #[graphql(desc = "Only cycles before this cursor.")] before: Option<String>,
+        #[graphql(desc = "The oldest so many of them.")] first: Option<i32>,
+        #[graphql(desc = "The newest so many of them.")] last: Option<i32>,
+    ) -> async_graphql::Result<Connection<u64, CycleObject>> {
+        for (what, size) in [("first", first), ("last", last)] {
+            if let Some(found) = size.filter(|n| !(0..=PAGE as i32).contains(n)) {
+                return Err(invalid(what, found, format!("0 to {PAGE}")).into());
+            }
+        }
+        connection::query(after, before, first, last, |after, before, first, last| async move {
+            page(ctx, after, before, first, last).await
+        })
+        .await
+    }
+
+    /// Where people were: one entry a person and cycle, ascending. Without a range: the newest cycle. At most
+    /// 1,200 cycles (one minute) a question.
+    #[graphql(complexity = "20 * child_complexity")]
+    async fn tracks(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Lowest cycle number, inclusive.")] from_cycle: Option<Long>,
+        #[graphql(desc = "Highest cycle number, inclusive.")] to_cycle: Option<Long>,
+        #[graphql(desc = "Only this person.")] person: Option<async_graphql::ID>,
+    ) -> async_graphql::Result<Vec<TrackPoint>> {
+        let person = person.as_ref().map(|id| id.as_str());
+        let Some(from) = from_cycle else {
+            if to_cycle.is_some() {
+                return Err(invalid(
+                    "fromCycle",
+                    "nothing",
+                    "a cycle number, when toCycle is given".to_owned(),
+                )
+                .into());
+            }
+            let latest: Vec<_> = now(ctx).into_iter().collect();
+            return Ok(TrackPoint::all(&latest, person));
+        };
+        let from = natural("fromCycle", from)?;
+        let to = match to_cycle {
+            Some(to) => natural("toCycle", to)?,
+            None => from.saturating_add(TRACK_CYCLES - 1),
+        };
+        if to < from || to - from >= TRACK_CYCLES {
+            let allowed = format!("{from} to {}", from.saturating_add(TRACK_CYCLES - 1));
+            return Err(invalid("toCycle", to, allowed).into());
+        }
+        let page = CyclePage {
+            first: from,
+            last: to,
+            newest_first: false,
+            limit: TRACK_CYCLES as usize,
+        };
+        Ok(TrackPoint::all(&past::cycles(ctx, page).await?, person))
+    }
+
+    /// The WorldGraph after the newest stored cycle.
+    #[graphql(complexity = "50 * child_complexity")]
+    async fn world(&self, ctx: &Context<'_>) -> async_graphql::Result<World> {
+        Ok(api(ctx).read(|history| history.world()).await?.into())
+    }
+
+    /// A leaf of the witness log; null when there is none of this number, or when retention has taken it.
+    async fn leaf(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Number of the leaf.")] seq: Long,
+    ) -> async_graphql::Result<Option<Leaf>> {
+        let seq = natural("seq", seq)?;
+        let durable = api(ctx).hub.durable().borrow().size;
+        let stored = api(ctx).read(move |history| history.leaf(seq)).await?;
+        Ok(stored.map(|leaf| Leaf::new(seq, &leaf, durable)).transpose()?)
+    }
+
+    /// A published checkpoint of the witness log: the newest, or the one of this size. Null when there is none.
+    async fn checkpoint(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Leaves it covers; without it the newest.")] size: Option<Long>,
+    ) -> async_graphql::Result<Option<Checkpoint>> {
+        let size = size.map(|n| natural("size", n)).transpose()?;
+        let stored = api(ctx).read(move |history| history.checkpoint(size)).await?;
+        Ok(stored.map(Checkpoint::from))
+    }
+}
+
+fn page_size(first: Option<i32>, last: Option<i32>) -> usize {
+    usize::try_from(first.or(last).unwrap_or(20)).unwrap_or(0)
+}
+
+async fn page(
+    ctx: &Context<'_>,
+    after: Option<u64>,
+    before: Option<u64>,
+    first: Option<usize>,
+    last: Option<usize>,
+) -> Result<Connection<u64, CycleObject, EmptyFields, EmptyFields>, async_graphql::Error> {
+    let size = first.or(last).unwrap_or(20);
+    let newest_first = first.is_none();
+    let mut connection = Connection::new(false, false);
+    let low = after.map_or(Some(0), |c| c.checked_add(1));
+    let high = before.map_or(Some(u64::MAX), |c| c.checked_sub(1));
+    let (Some(low), Some(high)) = (low, high) else {
+        return Ok(connection);
+    };
+    if low > high {
+        return Ok(connection);
+    }
+    let page = CyclePage {
+        first: low,
+        last: high,
+        newest_first,
+        limit: size + 1,
+    };
+    let mut found = past::cycles(ctx, page).await?;
+    let more = found.len() > size;
+    found.truncate(size);
+    if newest_first {
+        found.reverse();
+        connection.has_previous_page = more;
+        connection.has_next_page = before.is_some();
+    } else {
+        connection.has_next_page = more;
+        connection.has_previous_page = after.is_some();
+    }
+    connection.edges.extend(
+        found
+            .into_iter()
+            .map(|s| Edge::new(s.cycle.cycle, CycleObject::from(s))),
+    );
+    Ok(connection)
+}
+
+/// An argument that may not be negative.
+fn natural(what: &'static str, found: Long) -> Result<u64, Failure> {
+    found
+        .unsigned()
+        .ok_or_else(|| invalid(what, found.0, "a whole number from 0".to_owned()))
+}
+
+pub(crate) fn invalid(what: &'static str, found: impl ToString, expected: String) -> Failure {
+    Failure::Invalid {
+        what,
+        found: found.to_string(),
+        expected,
+    }
+}

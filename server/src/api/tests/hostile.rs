@@ -1,0 +1,221 @@
+//! What must not get through, each with its documented code.
+
+use std::time::Duration;
+
+use super::{
+    live::{connect, hear, say, subscribe},
+    *,
+};
+
+async fn refused(router: &Router, request: Request<Body>) -> (u16, String) {
+    let (status, headers, text) = call(router, request).await;
+    let body: Value = serde_json::from_str(&text).unwrap_or_else(|_| panic!("{status} {text:?}"));
+    let error = &body["error"];
+    assert!(error["message"].is_string() && error["help"].is_string(), "{text}");
+    assert_eq!(error["correlationId"].as_str().unwrap().len(), 16, "{text}");
+    assert!(headers.contains_key("x-content-type-options"), "{text}");
+    (status.as_u16(), error["code"].as_str().unwrap().to_owned())
+}
+
+fn is(status: u16, code: &str) -> (u16, String) {
+    (status, code.to_owned())
+}
+
+#[tokio::test]
+async fn foreign_names_and_pages_are_refused_on_every_route() {
+    let router = Bench::new().router();
+    for path in [
+        "/graphql",
+        "/graphql/ws",
+        "/graphiql",
+        "/healthz",
+        "/metrics",
+        "/nothing",
+    ] {
+        let ask = |host: Option<&str>, origin: Option<&str>| {
+            let mut request = Request::get(path);
+            if let Some(host) = host {
+                request = request.header(header::HOST, host);
+            }
+            if let Some(origin) = origin {
+                request = request.header(header::ORIGIN, origin);
+            }
+            request.body(Body::empty()).unwrap()
+        };
+        assert_eq!(
+            refused(&router, ask(Some("evil.example"), None)).await,
+            is(421, "HOST_NOT_ALLOWED")
+        );
+        assert_eq!(refused(&router, ask(None, None)).await, is(400, "HOST_MISSING"));
+        let foreign = ask(Some("localhost"), Some("https://evil.example"));
+        assert_eq!(refused(&router, foreign).await, is(403, "ORIGIN_NOT_ALLOWED"));
+    }
+}
+
+#[tokio::test]
+async fn bodies_are_typed_bounded_and_single() {
+    let router = Bench::new().router();
+    let mut form = post("query={server{version}}");
+    let kind = "application/x-www-form-urlencoded".parse().unwrap();
+    form.headers_mut().insert(header::CONTENT_TYPE, kind);
+    assert_eq!(refused(&router, form).await, is(415, "UNSUPPORTED_MEDIA_TYPE"));
+    let mut bare = post("{}");
+    bare.headers_mut().remove(header::CONTENT_TYPE);
+    assert_eq!(refused(&router, bare).await, is(415, "UNSUPPORTED_MEDIA_TYPE"));
+    assert_eq!(refused(&router, post(vec![b' '; 70_000])).await, is(413, "TOO_LARGE"));
+    for body in [
+        "",
+        "null",
+        "7",
+        "\"{}\"",
+        "{",
+        "{\"query\": 7}",
+        " [{\"query\": \"{ server { version } }\"}]",
+        "\u{0}",
+    ] {
+        assert_eq!(
+            refused(&router, post(body)).await,
+            is(400, "INVALID_ARGUMENT"),
+            "{body:?}"
+        );
+    }
+    let subscription = json!({ "query": "subscription { poses { cycle } }" }).to_string();
+    assert_eq!(refused(&router, post(subscription)).await, is(400, "INVALID_ARGUMENT"));
+    assert_eq!(
+        refused(&router, get("/graphql?query={server{version}}")).await,
+        is(405, "METHOD_NOT_ALLOWED")
+    );
+    assert_eq!(refused(&router, get("/../../etc/passwd")).await, is(404, "NOT_FOUND"));
+}
+
+#[tokio::test]
+async fn queries_are_bounded_in_depth_breadth_and_length() {
+    let router = Bench::new().router();
+    let deep = format!(
+        "{{ site {}{}{} }}",
+        "{ rooms { zones ".repeat(30),
+        "{ id }",
+        "}}".repeat(30)
+    );
+    assert_eq!(code(&ask(&router, &deep).await), "TOO_DEEP");
+    let nested_list = format!(
+        "{{ cycle(number: {}1{}) {{ cycle }} }}",
+        "[".repeat(5_000),
+        "]".repeat(5_000)
+    );
+    let answer = ask(&router, &nested_list).await;
+    assert!(["TOO_DEEP", "BAD_QUERY"].contains(&code(&answer)), "{answer}");
+    let page = "edges { node { tracks { keypoints { name x y z sigmaM covariance confidence source } } } }";
+    let aliased: String = (0..20)
+        .map(|i| format!("a{i}: cycles(first: 500) {{ {page} }} "))
+        .collect();
+    assert_eq!(code(&ask(&router, &format!("{{ {aliased} }}")).await), "TOO_COMPLEX");
+    for size in ["501", "-1", "2147483647"] {
+        let answer = ask(
+            &router,
+            &format!("{{ cycles(first: {size}) {{ edges {{ cursor }} }} }}"),
+        )
+        .await;
+        assert!(["INVALID_ARGUMENT", "TOO_COMPLEX"].contains(&code(&answer)), "{answer}");
+    }
+    let fragments = "{ ...A } fragment A on Query { ...B } fragment B on Query { ...A }";
+    assert_eq!(code(&ask(&router, fragments).await), "TOO_DEEP");
+    let directives = format!("{{ server {} {{ version }} }}", "@include(if: true) ".repeat(50));
+    assert_eq!(code(&ask(&router, &directives).await), "BAD_QUERY");
+    for cursor in ["x", "-1", "18446744073709551616", ""] {
+        let answer = ask(
+            &router,
+            &format!("{{ cycles(first: 1, after: \"{cursor}\") {{ edges {{ cursor }} }} }}"),
+        )
+        .await;
+        assert_eq!(code(&answer), "BAD_QUERY", "{cursor:?} {answer}");
+    }
+    let edge = data(
+        &router,
+        "{ cycles(first: 1, after: \"18446744073709551615\") { edges { cursor } } }",
+    )
+    .await;
+    assert_eq!(edge["cycles"]["edges"], json!([]));
+    assert_eq!(code(&ask(&router, "{ server { nothing } }").await), "BAD_QUERY");
+}
+
+#[tokio::test]
+async fn other_addresses_than_loopback_are_refused() {
+    for address in ["0.0.0.0:0", "[::]:0", "192.168.1.1:80"] {
+        let error = bind(address.parse().unwrap()).unwrap_err();
+        assert!(error.to_string().contains("loopback"), "{error}");
+    }
+    assert!(bind("127.0.0.1:0".parse().unwrap()).is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn websocket_misuse_ends_with_its_code() {
+    let bench = Bench::new();
+    let limits = Limits {
+        init: Duration::from_millis(200),
+        connections: 3,
+        ..Limits::default()
+    };
+    let (address, _stop) = bench.serve(limits);
+    let close = async |messages: &[&str]| {
+        let mut socket = connect(address).await.unwrap();
+        for message in messages {
+            let text = tokio_tungstenite::tungstenite::Message::text(*message);
+            futures_util::SinkExt::send(&mut socket, text).await.unwrap();
+        }
+        loop {
+            if let Err(close) = hear(&mut socket).await {
+                break u16::from(close.code);
+            }
+        }
+    };
+    let subscribe_first = r#"{"type":"subscribe","id":"1","payload":{"query":"subscription { poses { cycle } }"}}"#;
+    assert_eq!(close(&[subscribe_first]).await, 4401);
+    assert_eq!(close(&["not json"]).await, 4400);
+    assert_eq!(close(&[r#"{"type":"start"}"#]).await, 4400);
+    assert_eq!(
+        close(&[r#"{"type":"connection_init"}"#, r#"{"type":"connection_init"}"#]).await,
+        4429
+    );
+    assert_eq!(close(&[]).await, 4408, "a client that never greets");
+    assert_eq!(close(&[&" ".repeat(70_000)]).await, 1002, "a message beyond the limit");
+
+    let mut socket = subscribe(address, "subscription { poses { cycle } }").await;
+    for id in 2..=17 {
+        say(&mut socket, json!({ "type": "subscribe", "id": id.to_string(), "payload": { "query": "subscription { poses { cycle } }" } })).await;
+    }
+    let refusal = hear(&mut socket).await.unwrap();
+    assert_eq!(
+        (&refusal["id"], &refusal["payload"][0]["extensions"]["code"]),
+        (&json!("17"), &json!("BUSY"))
+    );
+    let _second = connect(address).await.unwrap();
+    let _third = connect(address).await.unwrap();
+    assert!(connect(address).await.is_err(), "one connection too many");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_foreign_page_cannot_open_a_websocket() {
+    use tokio_tungstenite::tungstenite::{Error, client::IntoClientRequest};
+    let bench = Bench::new();
+    let (address, _stop) = bench.serve(Limits::default());
+    let open = async |origin: &str, protocol: &str| {
+        let mut request = format!("ws://{address}/graphql/ws").into_client_request().unwrap();
+        request.headers_mut().insert("origin", origin.parse().unwrap());
+        request
+            .headers_mut()
+            .insert("sec-websocket-protocol", protocol.parse().unwrap());
+        match tokio_tungstenite::connect_async(request).await {
+            Ok(_) => 101,
+            Err(Error::Http(response)) => response.status().as_u16(),
+            Err(e) => panic!("{e}"),
+        }
+    };
+    assert_eq!(open("http://localhost:5173", "graphql-transport-ws").await, 101);
+    assert_eq!(open("https://evil.example", "graphql-transport-ws").await, 403);
+    assert_eq!(
+        open("http://localhost:5173", "graphql-ws").await,
+        400,
+        "the old protocol"
+    );
+}

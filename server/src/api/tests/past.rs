@@ -1,0 +1,174 @@
+//! History: pages, tracks, world, log.
+
+use super::*;
+
+async fn filled() -> (Bench, Router) {
+    let bench = Bench::new();
+    for n in 1..=30 {
+        bench.cycle(n);
+    }
+    bench.hub.publish_durable(durable(21));
+    let router = bench.router();
+    (bench, router)
+}
+
+fn numbers(answer: &Value) -> Vec<u64> {
+    let edges = answer["cycles"]["edges"].as_array().unwrap();
+    edges.iter().map(|e| e["node"]["cycle"].as_u64().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn pages_go_forward_and_back_without_gaps() {
+    let (_bench, router) = filled().await;
+    let page = "edges { cursor node { cycle durable stages { stage } } } pageInfo { hasNextPage hasPreviousPage endCursor startCursor }";
+    let newest = data(&router, &format!("{{ cycles {{ {page} }} }}")).await;
+    assert_eq!(numbers(&newest), (11..=30).collect::<Vec<_>>());
+    assert_eq!(newest["cycles"]["edges"][0]["node"]["durable"], true);
+    assert_eq!(newest["cycles"]["edges"][19]["node"]["durable"], false);
+    assert_eq!(newest["cycles"]["edges"][0]["node"]["stages"], json!(null));
+    assert_eq!(newest["cycles"]["pageInfo"]["hasPreviousPage"], true);
+    let start = newest["cycles"]["pageInfo"]["startCursor"].as_str().unwrap();
+    let before = data(
+        &router,
+        &format!("{{ cycles(last: 20, before: \"{start}\") {{ {page} }} }}"),
+    )
+    .await;
+    assert_eq!(numbers(&before), (1..=10).collect::<Vec<_>>());
+    assert_eq!(before["cycles"]["pageInfo"]["hasPreviousPage"], false);
+
+    let mut seen = Vec::new();
+    let mut after = String::new();
+    loop {
+        let answer = data(&router, &format!("{{ cycles(first: 7 {after}) {{ {page} }} }}")).await;
+        seen.extend(numbers(&answer));
+        let info = &answer["cycles"]["pageInfo"];
+        if info["hasNextPage"] == false {
+            break;
+        }
+        after = format!(", after: \"{}\"", info["endCursor"].as_str().unwrap());
+    }
+    assert_eq!(seen, (1..=30).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn one_cycle_by_number_comes_from_the_store() {
+    let (bench, router) = filled().await;
+    let answer = data(
+        &router,
+        "{ a: cycle(number: 4) { cycle tick tracks { id } } b: cycle(number: 99) { cycle } }",
+    )
+    .await;
+    assert_eq!(
+        answer,
+        json!({ "a": { "cycle": 4, "tick": 14, "tracks": [{ "id": "000000000000abcd" }] }, "b": null })
+    );
+    bench.store.cycles.lock().unwrap().get_mut(&4).unwrap().outcome_bytes = None;
+    let answer = data(&router, "{ cycle(number: 4) { cycle } }").await;
+    assert_eq!(answer, json!({ "cycle": null }), "retention has taken its outcome");
+}
+
+#[tokio::test]
+async fn tracks_over_a_range() {
+    let (_bench, router) = filled().await;
+    let answer = data(&router, "{ tracks(fromCycle: 3, toCycle: 5) { cycle person { id x } } none: tracks(fromCycle: 1, person: \"ff\") { cycle } now: tracks { cycle } }").await;
+    let cycles: Vec<_> = answer["tracks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|p| p["cycle"].as_u64().unwrap())
+        .collect();
+    assert_eq!(cycles, [3, 4, 5]);
+    assert_eq!(answer["none"], json!([]));
+    assert_eq!(answer["now"][0]["cycle"], 30);
+    for bad in [
+        "fromCycle: -1",
+        "toCycle: 3",
+        "fromCycle: 5, toCycle: 4",
+        "fromCycle: 1, toCycle: 1201",
+    ] {
+        let answer = ask(&router, &format!("{{ tracks({bad}) {{ cycle }} }}")).await;
+        assert_eq!(code(&answer), "INVALID_ARGUMENT", "{bad}");
+    }
+}
+
+#[tokio::test]
+async fn the_world_and_the_log_are_shown() {
+    let (bench, router) = filled().await;
+    let mut leaf = b"CWR1\x01\x09\0\0".to_vec();
+    leaf.extend([3; 32]);
+    leaf.extend(4_u64.to_le_bytes());
+    leaf.extend([5; 32]);
+    leaf.extend([7; 16]);
+    leaf.extend(14_u64.to_le_bytes());
+    leaf.extend(u64::MAX.to_le_bytes());
+    leaf.extend(1_795_454_525_250_000_000_i64.to_le_bytes());
+    leaf.extend(2_u32.to_le_bytes());
+    leaf.extend(b"ab");
+    let stored = |bytes: Vec<u8>| StoredLeaf {
+        bytes,
+        witness: [6; 32],
+    };
+    bench.store.leaves.lock().unwrap().insert(4, stored(leaf.clone()));
+    bench
+        .store
+        .leaves
+        .lock()
+        .unwrap()
+        .insert(5, stored(leaf[..60].to_vec()));
+    bench.store.leaves.lock().unwrap().insert(6, stored(leaf.clone()));
+    bench.store.checkpoints.lock().unwrap().insert(
+        21,
+        StoredCheckpoint {
+            size: 21,
+            note: "n\n".to_owned(),
+        },
+    );
+    let answer = data(
+        &router,
+        "{ world { cycle nodes { id kind x z } edges { from to kind weight } }
+           leaf(seq: 4) { seq kind witness prev bootId tick monoNs at keyframe demoted simulated bodyBytes durable hex base64 }
+           none: leaf(seq: 77) { seq } checkpoint { size note } old: checkpoint(size: 3) { size } }",
+    )
+    .await;
+    assert_eq!(
+        answer["world"]["nodes"][0],
+        json!({ "id": "room/living", "kind": "room", "x": 2.5, "z": null })
+    );
+    assert_eq!(answer["world"]["edges"][0]["weight"], 0.75);
+    let l = &answer["leaf"];
+    assert_eq!(
+        (&l["kind"], &l["tick"], &l["keyframe"], &l["demoted"], &l["simulated"]),
+        (&json!("CYCLE"), &json!(14), &json!(true), &json!(false), &json!(true))
+    );
+    assert_eq!(
+        (&l["monoNs"], &l["bodyBytes"], &l["hex"]),
+        (&json!(u64::MAX.to_string()), &json!(2), &json!(hex::encode(&leaf)))
+    );
+    assert_eq!((&answer["none"], &answer["old"]), (&json!(null), &json!(null)));
+    assert_eq!(answer["checkpoint"], json!({ "size": 21, "note": "n\n" }));
+    for seq in [5, 6] {
+        assert_eq!(
+            code(&ask(&router, &format!("{{ leaf(seq: {seq}) {{ kind }} }}")).await),
+            "INTERNAL"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_broken_store_is_reported_without_its_secrets() {
+    let (bench, router) = filled().await;
+    *bench.store.broken.lock().unwrap() = true;
+    let answer = ask(&router, "{ server { version } cycles { edges { cursor } } }").await;
+    let text = answer.to_string();
+    assert_eq!(code(&answer), "INTERNAL");
+    assert!(!text.contains("secret") && !text.contains("disk"), "{text}");
+    assert_eq!(
+        answer["errors"][0]["extensions"]["correlationId"]
+            .as_str()
+            .unwrap()
+            .len(),
+        16
+    );
+    let live = data(&router, "{ cycle { cycle } }").await;
+    assert_eq!(live["cycle"]["cycle"], 30, "the live view does not need the store");
+}

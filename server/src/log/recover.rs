@@ -1,0 +1,212 @@
+//! What a start finds: the end of the log, checked before anything is appended to it.
+
+use std::{collections::BTreeMap, path::Path};
+
+use rusqlite::{Connection, OptionalExtension};
+use tapline_witness::{
+    body::{Body, Genesis},
+    checkpoint::Checkpoint,
+    hash::{Hash, ZERO, witness},
+    leaf,
+    note::{KeyType, Name, Verifier},
+    tile::{TILE_WIDTH, TileId},
+    tree::{Edge, empty_root, leaf_hash, read_tile, root_at},
+};
+
+use super::{AnchorState, LogError};
+use crate::store::tiles::SqlTiles;
+
+/// What was found at start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recovered {
+    /// Leaves in the database, all under one checkpoint; 0 for a new log.
+    pub size: u64,
+    /// Root over them.
+    pub root: Hash,
+}
+
+/// The end of the log, ready to be continued.
+pub(super) struct LogEnd {
+    pub(super) recovered: Recovered,
+    pub(super) edge: Edge,
+    pub(super) last_witness: Hash,
+    pub(super) note: Option<String>,
+    pub(super) signed_time_s: u64,
+    pub(super) blind_keys: BTreeMap<i64, Hash>,
+}
+
+/// Reads the end of the log and checks it: the last checkpoint covers every leaf and is signed by the keys
+/// of GENESIS, the tiles give its root, and the leaves of the last tile are the ones hashed in it.
+///
+/// `genesis` is what this process's keys would have written; an existing log must say the same.
+pub(super) fn read_end(db: &Connection, genesis: &Genesis, log_id: &Hash) -> Result<LogEnd, LogError> {
+    let size = leaf_count(db)?;
+    let checkpoint: Option<(i64, String)> = db
+        .query_row(
+            "SELECT size, note FROM checkpoint ORDER BY size DESC LIMIT 1",
+            [],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
+        .optional()?;
+    let signed_size = checkpoint.as_ref().map_or(0, |(size, _)| *size as u64);
+    if signed_size != size {
+        return Err(LogError::damaged(
+            "the last checkpoint",
+            format!("it covers {signed_size} of {size} leaves"),
+        ));
+    }
+    let blind_keys = blind_keys(db)?;
+    let Some((_, note)) = checkpoint else {
+        return Ok(LogEnd {
+            recovered: Recovered {
+                size: 0,
+                root: empty_root(),
+            },
+            edge: Edge::new(),
+            last_witness: ZERO,
+            note: None,
+            signed_time_s: 0,
+            blind_keys,
+        });
+    };
+
+    check_genesis(db, genesis, log_id)?;
+    let [log_key, cosigner_key] = verifiers(genesis)?;
+    let signed = Checkpoint::open(note.as_bytes(), &log_key, &[log_key.clone(), cosigner_key])?;
+    let edge = Edge::restore(size, &SqlTiles(db))?;
+    let root = edge.root();
+    if signed.checkpoint.size != size || signed.checkpoint.root != root {
+        return Err(LogError::damaged(
+            "the last checkpoint",
+            format!(
+                "it signs size {} with another root than the tiles give",
+                signed.checkpoint.size
+            ),
+        ));
+    }
+    let last_witness = check_last_tile(db, size)?;
+    Ok(LogEnd {
+        recovered: Recovered { size, root },
+        edge,
+        last_witness,
+        note: Some(note),
+        signed_time_s: signed.time_s.unwrap_or(0),
+        blind_keys,
+    })
+}
+
+/// The keys that GENESIS names: the log's, then the cosigner's.
+pub(super) fn verifiers(genesis: &Genesis) -> Result<[Verifier; 2], LogError> {
+    let origin = Name::new(genesis.origin.as_str())?;
+    let time = Name::new(&format!("{origin}/time"))?;
+    Ok([
+        Verifier::new(origin, KeyType::Ed25519, &genesis.log_key)?,
+        Verifier::new(time, KeyType::Cosignature, &genesis.cosigner_key)?,
+    ])
+}
+
+/// Refuses a database that holds less than the anchor says was published, or something else.
+pub(super) fn check_anchor(
+    db: &Connection,
+    path: &Path,
+    anchor: &AnchorState,
+    log_id: &Hash,
+    found: &Recovered,
+) -> Result<(), LogError> {
+    let rolled_back = |expected: String, found: String| LogError::RolledBack {
+        anchor: path.into(),
+        expected,
+        found,
+    };
+    if anchor.log_id != *log_id {
+        return Err(rolled_back(
+            format!("log {}", hex::encode(&anchor.log_id[..8])),
+            format!("log {}", hex::encode(&log_id[..8])),
+        ));
+    }
+    if anchor.size > found.size {
+        return Err(rolled_back(
+            format!("size {}", anchor.size),
+            format!("size {}", found.size),
+        ));
+    }
+    let root = root_at(&SqlTiles(db), anchor.size)?;
+    if root != anchor.root {
+        return Err(rolled_back(
+            format!("root {} at size {}", hex::encode(anchor.root), anchor.size),
+            format!("root {}", hex::encode(root)),
+        ));
+    }
+    Ok(())
+}
+
+fn leaf_count(db: &Connection) -> Result<u64, LogError> {
+    let size: i64 = db.query_row("SELECT coalesce(max(seq) + 1, 0) FROM leaf", [], |row| row.get(0))?;
+    Ok(size as u64)
+}
+
+fn blind_keys(db: &Connection) -> Result<BTreeMap<i64, Hash>, LogError> {
+    let mut statement = db.prepare("SELECT day, key FROM salt")?;
+    let keys = statement
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<rusqlite::Result<_>>()?;
+    Ok(keys)
+}
+
+/// The GENESIS leaf is kept in `meta` too once leaves are pruned; until then it is leaf 0.
+pub(super) fn read_genesis(db: &Connection) -> Result<(Genesis, Hash), LogError> {
+    let bytes: Vec<u8> = db.query_row("SELECT body FROM leaf WHERE seq = 0", [], |row| row.get(0))?;
+    let leaf = leaf::decode(&bytes)?;
+    match leaf.body {
+        Body::Genesis(genesis) => Ok((genesis, leaf.header.log_id)),
+        _ => Err(LogError::damaged("leaf 0", "it is no GENESIS")),
+    }
+}
+
+fn check_genesis(db: &Connection, expected: &Genesis, expected_id: &Hash) -> Result<(), LogError> {
+    let (found, log_id) = read_genesis(db)?;
+    if log_id != *expected_id || found != *expected {
+        return Err(LogError::Misuse {
+            field: "keys of the log",
+            expected: format!("those of {} (log {})", found.origin.as_str(), hex::encode(&log_id[..8])),
+            found: format!(
+                "those of {} (log {})",
+                expected.origin.as_str(),
+                hex::encode(&expected_id[..8])
+            ),
+        });
+    }
+    Ok(())
+}
+
+/// Compares the leaves of the last tile with their hashes in it; returns the witness of the last leaf.
+fn check_last_tile(db: &Connection, size: u64) -> Result<Hash, LogError> {
+    let index = (size - 1) / TILE_WIDTH as u64;
+    let first = index * TILE_WIDTH as u64;
+    let hashes = read_tile(
+        &SqlTiles(db),
+        TileId {
+            level: 0,
+            index,
+            width: (size - first) as u16,
+        },
+    )?;
+    let mut statement = db.prepare("SELECT body FROM leaf WHERE seq >= ?1 ORDER BY seq")?;
+    let mut rows = statement.query([first as i64])?;
+    let mut last_witness = ZERO;
+    for (offset, hash) in hashes.chunks_exact(32).enumerate() {
+        let place = || format!("leaf {}", first + offset as u64);
+        let row = rows
+            .next()?
+            .ok_or_else(|| LogError::damaged(place(), "it is missing"))?;
+        let bytes = row
+            .get_ref(0)?
+            .as_blob()
+            .map_err(|error| LogError::damaged(place(), error))?;
+        if leaf_hash(bytes) != *hash {
+            return Err(LogError::damaged(place(), "its bytes are not those hashed in the tile"));
+        }
+        last_witness = witness(bytes);
+    }
+    Ok(last_witness)
+}

@@ -1,0 +1,329 @@
+//! The writer thread: takes records, commits them in groups, hands the emptied records back.
+
+use std::{
+    cell::Cell,
+    sync::{
+        Arc, OnceLock,
+        mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
+    },
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use tapline_witness::{hash::Hash, leaf::Kind};
+use tokio::sync::watch;
+
+use super::{LogError, Record, commit::Committer};
+use crate::store::retention::Retention;
+
+/// How far the log is durable and published.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Durable {
+    /// Leaves under the latest published checkpoint.
+    pub size: u64,
+    /// Root over them.
+    pub root: Hash,
+    /// The signed checkpoint; empty while the log is.
+    pub note: Arc<str>,
+    /// Time of its cosignature, Unix seconds.
+    pub time_s: u64,
+}
+
+/// How the writer works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WriterOptions {
+    /// Records between checkout and commit; the bound of the queue.
+    pub records: usize,
+    /// Longest a record waits for others; none means only `batch` and flushes make commits, so that
+    /// checkpoints fall at the same sizes in every run (replay).
+    pub interval: Option<Duration>,
+    /// Records after which a commit does not wait any longer. At most half of `records`.
+    pub batch: usize,
+    /// What is forgotten when.
+    pub retention: Retention,
+}
+
+impl WriterOptions {
+    /// For `serve`: once a second, 12.8 s of cycles may wait for a slow disk.
+    pub const fn live(retention: Retention) -> Self {
+        Self {
+            records: 256,
+            interval: Some(Duration::from_secs(1)),
+            batch: 128,
+            retention,
+        }
+    }
+
+    /// For `replay`: by count alone.
+    pub const fn replay() -> Self {
+        Self {
+            records: 1024,
+            interval: None,
+            batch: 512,
+            retention: Retention::FOREVER,
+        }
+    }
+}
+
+#[allow(clippy::large_enum_variant, reason = "nearly every message is a record")]
+enum Message {
+    Record(Record),
+    Flush(SyncSender<()>),
+}
+
+/// The cycle thread's end of the log.
+///
+/// When the disk is slower than the cycles, records run out: [`Self::checkout`] then fails with
+/// [`LogError::Busy`] after the wait it was given. The cycle that has no record must not run: nothing is
+/// lost silently, because nothing was decided. Its tick is a missed tick, and the next leaf that can be
+/// appended is a GAP with reason `LogBusy`.
+#[derive(Debug)]
+pub struct Writer {
+    to_writer: Option<SyncSender<Message>>,
+    free: Receiver<Record>,
+    in_flight: Cell<usize>,
+    durable: watch::Receiver<Durable>,
+    ended: Arc<OnceLock<String>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Writer {
+    pub(super) fn spawn(committer: Committer, durable: Durable, options: WriterOptions) -> Result<Self, LogError> {
+        let records = options.records.max(2);
+        // Room for every record and a flush: submitting never blocks.
+        let (to_writer, messages) = sync_channel(records + 1);
+        let (give_back, free) = sync_channel(records);
+        for _ in 0..records {
+            // The channel has room for all of them.
+            let _ = give_back.try_send(Record::with_capacity());
+        }
+        let (published, durable) = watch::channel(durable);
+        let ended = Arc::new(OnceLock::new());
+        let worker = Worker {
+            committer,
+            messages,
+            give_back,
+            published,
+            ended: Arc::clone(&ended),
+            options: WriterOptions {
+                batch: options.batch.clamp(1, records / 2),
+                ..options
+            },
+        };
+        let thread = std::thread::Builder::new()
+            .name("tapline-log".into())
+            .spawn(move || worker.run())
+            .map_err(LogError::io("log writer thread"))?;
+        Ok(Self {
+            to_writer: Some(to_writer),
+            free,
+            in_flight: Cell::new(0),
+            durable,
+            ended,
+            thread: Some(thread),
+        })
+    }
+
+    /// An empty record, waiting for one at most this long.
+    ///
+    /// # Errors
+    /// [`LogError::Busy`] when none became free, [`LogError::Ended`] when the log did.
+    pub fn checkout(&self, wait: Duration) -> Result<Record, LogError> {
+        let record = self.free.recv_timeout(wait).map_err(|error| match error {
+            RecvTimeoutError::Timeout => LogError::Busy {
+                waiting: self.in_flight.get(),
+            },
+            RecvTimeoutError::Disconnected => self.end(),
+        })?;
+        if self.ended.get().is_some() {
+            return Err(self.end());
+        }
+        Ok(record)
+    }
+
+    /// An empty record, however long it takes: for replay, which has no deadline, and for start and stop.
+    pub fn checkout_blocking(&self) -> Result<Record, LogError> {
+        self.free.recv().map_err(|_| self.end())
+    }
+
+    /// Hands a record with its leaf to the writer. Never blocks.
+    ///
+    /// # Errors
+    /// [`LogError::Ended`]: the process has to stop, and recover at its next start.
+    pub fn submit(&self, record: Record) -> Result<(), LogError> {
+        self.in_flight.set(self.in_flight.get() + 1);
+        self.send(Message::Record(record))
+    }
+
+    /// Waits until everything submitted is durable and published.
+    pub fn flush(&self) -> Result<Durable, LogError> {
+        let (done, wait) = sync_channel(1);
+        self.send(Message::Flush(done))?;
+        wait.recv().map_err(|_| self.end())?;
+        Ok(self.durable.borrow().clone())
+    }
+
+    /// Follows what is durable; cheap to clone and to read from any thread or task.
+    pub fn durable(&self) -> watch::Receiver<Durable> {
+        self.durable.clone()
+    }
+
+    /// Flushes, ends the writer thread and truncates the write-ahead log.
+    pub fn close(mut self) -> Result<Durable, LogError> {
+        let durable = self.flush()?;
+        self.join();
+        match self.ended.get() {
+            Some(_) => Err(self.end()),
+            None => Ok(durable),
+        }
+    }
+
+    fn send(&self, message: Message) -> Result<(), LogError> {
+        let Some(to_writer) = &self.to_writer else {
+            return Err(self.end());
+        };
+        to_writer.send(message).map_err(|_| self.end())
+    }
+
+    fn end(&self) -> LogError {
+        let reason = self.ended.get().map_or("the writer thread is gone", String::as_str);
+        LogError::Ended {
+            reason: reason.to_owned(),
+        }
+    }
+
+    fn join(&mut self) {
+        self.to_writer = None;
+        if let Some(thread) = self.thread.take() {
+            // A panic of the writer shows as `ended` or a closed channel.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        // The thread commits what it has and ends.
+        self.join();
+    }
+}
+
+/// Idle slots after which the write-ahead log is checkpointed.
+const WAL_CHECKPOINT_EVERY: u32 = 10;
+/// Rows forgotten in one idle slot: well below a tenth of a second of work.
+const FORGET_BATCH: u32 = 200;
+
+struct Worker {
+    committer: Committer,
+    messages: Receiver<Message>,
+    give_back: SyncSender<Record>,
+    published: watch::Sender<Durable>,
+    ended: Arc<OnceLock<String>>,
+    options: WriterOptions,
+}
+
+impl Worker {
+    fn run(mut self) {
+        if let Err(error) = self.work() {
+            tracing::error!(%error, "the log ended");
+            let _ = self.ended.set(error.to_string());
+            // Waiting flushes and checkouts end when the channels are dropped with `self`.
+        }
+    }
+
+    fn work(&mut self) -> Result<(), LogError> {
+        let mut batch = Vec::with_capacity(self.options.batch);
+        let mut commits = 0;
+        loop {
+            let (flush, open) = self.collect(&mut batch);
+            if !batch.is_empty() {
+                self.commit(&mut batch)?;
+                commits += 1;
+            }
+            if let Some(done) = flush {
+                // Whoever asked may be gone; nothing depends on the answer.
+                let _ = done.send(());
+            }
+            if !open {
+                self.checkpoint_wal("TRUNCATE")?;
+                return Ok(());
+            }
+            self.idle(commits)?;
+        }
+    }
+
+    /// Fills the batch until it is full or urgent, its time is up, a flush is asked for, or nobody can send
+    /// any more (`false`).
+    fn collect(&self, batch: &mut Vec<Record>) -> (Option<SyncSender<()>>, bool) {
+        let mut deadline: Option<Instant> = None;
+        while batch.len() < self.options.batch {
+            let message = match deadline {
+                Some(at) => self.messages.recv_timeout(at.saturating_duration_since(Instant::now())),
+                None => self.messages.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            };
+            match message {
+                Ok(Message::Record(record)) => {
+                    let urgent = is_urgent(record.kind);
+                    batch.push(record);
+                    if let (None, Some(interval)) = (deadline, self.options.interval) {
+                        deadline = Some(Instant::now() + interval);
+                    }
+                    if urgent && self.options.interval.is_some() {
+                        return (None, true);
+                    }
+                }
+                Ok(Message::Flush(done)) => return (Some(done), true),
+                Err(RecvTimeoutError::Timeout) => return (None, true),
+                Err(RecvTimeoutError::Disconnected) => return (None, false),
+            }
+        }
+        (None, true)
+    }
+
+    fn commit(&mut self, batch: &mut Vec<Record>) -> Result<(), LogError> {
+        let committed = self.committer.commit(batch)?;
+        let durable = Durable {
+            size: committed.size,
+            root: committed.root,
+            note: committed.note.into(),
+            time_s: committed.time_s,
+        };
+        let published = &self.published;
+        self.committer.publish(|| {
+            published.send_replace(durable);
+        })?;
+        for mut record in batch.drain(..) {
+            record.clear();
+            // The cycle thread may have dropped its end already.
+            let _ = self.give_back.try_send(record);
+        }
+        Ok(())
+    }
+
+    fn idle(&self, commits: u32) -> Result<(), LogError> {
+        let forgotten = self.options.retention.forget(&self.committer.db, FORGET_BATCH)?;
+        if forgotten > 0 {
+            self.committer
+                .db
+                .execute_batch("PRAGMA incremental_vacuum(64)")
+                .map_err(LogError::from)?;
+        }
+        if commits.is_multiple_of(WAL_CHECKPOINT_EVERY) {
+            self.checkpoint_wal("PASSIVE")?;
+        }
+        Ok(())
+    }
+
+    fn checkpoint_wal(&self, mode: &str) -> Result<(), LogError> {
+        // Readers may hold it back ("busy" in the answer): the next slot tries again.
+        self.committer
+            .db
+            .query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |_| Ok(()))?;
+        Ok(())
+    }
+}
+
+/// Leaves that are signed at once: a swap waits for its durable leaf, a change of mode or key must be seen.
+fn is_urgent(kind: Option<Kind>) -> bool {
+    matches!(kind, Some(Kind::Swap | Kind::PrivacyMode | Kind::Key | Kind::Shutdown))
+}

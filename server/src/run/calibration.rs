@@ -1,0 +1,120 @@
+//! Empty-room calibration: started by an operator, ended by the clock of the input, logged, kept.
+
+use std::time::Duration;
+
+use tapline_dsp::{calibration::{CalibrationArtefact, CalibrationRefused}, front::CalibrationStatus};
+use tapline_witness::{
+    body::{Body, Calibration, CalibrationSource},
+    hash::{Domain, ZERO},
+};
+
+use super::{engine::{EngineError, InForce}, start::StartError};
+use crate::{
+    cycle::Core,
+    log::{Blob, Chain, Stamp, Writer},
+};
+
+/// What came of the last calibration.
+#[derive(Default)]
+pub(super) struct Calibrations {
+    file: Option<Vec<u8>>,
+    refused: Option<CalibrationRefused>,
+}
+
+impl Calibrations {
+    pub(super) fn start(&mut self, core: &mut Core, now_ns: u64, duration: Duration) {
+        self.refused = None;
+        core.front.start_calibration(now_ns.saturating_add(duration.as_nanos() as u64).cast_signed());
+    }
+
+    /// Takes a calibration that has just ended: a good one is logged, then put in force.
+    pub(super) fn settle(
+        &mut self,
+        core: &mut Core,
+        chain: &mut Chain,
+        writer: &Writer,
+        in_force: &mut InForce,
+        stamp: Stamp,
+    ) -> Result<(), EngineError> {
+        match core.front.take_calibration() {
+            None => {}
+            Some(Err(refused)) => {
+                tracing::warn!(%refused, "calibration refused");
+                self.refused = Some(refused);
+            }
+            Some(Ok(artefact)) => {
+                self.put_in_force(&artefact, CalibrationSource::Learned, core, chain, writer, in_force, stamp)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads a file and puts it in force.
+    pub(super) fn load(
+        &mut self,
+        bytes: &[u8],
+        core: &mut Core,
+        chain: &mut Chain,
+        writer: &Writer,
+        in_force: &mut InForce,
+        stamp: Stamp,
+    ) -> Result<usize, StartError> {
+        let artefact = CalibrationArtefact::from_bytes(bytes).map_err(StartError::Calibration)?;
+        self.put_in_force(&artefact, CalibrationSource::Loaded, core, chain, writer, in_force, stamp).map_err(StartError::Engine)
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "the parts of the engine, which is borrowed in pieces")]
+    fn put_in_force(
+        &mut self,
+        artefact: &CalibrationArtefact,
+        source: CalibrationSource,
+        core: &mut Core,
+        chain: &mut Chain,
+        writer: &Writer,
+        in_force: &mut InForce,
+        stamp: Stamp,
+    ) -> Result<usize, EngineError> {
+        let bytes = artefact.to_bytes();
+        let id = Domain::Calibration.hash(&bytes);
+        let paths = match core.front.load_calibration(artefact) {
+            Ok(paths) => paths,
+            Err(error) => {
+                tracing::warn!(%error, "the calibration fits no path; the one before stays in force");
+                return Ok(0);
+            }
+        };
+        let mut record = writer.checkout_blocking()?;
+        record.blobs.push(Blob { hash: id, kind: "calibration", bytes: bytes.clone() });
+        let body = Body::Calibration(Calibration {
+            old_calibration_id: in_force.calibration_id,
+            new_calibration_id: id,
+            effective_tick: chain.last_tick().map_or(0, |tick| tick + 1),
+            source,
+            operator: ZERO,
+        });
+        chain.append(stamp, &body, &mut record)?;
+        writer.submit(record)?;
+        in_force.calibration_id = id;
+        self.file = Some(bytes);
+        Ok(paths)
+    }
+
+    pub(super) fn file(&self) -> Option<&[u8]> {
+        self.file.as_deref()
+    }
+
+    pub(super) fn line(&self, core: &Core) -> String {
+        match (core.front.calibration_status(), &self.refused) {
+            (CalibrationStatus::Running { elapsed_s, total_s, paths_ready, paths_moving }, _) => format!(
+                "running: {elapsed_s:.0} of {total_s:.0} s, {paths_ready} of {} link paths ready, {paths_moving} moving",
+                core.site().paths.len()
+            ),
+            (_, Some(refused)) => format!("refused: {refused}"),
+            (CalibrationStatus::InForce { paths }, None) => format!("in force on {paths} of {} link paths", core.site().paths.len()),
+            (CalibrationStatus::Finished, None) => "finished".to_owned(),
+            (CalibrationStatus::None, None) => {
+                "none: presence stays unknown until the empty room is learned (startCalibration, or replay --calibrate-first)".to_owned()
+            }
+        }
+    }
+}

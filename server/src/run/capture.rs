@@ -1,0 +1,96 @@
+//! `serve --capture`: every datagram that was consumed and every slot, written beside the running cycle.
+
+use std::{
+    fs::File,
+    io::{self, BufWriter},
+    path::Path,
+    sync::mpsc::{SyncSender, TrySendError, sync_channel},
+    thread::JoinHandle,
+};
+
+use tapline_wire::recording::{
+    SourceKey,
+    capture::{CaptureHeader, CaptureWriter, TickEntry},
+};
+
+use crate::{cycle::Report, ingest::frames::Frames, live::Facts, log::Stamp};
+
+/// Slots that may wait for the disk; more are lost, and said.
+const WAITING_SLOTS: usize = 200;
+
+struct SlotCopy {
+    frames: Frames,
+    tick: TickEntry,
+}
+
+/// A capture being written by a thread of its own.
+pub(super) struct Capture {
+    to_writer: Option<SyncSender<SlotCopy>>,
+    thread: JoinHandle<()>,
+    lost: u64,
+}
+
+impl Capture {
+    /// Creates the file; one that exists is not overwritten.
+    pub(super) fn start(path: &Path, facts: &Facts) -> io::Result<Self> {
+        let file = File::create_new(path)?;
+        let header = CaptureHeader {
+            simulated: false,
+            opened_ns: facts.started_wall_ns,
+            manifest_hash: facts.manifest_hash,
+            site_id: facts.site.id.clone(),
+        };
+        let mut writer = CaptureWriter::new(BufWriter::new(file), &header)?;
+        let (to_writer, slots) = sync_channel::<SlotCopy>(WAITING_SLOTS);
+        let thread = std::thread::Builder::new().name("tapline-capture".into()).spawn(move || {
+            for slot in slots {
+                if let Err(error) = write(&mut writer, &slot) {
+                    tracing::error!(%error, "the capture ends here");
+                    return;
+                }
+            }
+            if let Err(error) = writer.finish() {
+                tracing::error!(%error, "the capture was not closed well");
+            }
+        })?;
+        Ok(Self { to_writer: Some(to_writer), thread, lost: 0 })
+    }
+
+    /// Hands over a slot; never waits.
+    pub(super) fn slot(&mut self, frames: &Frames, tick: u64, stamp: Stamp, report: &Report) {
+        let Some(to_writer) = &self.to_writer else { return };
+        let tick = TickEntry {
+            tick,
+            end_ns: stamp.mono_ns.cast_signed(),
+            wall_ns: stamp.wall_ns,
+            frames: frames.len() as u32,
+            dispositions: [5, 7, 8].map(|stage: usize| report.stage[stage - 1].0 as u8).to_vec(),
+        };
+        match to_writer.try_send(SlotCopy { frames: frames.clone(), tick }) {
+            Ok(()) => {}
+            Err(TrySendError::Full(_)) => {
+                self.lost += 1;
+                tracing::warn!(lost = self.lost, "the disk is too slow for the capture: a slot is missing in it");
+            }
+            Err(TrySendError::Disconnected(_)) => self.to_writer = None,
+        }
+    }
+
+    /// Waits until everything is on disk.
+    pub(super) fn finish(mut self) {
+        self.to_writer = None;
+        if self.thread.join().is_err() {
+            tracing::error!("the capture's thread panicked");
+        }
+    }
+}
+
+fn write<W: io::Write>(writer: &mut CaptureWriter<W>, slot: &SlotCopy) -> io::Result<()> {
+    let offset_ns = slot.tick.wall_ns - slot.tick.end_ns;
+    for frame in slot.frames.iter() {
+        let arrival_ns = frame.arrival_ns.cast_signed();
+        let source = u16::try_from(frame.source).map_or(SourceKey::Recording, SourceKey::Node);
+        writer.datagram(arrival_ns, arrival_ns + offset_ns, source, frame.bytes)?;
+    }
+    writer.tick(&slot.tick)
+}

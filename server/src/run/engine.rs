@@ -1,0 +1,231 @@
+//! A slot from its frames to a leaf in the log and a message to the readers.
+
+use std::{sync::Arc, time::{Duration, Instant}};
+
+use tapline_witness::{
+    body::{ClockQuality, OutcomeCode, PrivacyClass, PrivacyModeCode},
+    disposition::Disposition,
+    hash::Hash,
+    leaf::flags,
+};
+
+use super::calibration::Calibrations;
+use crate::{
+    cycle::{Core, Obey, Report, Slot, StateError},
+    ingest::frames::Frames,
+    live::{Cycle, Hub},
+    log::{Appended, Chain, CycleFacts, LogError, Record, Stamp, Writer},
+    store::rows::WorldChange,
+    world::{Change, Node, World},
+};
+
+/// The input of one slot, as its driver knows it.
+pub struct SlotInput<'f> {
+    /// Slot number since boot.
+    pub tick: u64,
+    /// Its end.
+    pub stamp: Stamp,
+    /// Its end in the time base of the input, milliseconds.
+    pub t_ms: i64,
+    /// What arrived in it.
+    pub frames: &'f Frames,
+    /// How long the plugin stages may take together.
+    pub deadline: Option<Duration>,
+    /// Dispositions to obey.
+    pub obey: Option<Obey>,
+}
+
+/// What became of a slot.
+#[derive(Clone, Copy, Debug)]
+pub struct Stepped {
+    /// Where its leaf stands.
+    pub leaf: Appended,
+    /// What the step did.
+    pub report: Report,
+}
+
+/// Why the engine has to stop.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The log cannot go on.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// A keyframe's state cannot be written.
+    #[error(transparent)]
+    State(#[from] StateError),
+}
+
+/// What is in force and named by every leaf.
+#[derive(Clone, Copy, Debug)]
+pub struct InForce {
+    /// The manifest.
+    pub manifest_hash: Hash,
+    /// The witnessed configuration.
+    pub config_hash: Hash,
+    /// The calibration; zero for none.
+    pub calibration_id: Hash,
+    /// 1 for `ieee-strict-1`; 0 when this machine's numerics are not proved.
+    pub numeric_profile: u16,
+}
+
+/// The cycle, its log, its readers.
+pub struct Engine {
+    /// The cycle.
+    pub core: Core,
+    /// The end of the log.
+    pub chain: Chain,
+    /// The log's writer.
+    pub writer: Writer,
+    /// What every leaf names.
+    pub in_force: InForce,
+    hub: Option<Arc<Hub>>,
+    calibrations: Calibrations,
+    /// How long a slot may wait for a free record.
+    patience: Duration,
+}
+
+impl Engine {
+    /// Joins the parts. The log has its BOOT leaf already.
+    pub fn new(core: Core, chain: Chain, writer: Writer, in_force: InForce, hub: Option<Arc<Hub>>, patience: Duration) -> Self {
+        Self { core, chain, writer, in_force, hub, calibrations: Calibrations::default(), patience }
+    }
+
+    /// Runs a slot: stages 1 to 9, the leaf, the readers.
+    ///
+    /// # Errors
+    /// When the log cannot take the leaf: the process must not go on as if it had.
+    pub fn slot(&mut self, input: &SlotInput<'_>) -> Result<Stepped, EngineError> {
+        let mut report = self.core.step(&Slot {
+            cycle: self.chain.next_seq(),
+            tick: input.tick,
+            end_ns: input.stamp.mono_ns,
+            t_ms: input.t_ms,
+            frames: input.frames,
+            deadline: input.deadline,
+            obey: input.obey,
+        });
+        let begun = Instant::now();
+        let mut record = self.writer.checkout(self.patience)?;
+        record.inputs.extend_from_slice(self.core.inputs_list());
+        record.stages.extend_from_slice(self.core.stages_list());
+        record.outcome.extend_from_slice(self.core.outcome_bytes());
+        if self.chain.keyframe_due(&self.in_force.manifest_hash) {
+            self.core.export_state(&mut record.state)?;
+        }
+        world_rows(&self.core.world, &mut record);
+        let facts = self.facts(input.tick, &report);
+        let leaf = self.chain.append_cycle(input.stamp, &facts, &mut record)?;
+        self.writer.submit(record)?;
+        report.stage[8].1 += begun.elapsed().as_micros() as u32;
+        let begun = Instant::now();
+        self.publish(input, leaf, &report);
+        report.stage[9] = (Disposition::Ran, begun.elapsed().as_micros() as u32);
+        self.calibrations.settle(&mut self.core, &mut self.chain, &self.writer, &mut self.in_force, input.stamp)?;
+        Ok(Stepped { leaf, report })
+    }
+
+    /// Learns the empty room from now on, for a time.
+    pub fn start_calibration(&mut self, now_ns: u64, duration: Duration) {
+        self.calibrations.start(&mut self.core, now_ns, duration);
+    }
+
+    /// Gives up a calibration that is being learned.
+    pub fn stop_calibration(&mut self) {
+        self.core.front.stop_calibration();
+    }
+
+    /// Where calibration stands, one line.
+    pub fn calibration_line(&self) -> String {
+        self.calibrations.line(&self.core)
+    }
+
+    /// The last calibration that ended well, as a file's bytes.
+    pub fn calibration_file(&self) -> Option<&[u8]> {
+        self.calibrations.file()
+    }
+
+    /// Puts a calibration file in force and says so in the log.
+    ///
+    /// # Errors
+    /// The file does not fit, or the log cannot go on.
+    pub fn load_calibration(&mut self, bytes: &[u8], stamp: Stamp) -> Result<usize, super::start::StartError> {
+        self.calibrations.load(bytes, &mut self.core, &mut self.chain, &self.writer, &mut self.in_force, stamp)
+    }
+
+    fn facts(&self, tick: u64, report: &Report) -> CycleFacts {
+        let outcome = self.core.outcome();
+        let flag = |on: bool, bit: u8| if on { bit } else { 0 };
+        let mode = self.core.site().privacy.mode;
+        CycleFacts {
+            tick,
+            flags: flag(outcome.simulated, flags::SIMULATED)
+                | flag(outcome.privacy_class > mode.class(), flags::DEMOTED)
+                | flag(report.degraded_clock, flags::DEGRADED_CLOCK),
+            clock_quality: match report.clock_quality {
+                _ if report.csi_frames == 0 => ClockQuality::Unknown,
+                100 => ClockQuality::Good,
+                _ => ClockQuality::Spread,
+            },
+            privacy_class: PrivacyClass::from_byte(outcome.privacy_class).unwrap_or(PrivacyClass::Restricted),
+            privacy_mode: PrivacyModeCode::from_byte(outcome.privacy_mode).unwrap_or(PrivacyModeCode::StrictNoIdentity),
+            outcome_code: match report {
+                r if r.deadline => OutcomeCode::Deadline,
+                r if r.fault => OutcomeCode::StageFault,
+                r if r.csi_frames == 0 && r.rss_values == 0 => OutcomeCode::NoInput,
+                _ if outcome.gate == tapline_witness::outcome::Gate::Reject => OutcomeCode::Rejected,
+                _ => OutcomeCode::Ok,
+            },
+            n_inputs: report.inputs,
+            n_stages: report.stages,
+            numeric_profile: self.in_force.numeric_profile,
+            manifest_hash: self.in_force.manifest_hash,
+            config_hash: self.in_force.config_hash,
+            calibration_id: self.in_force.calibration_id,
+        }
+    }
+
+    fn publish(&self, input: &SlotInput<'_>, leaf: Appended, report: &Report) {
+        let Some(hub) = &self.hub else { return };
+        hub.publish(Arc::new(Cycle {
+            cycle: leaf.seq,
+            witness: leaf.witness,
+            wall_ns: input.stamp.wall_ns,
+            outcome: self.core.outcome().clone(),
+            outcome_bytes: self.core.outcome_bytes().to_vec(),
+            stages: report.stage,
+        }));
+    }
+}
+
+/// Rows for the store from what changed in the graph.
+fn world_rows(world: &World, record: &mut Record) {
+    for change in world.changes() {
+        record.world.push(match change {
+            Change::Node(id) => {
+                let Some((node, ..)) = world.node(*id) else { continue };
+                WorldChange::Node { id: id.to_string(), kind: id.kind().name().to_owned(), label: label(node) }
+            }
+            Change::Gone(id, ..) => WorldChange::NodeGone { id: id.to_string() },
+            Change::Edge(edge) => WorldChange::Edge {
+                src: edge.from.to_string(),
+                dst: edge.to.to_string(),
+                kind: edge.kind.name().to_owned(),
+                label: "{}".to_owned(),
+            },
+            Change::EdgeGone(edge) => {
+                WorldChange::EdgeGone { src: edge.from.to_string(), dst: edge.to.to_string(), kind: edge.kind.name().to_owned() }
+            }
+        });
+    }
+}
+
+/// Attributes of a node, JSON.
+pub(super) fn label(node: &Node) -> String {
+    match node {
+        Node::Fixed { name } => serde_json::json!({ "name": name }),
+        Node::Person { position_m, sigma_m } => serde_json::json!({ "position_m": position_m, "sigma_m": sigma_m }),
+        Node::State { presence, reason } => serde_json::json!({ "presence": presence.name(), "reason": reason.name() }),
+        Node::Event { area, from, to } => serde_json::json!({ "area": area, "from": from.name(), "to": to.name() }),
+    }
+    .to_string()
+}

@@ -1,0 +1,343 @@
+//! A recording through the very pipeline of `serve`, in recorded time.
+//!
+//! Slot 0 ends at the time of the first record; slot n, 50 ms times n later, takes what arrived in the 50 ms
+//! before its end. A capture brings its own slots and dispositions, and they are obeyed.
+
+use std::{
+    collections::BTreeMap,
+    io::Write,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use serde::Serialize;
+use tapline_wire::recording::{ReadOptions, RecordBody, Recording, RecordingError};
+use tapline_witness::{
+    body::{Body, Gap, GapReason, Host, Shutdown, ShutdownReason},
+    disposition::Disposition,
+    render::{AreaNames, CycleView},
+};
+
+use super::{
+    engine::{EngineError, SlotInput},
+    histogram::Histogram,
+    start::{Prepared, StartError, Started},
+};
+use crate::{
+    cycle::{Obey, clock::{SLOT_NS, STAGE_NAMES}},
+    ingest::{frames::Frames, gatekeeper::Gatekeeper, intake::centre_khz_of},
+    log::{LogOptions, Stamp},
+};
+
+/// Monotonic time of slot 0: leaves room for the leaves before it.
+const FIRST_SLOT_NS: u64 = 1_000_000_000;
+/// A pause longer than this is logged as a gap instead of being filled with empty cycles.
+const LONGEST_PAUSE_NS: u64 = 60_000_000_000;
+
+/// What to replay, and how.
+pub struct ReplayOptions<'a> {
+    /// The recording.
+    pub recording: PathBuf,
+    /// The new store's directory.
+    pub data_dir: PathBuf,
+    /// In recorded time; otherwise as fast as it goes.
+    pub real_time: bool,
+    /// A calibration file to start with.
+    pub calibration: Option<PathBuf>,
+    /// Learn the empty room from the first part.
+    pub calibrate_first: Option<Duration>,
+    /// How often to go through the recording.
+    pub passes: u32,
+    /// One JSON line a cycle.
+    pub out: Option<&'a mut dyn Write>,
+    /// Called now and then with the recorded seconds done.
+    pub progress: &'a mut dyn FnMut(f64),
+}
+
+/// What came of a replay.
+#[derive(Debug, Serialize)]
+pub struct Summary {
+    /// Records of the recording, whatever they are.
+    pub frames_total: u64,
+    /// CSI frames that fed a link.
+    pub csi_frames_used: u64,
+    /// RSS values that fed a link.
+    pub rss_values_used: u64,
+    /// Records not used, by reason.
+    pub not_used: BTreeMap<String, u64>,
+    /// Cycles.
+    pub cycles: u64,
+    /// Leaves of the log.
+    pub leaves: u64,
+    /// Hash of the manifest in force.
+    pub manifest_hash: String,
+    /// Root of the log's tree.
+    pub witness_root: String,
+    /// Median time of each stage, microseconds.
+    pub stage_p50_us: BTreeMap<&'static str, u64>,
+    /// 99th percentile of each stage, microseconds.
+    pub stage_p99_us: BTreeMap<&'static str, u64>,
+    /// What became of the empty-room calibration.
+    pub calibration: String,
+    /// BLAKE3 of the recording.
+    pub recording: String,
+}
+
+/// Why a replay ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// The recording.
+    #[error(transparent)]
+    Recording(#[from] RecordingError),
+    /// The start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The engine.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// There is nothing in it.
+    #[error("{path} holds no record with a time: there is nothing to replay")]
+    Empty {
+        /// The recording.
+        path: PathBuf,
+    },
+    /// The output cannot be written.
+    #[error("cannot write the poses: {0}")]
+    Out(std::io::Error),
+}
+
+/// Replays.
+///
+/// # Errors
+/// [`ReplayError`].
+pub fn replay(prepared: Prepared, options: ReplayOptions<'_>) -> Result<Summary, ReplayError> {
+    let digest = tapline_wire::recording::digest(&options.recording)?;
+    let read = ReadOptions {
+        centre_khz: prepared.site.paths.first().map_or(ReadOptions::default().centre_khz, |p| centre_khz_of(p.channel)),
+        ..ReadOptions::default()
+    };
+    let first_ns = first_time(&options.recording, &read)?;
+    let gate = Gatekeeper::new(&prepared.fleet.server, &prepared.site, &BTreeMap::new());
+    let stamp = Stamp { mono_ns: 0, wall_ns: first_ns };
+    let patience = Duration::from_secs(600);
+    let log = LogOptions::replay(&options.data_dir, digest);
+    let Started { mut engine, hub: _ } = prepared.start(log, stamp, Host::default(), 1, patience, false)?;
+    if let Some(path) = &options.calibration {
+        let bytes = std::fs::read(path).map_err(|source| StartError::Read { path: path.clone(), source })?;
+        engine.load_calibration(&bytes, stamp)?;
+    }
+    if let Some(duration) = options.calibrate_first {
+        engine.start_calibration(FIRST_SLOT_NS, duration);
+    }
+    let names = AreaNames {
+        rooms: engine.core.site().rooms.iter().map(|r| r.id.clone()).collect(),
+        zones: engine.core.site().zones.iter().map(|z| z.id.clone()).collect(),
+    };
+    let mut run = Run {
+        engine,
+        gate,
+        names,
+        out: options.out,
+        progress: options.progress,
+        begun: Instant::now(),
+        real_time: options.real_time,
+        first_ns,
+        tick: 0,
+        frames: Frames::default(),
+        tally: Tally::default(),
+    };
+    let mut offset_ns = 0;
+    for _ in 0..options.passes.max(1) {
+        let last_ns = run.pass(Recording::open(&options.recording, &read)?, offset_ns)?;
+        offset_ns = last_ns + SLOT_NS;
+    }
+    run.finish(&digest)
+}
+
+/// Time of the first record that has one.
+fn first_time(path: &Path, read: &ReadOptions) -> Result<i64, ReplayError> {
+    for record in Recording::open(path, read)? {
+        let record = record?;
+        if !matches!(record.body, RecordBody::NotUsed { .. }) || record.time_ns != 0 {
+            return Ok(record.time_ns);
+        }
+    }
+    Err(ReplayError::Empty { path: path.to_owned() })
+}
+
+#[derive(Default)]
+struct Tally {
+    records: u64,
+    csi: u64,
+    rss: u64,
+    cycles: u64,
+    missed: u64,
+    stages: [Histogram; 10],
+}
+
+struct Run<'a> {
+    engine: super::Engine,
+    gate: Gatekeeper,
+    names: AreaNames,
+    out: Option<&'a mut dyn Write>,
+    progress: &'a mut dyn FnMut(f64),
+    begun: Instant,
+    real_time: bool,
+    first_ns: i64,
+    /// The next slot to run.
+    tick: u64,
+    frames: Frames,
+    tally: Tally,
+}
+
+impl Run<'_> {
+    /// Goes through the recording once; `offset_ns` is where it begins. Returns where it ended.
+    fn pass(&mut self, recording: Recording, offset_ns: u64) -> Result<u64, ReplayError> {
+        let is_capture = recording.capture_header().is_some();
+        let mut now_ns = offset_ns;
+        for record in recording {
+            let record = record?;
+            // Time never goes back: a record out of order counts as arriving with its predecessor.
+            let since_ns = record.time_ns.saturating_sub(self.first_ns).max(0).cast_unsigned();
+            now_ns = now_ns.max(since_ns + offset_ns);
+            match record.body {
+                RecordBody::Datagram(bytes) => {
+                    if !is_capture {
+                        self.run_until(now_ns)?;
+                    }
+                    self.tally.records += 1;
+                    // A refusal is counted by the gatekeeper.
+                    let _ = self.gate.admit(None, FIRST_SLOT_NS + now_ns, &bytes);
+                }
+                RecordBody::NotUsed { reason } => {
+                    self.tally.records += 1;
+                    self.gate.count_not_used(reason);
+                }
+                RecordBody::Tick(tick) => {
+                    let end_ns = tick.wall_ns.saturating_sub(self.first_ns).max(0).cast_unsigned() + offset_ns;
+                    self.skip_to(end_ns / SLOT_NS)?;
+                    self.slot(obey(&tick.dispositions))?;
+                }
+            }
+        }
+        if !is_capture {
+            self.run_until(now_ns)?;
+            self.slot(None)?;
+        }
+        Ok(self.tick * SLOT_NS)
+    }
+
+    /// Runs every slot that ends before `now_ns`.
+    fn run_until(&mut self, now_ns: u64) -> Result<(), ReplayError> {
+        if now_ns > self.tick * SLOT_NS + LONGEST_PAUSE_NS {
+            self.slot(None)?;
+            self.skip_to(now_ns.div_ceil(SLOT_NS))?;
+        }
+        while self.tick * SLOT_NS < now_ns {
+            self.slot(None)?;
+        }
+        Ok(())
+    }
+
+    /// Leaves out the slots before `tick` and says so in the log.
+    fn skip_to(&mut self, tick: u64) -> Result<(), ReplayError> {
+        if tick <= self.tick {
+            return Ok(());
+        }
+        let gap = Gap { first_tick: self.tick, last_tick: tick - 1, frames_lost: 0, reason: GapReason::Suspended };
+        self.tally.missed += tick - self.tick;
+        if tick - self.tick >= 20 {
+            let mut record = self.engine.writer.checkout_blocking().map_err(EngineError::from)?;
+            let stamp = self.stamp();
+            self.engine.chain.append(stamp, &Body::Gap(gap), &mut record).map_err(EngineError::from)?;
+            self.engine.writer.submit(record).map_err(EngineError::from)?;
+        }
+        self.tick = tick;
+        Ok(())
+    }
+
+    /// End of the next slot.
+    fn stamp(&self) -> Stamp {
+        let since_ns = self.tick * SLOT_NS;
+        Stamp { mono_ns: FIRST_SLOT_NS + since_ns, wall_ns: self.first_ns.saturating_add_unsigned(since_ns) }
+    }
+
+    fn slot(&mut self, obey: Option<Obey>) -> Result<(), ReplayError> {
+        let stamp = self.stamp();
+        if self.real_time {
+            let due = Duration::from_nanos(self.tick * SLOT_NS);
+            std::thread::sleep(due.saturating_sub(self.begun.elapsed()));
+        }
+        self.frames.clear();
+        self.gate.take_until(stamp.mono_ns, &mut self.frames);
+        let input = SlotInput {
+            tick: self.tick,
+            stamp,
+            t_ms: stamp.wall_ns.div_euclid(1_000_000),
+            frames: &self.frames,
+            deadline: None,
+            obey,
+        };
+        let stepped = self.engine.slot(&input)?;
+        self.tally.cycles += 1;
+        self.tally.csi += u64::from(stepped.report.csi_frames);
+        self.tally.rss += u64::from(stepped.report.rss_values);
+        for (histogram, (_, micros)) in self.tally.stages.iter_mut().zip(stepped.report.stage) {
+            histogram.add(micros);
+        }
+        if let Some(out) = &mut self.out {
+            let line = CycleView::new(stepped.leaf.seq, self.engine.core.outcome(), &self.names).to_json();
+            writeln!(out, "{line}").map_err(ReplayError::Out)?;
+        }
+        if self.tick % 200 == 0 {
+            (self.progress)(self.tick as f64 * 0.05);
+        }
+        self.tick += 1;
+        Ok(())
+    }
+
+    fn finish(mut self, digest: &[u8; 32]) -> Result<Summary, ReplayError> {
+        let mut record = self.engine.writer.checkout_blocking().map_err(EngineError::from)?;
+        let shutdown = Shutdown { reason: ShutdownReason::EndOfInput, cycles: self.tally.cycles, missed_ticks: self.tally.missed };
+        let stamp = self.stamp();
+        self.engine.chain.append(stamp, &Body::Shutdown(shutdown), &mut record).map_err(EngineError::from)?;
+        self.engine.writer.submit(record).map_err(EngineError::from)?;
+        let calibration = self.engine.calibration_line();
+        let manifest_hash = hex::encode(self.engine.in_force.manifest_hash);
+        let mut not_used: BTreeMap<String, u64> = BTreeMap::new();
+        for (reason, count) in self.gate.counters().not_used {
+            *not_used.entry(reason.to_owned()).or_default() += count;
+        }
+        for (reason, count) in self.engine.core.not_used() {
+            *not_used.entry((*reason).to_owned()).or_default() += count;
+        }
+        let durable = self.engine.writer.close().map_err(EngineError::from)?;
+        if let Some(out) = &mut self.out {
+            out.flush().map_err(ReplayError::Out)?;
+        }
+        let quantile = |q: f64| STAGE_NAMES.iter().zip(&self.tally.stages).map(|(name, h)| (*name, h.quantile(q))).collect();
+        Ok(Summary {
+            frames_total: self.tally.records,
+            csi_frames_used: self.tally.csi,
+            rss_values_used: self.tally.rss,
+            not_used,
+            cycles: self.tally.cycles,
+            leaves: durable.size,
+            manifest_hash,
+            witness_root: hex::encode(durable.root),
+            stage_p50_us: quantile(0.5),
+            stage_p99_us: quantile(0.99),
+            calibration,
+            recording: hex::encode(digest),
+        })
+    }
+}
+
+/// Dispositions as `serve --capture` writes them: one byte each for cir, tomography, tracker.
+fn obey(bytes: &[u8]) -> Option<Obey> {
+    let mut obey = [Disposition::Ran; 3];
+    for (slot, byte) in obey.iter_mut().zip(bytes) {
+        *slot = Disposition::from_byte(*byte)?;
+    }
+    (bytes.len() == 3).then_some(obey)
+}

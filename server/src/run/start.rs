@@ -1,0 +1,235 @@
+//! From a fleet file and a data directory to an engine that is ready for its first slot.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use tapline_dsp::calibration::ArtefactError;
+use tapline_witness::{
+    body::{Boot, Host, PrivacyModeCode},
+    hash::{Domain, ZERO},
+};
+
+use super::engine::{Engine, EngineError, InForce};
+use crate::{
+    config::{ConfigError, Fleet, Site, witnessed},
+    cycle::{Core, SetupError, host_spec},
+    host::{
+        HostError, HostSpec, Manifest, PluginHost,
+        manifest::{PluginRow, config_digest},
+        manifest_write::Draft,
+    },
+    live::{Facts, Hub},
+    log::{Blob, Log, LogError, LogOptions, Stamp},
+};
+
+/// Why nothing could be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The fleet file.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The cycle.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    /// The plugins.
+    #[error(transparent)]
+    Host(#[from] HostError),
+    /// The log.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The engine.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// A calibration file.
+    #[error("this calibration cannot be used: {0}")]
+    Calibration(ArtefactError),
+    /// The manifest file is not there.
+    #[error("there is no manifest {}; looked in: {}. `cargo xtask build` makes one, `tapline manifest build` too; --manifest linked uses the stages built into the program.", manifest.display(), list(looked))]
+    Manifest {
+        /// As configured.
+        manifest: PathBuf,
+        /// Where it was looked for.
+        looked: Vec<PathBuf>,
+    },
+    /// A file cannot be read.
+    #[error("cannot read {path}: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A node's key file is not a key.
+    #[error("{path} does not hold a key: found {found}; a key is 64 hex digits (for example from `openssl rand -hex 32`)")]
+    Key {
+        /// The file.
+        path: PathBuf,
+        /// What is in it, without showing it.
+        found: String,
+    },
+}
+
+fn list(paths: &[PathBuf]) -> String {
+    paths.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(", ")
+}
+
+/// Name that stands for the stages built into the program.
+pub const LINKED: &str = "linked";
+
+/// The code and configuration of a run, before it has a log.
+pub struct Prepared {
+    /// The whole fleet file.
+    pub fleet: Fleet,
+    /// The site to run.
+    pub site: Arc<Site>,
+    core: Core,
+    config_text: String,
+    manifest_text: String,
+}
+
+/// Reads the configuration, loads and proves the plugins, builds the cycle.
+///
+/// # Errors
+/// [`StartError`]: the first thing that does not fit.
+pub fn prepare(config: &Path, site: Option<&str>, manifest: Option<&Path>) -> Result<Prepared, StartError> {
+    let fleet = Fleet::load(config)?;
+    let site = Arc::new(fleet.select(site, &crate::hostname())?);
+    let named = manifest.unwrap_or(&site.pipeline.manifest);
+    let host = if named == Path::new(LINKED) {
+        let spec = host_spec(&site, PathBuf::new())?;
+        let manifest = PluginHost::linked_manifest(&spec, [""; 3], Vec::new())?;
+        PluginHost::new(spec, manifest)?
+    } else {
+        let path = find_manifest(named, config)?;
+        let text = std::fs::read_to_string(&path).map_err(|source| StartError::Read { path: path.clone(), source })?;
+        let directory = path.parent().unwrap_or(Path::new(".")).to_owned();
+        let spec = host_spec(&site, directory)?;
+        let manifest = with_tables(Manifest::parse(text)?, &spec)?;
+        PluginHost::new(spec, manifest)?
+    };
+    let manifest_text = host.manifest().text().to_owned();
+    let core = Core::new(Arc::clone(&site), host)?;
+    Ok(Prepared { config_text: witnessed::document(&site), fleet, site, core, manifest_text })
+}
+
+/// The manifest that says which configuration tables its plugins run with. One that says so already is kept to the
+/// letter; otherwise the file names the code, the fleet file the tables, and both together are what runs.
+fn with_tables(manifest: Manifest, spec: &HostSpec) -> Result<Manifest, HostError> {
+    let wanted = |row: &PluginRow| config_digest(spec.tables.of(row.stage));
+    if manifest.plugins().iter().all(|row| row.config == wanted(row)) {
+        return Ok(manifest);
+    }
+    let mut draft = Draft::after(&manifest);
+    draft.generation -= 1;
+    for row in &mut draft.plugins {
+        row.config = wanted(row);
+    }
+    draft.write()
+}
+
+/// Beside the fleet file, then beside the program; an absolute path is taken as it is.
+fn find_manifest(named: &Path, config: &Path) -> Result<PathBuf, StartError> {
+    let beside = |place: Option<&Path>| place.map(|p| p.join(named));
+    let program = std::env::current_exe().ok();
+    let mut looked: Vec<PathBuf> = vec![named.to_owned()];
+    if named.is_relative() {
+        looked.clear();
+        looked.extend(beside(config.parent()));
+        looked.extend(beside(program.as_deref().and_then(Path::parent)));
+        // A test program lies one directory below the programs it tests.
+        looked.extend(beside(program.as_deref().and_then(Path::parent).and_then(Path::parent)));
+    }
+    match looked.iter().find(|p| p.is_file()) {
+        Some(path) => Ok(path.clone()),
+        None => Err(StartError::Manifest { manifest: named.to_owned(), looked }),
+    }
+}
+
+/// The authentication keys of the nodes that have one.
+///
+/// # Errors
+/// [`StartError::Read`], [`StartError::Key`].
+pub fn node_keys(site: &Site) -> Result<BTreeMap<u16, [u8; 32]>, StartError> {
+    let mut keys = BTreeMap::new();
+    for node in &site.nodes {
+        let Some(path) = &node.mac_key_file else { continue };
+        let text = std::fs::read_to_string(path).map_err(|source| StartError::Read { path: path.clone(), source })?;
+        let mut key = [0; 32];
+        if hex::decode_to_slice(text.trim(), &mut key).is_err() {
+            return Err(StartError::Key { path: path.clone(), found: format!("{} characters", text.trim().len()) });
+        }
+        keys.insert(node.id, key);
+    }
+    Ok(keys)
+}
+
+/// An engine with its log.
+pub struct Started {
+    /// Ready for the first slot.
+    pub engine: Engine,
+    /// Readers' side, when there are readers.
+    pub hub: Option<(Arc<Hub>, std::sync::mpsc::Receiver<crate::live::Command>)>,
+}
+
+impl Prepared {
+    /// Opens the log and writes BOOT. `host` says what runs; all zero for a replay, so that its root is the same
+    /// on every machine. `patience`: how long a slot may wait for the log.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub fn start(
+        self,
+        log: LogOptions,
+        stamp: Stamp,
+        host: Host,
+        numeric_profile: u16,
+        patience: Duration,
+        with_readers: bool,
+    ) -> Result<Started, StartError> {
+        let Log { mut chain, writer, recovered: _ } = Log::open(log)?;
+        let in_force = InForce {
+            manifest_hash: self.core.host.manifest_hash(),
+            config_hash: Domain::Config.hash(self.config_text.as_bytes()),
+            calibration_id: ZERO,
+            numeric_profile,
+        };
+        let boot = Boot {
+            // Filled in by the chain.
+            recovered_size: 0,
+            recovered_root: ZERO,
+            manifest_hash: in_force.manifest_hash,
+            config_hash: in_force.config_hash,
+            calibration_id: ZERO,
+            privacy_mode: PrivacyModeCode::from_byte(self.site.privacy.mode.code()).unwrap_or(PrivacyModeCode::StrictNoIdentity),
+            numeric_profile,
+            host,
+        };
+        let blob = |hash, kind, text: &str| Blob { hash, kind, bytes: text.as_bytes().to_vec() };
+        let blobs = vec![
+            blob(in_force.manifest_hash, "manifest", &self.manifest_text),
+            blob(in_force.config_hash, "config", &self.config_text),
+        ];
+        chain.boot(stamp, boot, blobs, &writer)?;
+        let hub = with_readers.then(|| {
+            Hub::new(Facts {
+                other_sites: self.fleet.site.iter().map(|s| s.id.clone()).filter(|id| *id != self.site.id).collect(),
+                site: (*self.site).clone(),
+                boot_id: *chain.boot_id(),
+                origin: chain.origin().to_owned(),
+                vkey: chain.vkey(),
+                started_wall_ns: stamp.wall_ns,
+                manifest: self.manifest_text.clone(),
+                manifest_hash: in_force.manifest_hash,
+                config: self.config_text.clone(),
+                config_hash: in_force.config_hash,
+            })
+        });
+        let readers = hub.as_ref().map(|(hub, _)| Arc::clone(hub));
+        let engine = Engine::new(self.core, chain, writer, in_force, readers, patience);
+        Ok(Started { engine, hub })
+    }
+}

@@ -1,0 +1,92 @@
+//! Forgetting what is past its time, in small batches, so that no commit waits for it.
+//!
+//! Leaves and tiles are not touched here: they are pruned only after a rollup (docs/witness-format.md).
+
+use rusqlite::{Connection, params};
+
+use super::StoreError;
+
+/// How long what is kept, measured on `wall_ns` of the cycles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// Raw input behind the commitments, seconds.
+    pub raw_s: u64,
+    /// Cycles, tracks and what else commitments open to, seconds.
+    pub cycles_s: u64,
+    /// Most cycles kept whatever their age.
+    pub cycles_max: u64,
+}
+
+impl Default for Retention {
+    /// A quarter of an hour of raw input; a day of cycles.
+    fn default() -> Self {
+        Self {
+            raw_s: 15 * 60,
+            cycles_s: 24 * 3600,
+            cycles_max: 2_000_000,
+        }
+    }
+}
+
+impl Retention {
+    /// Keeps everything: for replays, whose stores are thrown away whole.
+    pub const FOREVER: Self = Self {
+        raw_s: u64::MAX,
+        cycles_s: u64::MAX,
+        cycles_max: u64::MAX,
+    };
+
+    /// Forgets at most `batch` cycles and the raw input of at most `batch` cycles, oldest first. Returns how
+    /// many rows it touched; call again while that is not zero.
+    pub(crate) fn forget(&self, db: &Connection, batch: u32) -> Result<usize, StoreError> {
+        let newest: Option<(i64, i64)> = db
+            .prepare_cached("SELECT seq, wall_ns FROM cycle ORDER BY seq DESC LIMIT 1")?
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .next()
+            .transpose()?;
+        let Some((newest_seq, newest_ns)) = newest else {
+            return Ok(0);
+        };
+        let raw = oldest_kept(newest_ns, self.raw_s);
+        let cycles = oldest_kept(newest_ns, self.cycles_s);
+        let first_seq = newest_seq.saturating_add(1).saturating_sub_unsigned(self.cycles_max);
+
+        // Both walk from the oldest sequence number, so a batch costs no more than itself. Where the wall
+        // clock was set back, a cycle goes with the first later one that is past its time.
+        let mut touched = 0;
+        if self.raw_s != u64::MAX {
+            touched += db
+                .prepare_cached(
+                    "UPDATE cycle_data SET inputs = NULL WHERE seq IN (
+                         SELECT d.seq FROM cycle_data d JOIN cycle c ON c.seq = d.seq
+                         WHERE d.inputs IS NOT NULL AND c.wall_ns < ?1 ORDER BY d.seq LIMIT ?2)",
+                )?
+                .execute(params![raw, batch])?;
+        }
+        if self.cycles_s == u64::MAX && self.cycles_max == u64::MAX {
+            return Ok(touched);
+        }
+        let last: Option<i64> = db
+            .prepare_cached(
+                "SELECT max(seq) FROM (SELECT seq, wall_ns FROM cycle ORDER BY seq LIMIT ?3)
+                 WHERE wall_ns < ?1 OR seq < ?2",
+            )?
+            .query_row(params![cycles, first_seq, batch], |row| row.get(0))?;
+        let Some(last) = last else { return Ok(touched) };
+        for table in ["cycle_data WHERE seq", "track WHERE cycle", "cycle WHERE seq"] {
+            touched += db
+                .prepare_cached(&format!("DELETE FROM {table} <= ?1"))?
+                .execute([last])?;
+        }
+        db.prepare_cached("DELETE FROM world_node WHERE to_seq <= ?1")?
+            .execute([last])?;
+        db.prepare_cached("DELETE FROM world_edge WHERE to_seq <= ?1")?
+            .execute([last])?;
+        Ok(touched)
+    }
+}
+
+fn oldest_kept(newest_ns: i64, keep_s: u64) -> i64 {
+    let keep_ns = i64::try_from(keep_s).unwrap_or(i64::MAX).saturating_mul(1_000_000_000);
+    newest_ns.saturating_sub(keep_ns)
+}
