@@ -19,6 +19,7 @@ mod limits;
 mod metrics;
 mod rest;
 mod schema;
+mod stored;
 #[cfg(test)]
 mod tests;
 mod ws;
