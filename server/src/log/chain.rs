@@ -5,6 +5,7 @@ use tapline_witness::{
     codec::Text,
     hash::{Field, Hash, ZERO, commit, salt, witness},
     leaf::{self, Header, Kind, flags},
+    note::{KeyType, Name, Verifier},
     walk::GAP_TICKS,
 };
 
@@ -151,6 +152,18 @@ impl Chain {
     /// Origin line of the checkpoints.
     pub fn origin(&self) -> &str {
         self.genesis.origin.as_str()
+    }
+
+    /// Verification key of the log, C2SP vkey text.
+    pub fn vkey(&self) -> String {
+        let key = Name::new(self.genesis.origin.as_str())
+            .and_then(|name| Verifier::new(name, KeyType::Ed25519, &self.genesis.log_key));
+        key.map(|k| k.to_vkey()).unwrap_or_default()
+    }
+
+    /// Tick of the last cycle of this boot.
+    pub const fn last_tick(&self) -> Option<u64> {
+        self.last_tick
     }
 
     /// True when the next cycle has to carry its state: the first cycle of a boot, the first under a new
