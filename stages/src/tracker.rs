@@ -203,7 +203,7 @@ impl TrackerMethod for Tracker {
             .set_room(input.outline.iter().map(point), input.doors.iter().map(entrance));
         let cycle = Cycle {
             step_s: input.step_s,
-            accept: input.gate == gate::ACCEPT,
+            accept: input.gate == gate::ACCEPT || input.gate == gate::RECALIBRATE,
             nodes: input.nodes.iter().map(node),
             samples: &self.samples,
         };
