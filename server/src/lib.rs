@@ -3,14 +3,14 @@
 //! ARCHITECTURE.md is the map. Modules in the order data passes them:
 
 pub mod api;
+pub mod cli;
 pub mod config;
 pub mod cycle;
 pub mod host;
 pub mod ingest;
 pub mod live;
-pub mod run;
-pub mod cli;
 pub mod log;
+pub mod run;
 pub mod store;
 pub mod world;
 

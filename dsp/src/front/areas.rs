@@ -5,7 +5,7 @@ use super::{
     evidence::{AreaEvidence, DecisionTrace, LinkEvidence, TRACE_LINKS, TraceLink, valid},
 };
 use crate::{
-    presence::{LinkFusion, PresenceFilter, PresenceReason, PresenceState},
+    presence::{LinkFusion, Llr, PresenceFilter, PresenceReason, PresenceState},
     presence_coverage::{self, SHARE_MIN},
 };
 
@@ -14,8 +14,8 @@ use crate::{
 struct Link {
     nodes: (u16, u16),
     wavelength_m: f32,
-    /// Mean log-likelihood ratio over the paths of this cycle, and how many had one.
-    llr_sum: f32,
+    /// Sums over the paths with evidence in this cycle, and how many those were.
+    llr_sum: Llr,
     paths_used: u32,
     span_sum_s: f32,
     calibrated: bool,
@@ -55,7 +55,7 @@ impl Areas {
             .map(|&nodes| Link {
                 nodes,
                 wavelength_m: 0.0,
-                llr_sum: 0.0,
+                llr_sum: Llr::default(),
                 paths_used: 0,
                 span_sum_s: 0.0,
                 calibrated: false,
@@ -157,7 +157,7 @@ impl Areas {
         config: &FrontConfig,
     ) {
         for link in &mut self.links {
-            (link.llr_sum, link.paths_used, link.span_sum_s, link.calibrated) = (0.0, 0, 0.0, false);
+            (link.llr_sum, link.paths_used, link.span_sum_s, link.calibrated) = (Llr::default(), 0, 0.0, false);
             link.loudest = TraceLink::default();
         }
         for (path, e) in evidence.iter().enumerate() {
@@ -166,19 +166,27 @@ impl Areas {
             if !e.has(valid::CHANGE) {
                 continue;
             }
-            link.llr_sum += config.presence.link_llr(e.motion_ratio);
-            link.span_sum_s += span_s(path);
+            let llr = config
+                .presence
+                .path_llr(e.motion_ratio, e.has(valid::LEVEL).then_some(e.level_ratio));
+            link.llr_sum.moving += llr.moving;
+            link.llr_sum.still += llr.still;
+            link.span_sum_s += span_s(path) + e.age_s;
             if link.paths_used == 0 || e.motion_ratio > link.loudest.motion_ratio {
                 link.loudest = TraceLink {
                     path: e.path,
                     motion_ratio: e.motion_ratio,
-                    llr: 0.0,
+                    llr: Llr::default(),
                 };
             }
             link.paths_used += 1;
         }
         for link in self.links.iter_mut().filter(|l| l.paths_used > 0) {
-            link.loudest.llr = link.llr_sum / link.paths_used as f32;
+            let paths = link.paths_used as f32;
+            link.loudest.llr = Llr {
+                moving: link.llr_sum.moving / paths,
+                still: link.llr_sum.still / paths,
+            };
         }
     }
 }
@@ -233,13 +241,18 @@ impl Place {
     }
 }
 
+/// What a link says for anybody being there.
+fn loudness(llr: Llr) -> f32 {
+    crate::detmath::max(llr.moving, llr.still)
+}
+
 impl DecisionTrace {
     /// Keeps the loudest links, the earlier of two equals first.
     fn name(&mut self, link: TraceLink) {
         let named = self.links_named as usize;
         let at = self.links[..named]
             .iter()
-            .position(|kept| link.llr > kept.llr)
+            .position(|kept| loudness(link.llr) > loudness(kept.llr))
             .unwrap_or(named);
         if at < TRACE_LINKS {
             let last = named.min(TRACE_LINKS - 1);
@@ -261,7 +274,10 @@ mod tests {
             trace.name(TraceLink {
                 path,
                 motion_ratio: 0.0,
-                llr,
+                llr: Llr {
+                    moving: llr,
+                    still: -9.0,
+                },
             });
         }
         let paths: Vec<_> = trace.links.iter().map(|l| l.path).collect();

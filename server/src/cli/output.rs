@@ -55,7 +55,9 @@ pub(super) fn exit(result: Result) -> ExitCode {
 
 /// Reads `30s`, `500ms`, `2min`, `1h`, or a bare number of seconds.
 pub(super) fn duration(text: &str) -> std::result::Result<std::time::Duration, String> {
-    let digits = text.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(text.len());
+    let digits = text
+        .find(|c: char| !(c.is_ascii_digit() || c == '.'))
+        .unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
     let scale = match unit {
         "ms" => 1e-3,
@@ -64,7 +66,10 @@ pub(super) fn duration(text: &str) -> std::result::Result<std::time::Duration, S
         "h" => 3_600.0,
         _ => return Err(format!("found the unit {unit:?}; allowed: ms, s, min, h")),
     };
-    let seconds = number.parse::<f64>().map_err(|_| format!("found {text:?}; a time looks like 30s or 2min"))? * scale;
+    let seconds = number
+        .parse::<f64>()
+        .map_err(|_| format!("found {text:?}; a time looks like 30s or 2min"))?
+        * scale;
     std::time::Duration::try_from_secs_f64(seconds).map_err(|_| format!("found {text:?}: too long"))
 }
 

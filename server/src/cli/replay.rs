@@ -48,7 +48,11 @@ pub(super) fn run(options: &Options) -> Result {
     let c = &options.config;
     let prepared = prepare(&c.config, c.site.as_deref(), c.manifest.as_deref()).map_err(Failure::of)?;
     let temporary = match options.data_dir {
-        None => Some(tempfile::tempdir().map_err(|e| Failure(format!("cannot make a temporary directory: {e}; name one with --data-dir")))?),
+        None => Some(tempfile::tempdir().map_err(|e| {
+            Failure(format!(
+                "cannot make a temporary directory: {e}; name one with --data-dir"
+            ))
+        })?),
         Some(_) => None,
     };
     let data_dir = match (&options.data_dir, &temporary) {
@@ -58,7 +62,9 @@ pub(super) fn run(options: &Options) -> Result {
     };
     let mut out = match &options.out {
         None => None,
-        Some(path) => Some(BufWriter::new(File::create(path).map_err(|e| Failure(format!("cannot write {}: {e}", path.display())))?)),
+        Some(path) => Some(BufWriter::new(
+            File::create(path).map_err(|e| Failure(format!("cannot write {}: {e}", path.display())))?,
+        )),
     };
     let progress = Progress::seconds("recorded seconds");
     let summary = replay(

@@ -13,8 +13,18 @@ pub const BUDGET: Duration = Duration::from_nanos(SLOT_NS);
 pub const STAGE_BUDGET_MS: [u32; 10] = [2, 2, 1, 2, 15, 2, 8, 8, 5, 5];
 
 /// Names of the stages 1 to 10.
-pub const STAGE_NAMES: [&str; 10] =
-    ["ingest", "calibration", "phase_align", "fusion", "cir", "sense", "tomography", "tracker", "decide", "publish"];
+pub const STAGE_NAMES: [&str; 10] = [
+    "ingest",
+    "calibration",
+    "phase_align",
+    "fusion",
+    "cir",
+    "sense",
+    "tomography",
+    "tracker",
+    "decide",
+    "publish",
+];
 
 /// End of slot `tick`, nanoseconds after boot.
 pub const fn slot_end_ns(first_end_ns: u64, tick: u64) -> u64 {

@@ -1,6 +1,9 @@
 //! One slot, stages 1 to 9.
 
-use std::{sync::Arc, time::{Duration, Instant}};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use tapline_dsp::front::Front;
@@ -125,7 +128,11 @@ impl Core {
         let mut cir_place = vec![None; site.paths.len()];
         let mut index = 0;
         for group in 0..host.groups() {
-            for (place, link) in host.cir_buffers(group).into_iter().flat_map(|b| b.links.iter().enumerate()) {
+            for (place, link) in host
+                .cir_buffers(group)
+                .into_iter()
+                .flat_map(|b| b.links.iter().enumerate())
+            {
                 cir_index[link.path as usize] = Some(index);
                 cir_place[link.path as usize] = Some((group, place));
                 index += 1;
@@ -188,7 +195,11 @@ impl Core {
         self.inputs.clear();
         self.intake.simulated = false;
         for frame in slot.frames.iter() {
-            let input = Input { source_id: frame.source, arrival_mono_ns: frame.arrival_ns, bytes: frame.bytes };
+            let input = Input {
+                source_id: frame.source,
+                arrival_mono_ns: frame.arrival_ns,
+                bytes: frame.bytes,
+            };
             if input.put(&mut self.inputs).is_err() {
                 self.note_not_used("too_long");
                 continue;
@@ -220,7 +231,11 @@ impl Core {
         for (group, run) in self.host.runs(StageKind::Cir).iter().enumerate() {
             whole = Some(whole.map_or(run.disposition, |before| worse(before, run.disposition)));
             note(report, run, any);
-            match self.host.cir_buffers(group).filter(|_| run.disposition == Disposition::Ran) {
+            match self
+                .host
+                .cir_buffers(group)
+                .filter(|_| run.disposition == Disposition::Ran)
+            {
                 Some(buffers) => self.stage_list.plugin(5, plugin, |out| {
                     out.floats(bytemuck::cast_slice(&buffers.taps));
                     out.bytes(bytemuck::cast_slice(&buffers.summaries));
@@ -241,11 +256,25 @@ impl Core {
         decide::observations(self.front.links(), &self.site.paths, &self.cir_index, &mut scene.links);
     }
 
-    fn tomography(&mut self, deadline: Option<Duration>, obey: Option<Disposition>, report: &mut Report) -> Disposition {
-        let any = self.host.scene_mut().links.iter().any(|l| l.observed & !observed::CIR != 0);
+    fn tomography(
+        &mut self,
+        deadline: Option<Duration>,
+        obey: Option<Disposition>,
+        report: &mut Report,
+    ) -> Disposition {
+        let any = self
+            .host
+            .scene_mut()
+            .links
+            .iter()
+            .any(|l| l.observed & !observed::CIR != 0);
         let run = self.host.run_tomography(order(deadline, obey, any));
         let plugin = plugin_index(&self.host, StageKind::Tomography);
-        match self.host.tomography_output().filter(|_| run.disposition == Disposition::Ran) {
+        match self
+            .host
+            .tomography_output()
+            .filter(|_| run.disposition == Disposition::Ran)
+        {
             Some(out) => self.stage_list.plugin(7, plugin, |bytes| {
                 bytes.bytes(bytemuck::bytes_of(&out.summary));
                 bytes.floats(&out.mean);
@@ -261,7 +290,11 @@ impl Core {
         // The tracker predicts even when there is nothing to see.
         let run = self.host.run_tracker(order(deadline, obey, true));
         let plugin = plugin_index(&self.host, StageKind::Tracker);
-        match self.host.tracker_output().filter(|_| run.disposition == Disposition::Ran) {
+        match self
+            .host
+            .tracker_output()
+            .filter(|_| run.disposition == Disposition::Ran)
+        {
             Some(out) => self.stage_list.plugin(8, plugin, |bytes| {
                 bytes.bytes(bytemuck::bytes_of(&out.summary));
                 bytes.bytes(bytemuck::cast_slice(&out.tracks));
@@ -355,7 +388,9 @@ impl Core {
         };
         self.intake.export_state(&mut blob.intake);
         self.front.export_state(&mut blob.front);
-        self.host.export_state(&mut blob.host).map_err(|e| StateError(e.to_string()))?;
+        self.host
+            .export_state(&mut blob.host)
+            .map_err(|e| StateError(e.to_string()))?;
         borsh::to_writer(into, &blob).map_err(|e| StateError(e.to_string()))
     }
 
@@ -367,7 +402,10 @@ impl Core {
         let fail = |what: &dyn std::fmt::Display| StateError(what.to_string());
         let blob: StateBlob = borsh::from_slice(bytes).map_err(|e| fail(&e))?;
         if blob.version != STATE_VERSION {
-            return Err(StateError(format!("found version {}, expected {STATE_VERSION}", blob.version)));
+            return Err(StateError(format!(
+                "found version {}, expected {STATE_VERSION}",
+                blob.version
+            )));
         }
         if !self.intake.import_state(&blob.intake) {
             return Err(StateError("the nodes' sequence numbers are of another site".to_owned()));
@@ -396,7 +434,10 @@ fn fill_group(buffers: &mut CirBuffers, front: &Front, site: &Site) -> bool {
         let (tones, mask) = front.tones(path);
         for (to, from) in buffers.tones[at.clone()].iter_mut().zip(tones) {
             // Adding zero makes -0 into +0: what is consumed is what is hashed.
-            *to = C32 { re: from.re + 0.0, im: from.im + 0.0 };
+            *to = C32 {
+                re: from.re + 0.0,
+                im: from.im + 0.0,
+            };
         }
         buffers.mask[at].copy_from_slice(mask);
     }
@@ -406,7 +447,10 @@ fn fill_group(buffers: &mut CirBuffers, front: &Front, site: &Site) -> bool {
 /// Index of a stage's plugin in the manifest.
 fn plugin_index(host: &PluginHost, stage: StageKind) -> u16 {
     let plugins = host.manifest().plugins();
-    plugins.iter().position(|p| p.stage == stage).map_or(HOST_STAGE, |i| i as u16)
+    plugins
+        .iter()
+        .position(|p| p.stage == stage)
+        .map_or(HOST_STAGE, |i| i as u16)
 }
 
 fn order(deadline: Option<Duration>, obey: Option<Disposition>, any_input: bool) -> RunOrder {

@@ -34,11 +34,22 @@ pub(super) struct Seen<'s> {
 }
 
 /// Link observations for tomography and tracker, in path order. `cir` says where a path stands in the CIR arrays.
-pub(super) fn observations(links: &[LinkEvidence], paths: &[Path], cir: &[Option<u32>], into: &mut Vec<LinkObservation>) {
+pub(super) fn observations(
+    links: &[LinkEvidence],
+    paths: &[Path],
+    cir: &[Option<u32>],
+    into: &mut Vec<LinkObservation>,
+) {
     into.clear();
     into.extend(links.iter().zip(paths).zip(cir).map(|((link, path), cir)| {
-        let bits = [(valid::RSS, observed::RSS), (valid::RSS | valid::QUIET, observed::QUIET), (valid::CHANGE, observed::CHANGE)];
-        let seen = bits.iter().fold(0, |all, (has, bit)| if link.has(*has) { all | bit } else { all });
+        let bits = [
+            (valid::RSS, observed::RSS),
+            (valid::RSS | valid::QUIET, observed::QUIET),
+            (valid::CHANGE, observed::CHANGE),
+        ];
+        let seen = bits
+            .iter()
+            .fold(0, |all, (has, bit)| if link.has(*has) { all | bit } else { all });
         LinkObservation {
             path: u32::from(link.path),
             tx: u32::from(path.tx),
@@ -69,7 +80,13 @@ pub(super) fn gate_code(front: &Front) -> u32 {
 }
 
 /// Fills the outcome with all that is known, contradictions and quality included.
-pub(super) fn outcome(site: &Site, front: &Front, cir: impl Fn(usize) -> Option<CirSummary>, seen: &Seen<'_>, out: &mut Outcome) {
+pub(super) fn outcome(
+    site: &Site,
+    front: &Front,
+    cir: impl Fn(usize) -> Option<CirSummary>,
+    seen: &Seen<'_>,
+    out: &mut Outcome,
+) {
     out.version = OUTCOME_VERSION;
     let (decision, reason, coherence) = front.gate();
     out.gate = match decision {
@@ -106,14 +123,22 @@ fn areas(site: &Site, front: &Front, out: &mut Outcome) {
             _ => false,
         };
         let people = out.people.map(|_| out.tracks.iter().filter(inside).count() as u16);
-        list.push(AreaPresence { area: area as u16, presence: with_tracks(presence_of(evidence), people), people });
+        list.push(AreaPresence {
+            area: area as u16,
+            presence: with_tracks(presence_of(evidence), people),
+            people,
+        });
     }
 }
 
 /// A confirmed track is somebody, whatever the motion evidence can say of a person who stands still.
 fn with_tracks(presence: Presence, people: Option<u16>) -> Presence {
     match (presence.state, people) {
-        (PresenceState::Empty, Some(1..)) => Presence { state: PresenceState::OccupiedStill, reason: Reason::Attenuation, ..presence },
+        (PresenceState::Empty, Some(1..)) => Presence {
+            state: PresenceState::OccupiedStill,
+            reason: Reason::Attenuation,
+            ..presence
+        },
         _ => presence,
     }
 }
@@ -151,7 +176,9 @@ fn links(front: &Front, cir: impl Fn(usize) -> Option<CirSummary>, into: &mut Ve
             coherence: link.has(valid::COHERENCE).then_some(link.coherence),
             motion_ratio: link.has(valid::CHANGE).then_some(link.motion_ratio),
             delay_ns: summary.map(|s| ns(s.dominant_delay_s)),
-            delay_sigma_ns: summary.filter(|s| s.dominant_delay_sigma_s > 0.0).map(|s| ns(s.dominant_delay_sigma_s)),
+            delay_sigma_ns: summary
+                .filter(|s| s.dominant_delay_sigma_s > 0.0)
+                .map(|s| ns(s.dominant_delay_sigma_s)),
             delay_spread_ns: summary.map(|s| ns(s.rms_delay_spread_s)),
             k_factor_db: summary.map(|s| s.k_factor_db),
             gap: summary.map(|s| s.relative_gap),
@@ -172,7 +199,11 @@ fn judge(front: &Front, coherence: Option<f32>, seen: &Seen<'_>, out: &mut Outco
     if surely(evidence.moving_probability, true) && seen.image.valid == 1 && !shows_somebody(seen) {
         list.push(Contradiction::MotionWithoutImage);
     }
-    let fresh = front.links().iter().filter(|l| l.has(valid::AGE) && l.age_s <= front.config().frame_age_max_s).count();
+    let fresh = front
+        .links()
+        .iter()
+        .filter(|l| l.has(valid::AGE) && l.age_s <= front.config().frame_age_max_s)
+        .count();
     let clock = f32::from(front.clock_quality()) / 100.0;
     // Only CSI frames of several paths are compared in time; one sweep of an RSS mesh takes longer than the guard.
     if fresh >= 2 && front.clock_quality() == 0 && front.fused().is_some() {
@@ -192,7 +223,10 @@ fn judge(front: &Front, coherence: Option<f32>, seen: &Seen<'_>, out: &mut Outco
 }
 
 fn shows_somebody(seen: &Seen<'_>) -> bool {
-    seen.mean.iter().zip(seen.variance).any(|(mean, variance)| *mean > 0.0 && mean * mean > IMAGE_SIGMA * IMAGE_SIGMA * variance)
+    seen.mean
+        .iter()
+        .zip(seen.variance)
+        .any(|(mean, variance)| *mean > 0.0 && mean * mean > IMAGE_SIGMA * IMAGE_SIGMA * variance)
 }
 
 /// Even-odd rule.

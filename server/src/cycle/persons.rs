@@ -7,7 +7,12 @@ use tapline_witness::outcome::{Keypoint, Person};
 /// Appends the published persons: Active and Lost tracks, ascending id. Tentative ones are not published.
 pub(super) fn persons(tracks: &[Track], into: &mut Vec<Person>) {
     into.clear();
-    into.extend(tracks.iter().filter(|t| matches!(t.state, state::ACTIVE | state::LOST)).map(person));
+    into.extend(
+        tracks
+            .iter()
+            .filter(|t| matches!(t.state, state::ACTIVE | state::LOST))
+            .map(person),
+    );
 }
 
 /// A track that says where somebody is, for counting: confirmed and still measured.
@@ -64,7 +69,11 @@ fn sigma(variance: [f32; 3], axes: u32) -> f32 {
             count += 1.0;
         }
     }
-    if count > 0.0 { (detmath::max(sum, 0.0) / count).sqrt() } else { 0.0 }
+    if count > 0.0 {
+        (detmath::max(sum, 0.0) / count).sqrt()
+    } else {
+        0.0
+    }
 }
 
 #[cfg(test)]
@@ -73,10 +82,26 @@ mod tests {
 
     #[test]
     fn an_axis_the_radio_cannot_give_is_none() {
-        let mut track = Track { id: 7, state: state::ACTIVE, axes: 0b011, mean: [1.0, 2.0, 9.0, 0.1, 0.2, 9.0], ..Track::default() };
+        let mut track = Track {
+            id: 7,
+            state: state::ACTIVE,
+            axes: 0b011,
+            mean: [1.0, 2.0, 9.0, 0.1, 0.2, 9.0],
+            ..Track::default()
+        };
         (track.covariance[0], track.covariance[6], track.covariance[11]) = (0.09, 0.16, 100.0);
         let mut out = Vec::new();
-        persons(&[track, Track { id: 8, state: state::TENTATIVE, ..track }], &mut out);
+        persons(
+            &[
+                track,
+                Track {
+                    id: 8,
+                    state: state::TENTATIVE,
+                    ..track
+                },
+            ],
+            &mut out,
+        );
         assert_eq!(out.len(), 1);
         assert_eq!(out[0].position_m, [Some(1.0), Some(2.0), None]);
         assert_eq!(out[0].velocity_m_s, [Some(0.1), Some(0.2), None]);

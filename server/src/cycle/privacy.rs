@@ -105,11 +105,23 @@ mod tests {
         Outcome {
             t_ms,
             people: Some(2),
-            tracks: [70, 71].map(|id| Person { id, active: true, ..Person::default() }).to_vec(),
-            rooms: vec![AreaPresence { people: Some(2), ..AreaPresence::default() }],
+            tracks: [70, 71]
+                .map(|id| Person {
+                    id,
+                    active: true,
+                    ..Person::default()
+                })
+                .to_vec(),
+            rooms: vec![AreaPresence {
+                people: Some(2),
+                ..AreaPresence::default()
+            }],
             zones: vec![AreaPresence::default()],
             links: vec![LinkReport::default()],
-            quality: Quality { contradictions, ..Quality::default() },
+            quality: Quality {
+                contradictions,
+                ..Quality::default()
+            },
             ..Outcome::default()
         }
     }
@@ -132,7 +144,10 @@ mod tests {
         let o = check(PrivacyMode::EnterpriseAnonymous, vec![]);
         assert_eq!((o.privacy_class, ids(&o), o.people), (2, vec![], Some(2)));
         let o = check(PrivacyMode::StrictNoIdentity, vec![]);
-        assert_eq!((o.privacy_class, ids(&o), o.zones.len(), o.links.len(), o.people), (3, vec![], 0, 0, None));
+        assert_eq!(
+            (o.privacy_class, ids(&o), o.zones.len(), o.links.len(), o.people),
+            (3, vec![], 0, 0, None)
+        );
         assert_eq!((o.rooms.len(), o.rooms[0].people), (1, None));
     }
 
@@ -146,7 +161,10 @@ mod tests {
             PrivacyMode::StrictNoIdentity,
         ] {
             let o = check(mode, vec![Contradiction::EmptyButTracked]);
-            assert!(o.privacy_class >= mode.class() && o.privacy_class <= RESTRICTED, "{mode:?}");
+            assert!(
+                o.privacy_class >= mode.class() && o.privacy_class <= RESTRICTED,
+                "{mode:?}"
+            );
             assert_eq!(o.demotion, demotion::CONTRADICTION);
         }
         let mut gate = PrivacyGate::default();
@@ -168,6 +186,9 @@ mod tests {
             gate.apply(PrivacyMode::PrivateHome, &mut o);
             o.tracks.iter().map(|p| p.id).collect::<Vec<_>>()
         };
-        assert_eq!((ids(0), ids(IDENTITY_MS - 1), ids(IDENTITY_MS)), (vec![1, 2], vec![1, 2], vec![3, 4]));
+        assert_eq!(
+            (ids(0), ids(IDENTITY_MS - 1), ids(IDENTITY_MS)),
+            (vec![1, 2], vec![1, 2], vec![3, 4])
+        );
     }
 }

@@ -19,7 +19,9 @@ use crate::{
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
     /// The image would be too large.
-    #[error("the image grid would have {found} voxels; {allowed} are allowed. Give [site.pipeline.grid] a larger pitch_m or fewer layers")]
+    #[error(
+        "the image grid would have {found} voxels; {allowed} are allowed. Give [site.pipeline.grid] a larger pitch_m or fewer layers"
+    )]
     Grid {
         /// Voxels asked for.
         found: usize,
@@ -47,7 +49,10 @@ pub(super) fn front_config(site: &Site) -> FrontConfig {
                 rx_antenna: p.rx_antenna,
                 channel: p.channel,
                 kind: match p.kind {
-                    PathKind::Csi(tier) => FrontKind::Csi { tier, centre_khz: centre_khz_of(p.channel) },
+                    PathKind::Csi(tier) => FrontKind::Csi {
+                        tier,
+                        centre_khz: centre_khz_of(p.channel),
+                    },
                     PathKind::Rss => FrontKind::Rss,
                 },
             })
@@ -57,11 +62,19 @@ pub(super) fn front_config(site: &Site) -> FrontConfig {
         ..FrontConfig::default()
     };
     for (index, room) in site.rooms.iter().enumerate() {
-        config.areas.push(Area { is_room: true, room: index as u16, outline_m: room.outline_m.clone() });
+        config.areas.push(Area {
+            is_room: true,
+            room: index as u16,
+            outline_m: room.outline_m.clone(),
+        });
     }
     for zone in &site.zones {
         let room = site.room(&zone.room).unwrap_or(0) as u16;
-        config.areas.push(Area { is_room: false, room, outline_m: zone.outline_m.clone() });
+        config.areas.push(Area {
+            is_room: false,
+            room,
+            outline_m: zone.outline_m.clone(),
+        });
     }
     let settings = &site.pipeline.front;
     if let Some(window_s) = settings.motion_window_s {
@@ -86,7 +99,11 @@ fn grid(site: &Site) -> Result<Grid, SetupError> {
     let pitch_m = site.pipeline.grid.pitch_m;
     let layers = site.pipeline.grid.layers;
     let count = |axis: usize| (((high[axis] - low[axis]) / pitch_m).ceil() as u32).max(1);
-    let height_m = site.rooms.iter().map(|r| r.height_m).fold(2.5, tapline_dsp::detmath::max);
+    let height_m = site
+        .rooms
+        .iter()
+        .map(|r| r.height_m)
+        .fold(2.5, tapline_dsp::detmath::max);
     let grid = Grid {
         origin_x_m: low[0],
         origin_y_m: low[1],
@@ -99,7 +116,10 @@ fn grid(site: &Site) -> Result<Grid, SetupError> {
     };
     let found = u64::from(grid.nx) * u64::from(grid.ny) * u64::from(grid.nz);
     if found > limits::VOXELS as u64 {
-        return Err(SetupError::Grid { found: found as usize, allowed: limits::VOXELS });
+        return Err(SetupError::Grid {
+            found: found as usize,
+            allowed: limits::VOXELS,
+        });
     }
     Ok(grid)
 }
@@ -107,7 +127,10 @@ fn grid(site: &Site) -> Result<Grid, SetupError> {
 /// The CSI paths, as the `cir` stage knows them.
 fn cir_specs(site: &Site) -> Vec<CirLinkSpec> {
     let csi = |(index, path): (usize, &crate::config::Path)| match path.kind {
-        PathKind::Csi(tier) => Some(CirLinkSpec { path: index as u32, tier: tier.code() }),
+        PathKind::Csi(tier) => Some(CirLinkSpec {
+            path: index as u32,
+            tier: tier.code(),
+        }),
         PathKind::Rss => None,
     };
     site.paths.iter().enumerate().filter_map(csi).collect()
@@ -134,7 +157,14 @@ pub(super) fn fill_scene(site: &Site, scene: &mut Scene) {
     scene.presence = -1.0;
     scene.nodes = site.nodes.iter().map(node).collect();
     scene.outline = outline.into_iter().map(point).collect();
-    scene.doors = site.doors.iter().map(|d| Door { at: point(d.at_m), width_m: d.width_m }).collect();
+    scene.doors = site
+        .doors
+        .iter()
+        .map(|d| Door {
+            at: point(d.at_m),
+            width_m: d.width_m,
+        })
+        .collect();
     scene.links = Vec::with_capacity(site.paths.len());
 }
 
@@ -143,13 +173,23 @@ pub(super) fn fill_scene(site: &Site, scene: &mut Scene) {
 /// # Errors
 /// [`SetupError::Grid`].
 pub fn host_spec(site: &Site, plugin_dir: PathBuf) -> Result<HostSpec, SetupError> {
-    let table = |stage: &str| site.pipeline.stage.get(stage).map(toml::Table::to_string).unwrap_or_default();
+    let table = |stage: &str| {
+        site.pipeline
+            .stage
+            .get(stage)
+            .map(toml::Table::to_string)
+            .unwrap_or_default()
+    };
     Ok(HostSpec {
         links: cir_specs(site),
         grid: grid(site)?,
         max_links: site.paths.len() as u32,
         step_s: SLOT_S,
-        tables: Tables { cir: table("cir"), tomography: table("tomography"), tracker: table("tracker") },
+        tables: Tables {
+            cir: table("cir"),
+            tomography: table("tomography"),
+            tracker: table("tracker"),
+        },
         plugin_dir,
         cpu: None,
         linked: stages::LINKED,

@@ -79,7 +79,10 @@ impl StageList {
             }
             for area in std::iter::once(front.site()).chain(front.areas()) {
                 out.bytes(&[area.state as u8, area.reason as u8]);
-                out.floats(&[area.probability.unwrap_or(-1.0), area.moving_probability.unwrap_or(-1.0)]);
+                out.floats(&[
+                    area.probability.unwrap_or(-1.0),
+                    area.moving_probability.unwrap_or(-1.0),
+                ]);
             }
             let (decision, reason, coherence) = front.gate();
             out.bytes(&[decision as u8, reason as u8]);

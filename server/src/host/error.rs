@@ -161,6 +161,22 @@ pub enum HostError {
         /// Which vector, expected and found digest.
         why: String,
     },
+    /// The same bytes were refused before; loaded code is never loaded twice.
+    #[error("plugin {name}: refused earlier in this process: {why}")]
+    Earlier {
+        /// The plugin or file.
+        name: String,
+        /// The first refusal.
+        why: String,
+    },
+    /// A variable of the environment makes the dynamic linker load other code.
+    #[error("{variable} is set: {why}; unset it and start again")]
+    Environment {
+        /// The variable.
+        variable: String,
+        /// What it does.
+        why: String,
+    },
     /// The process holds as many different libraries as it may.
     #[error(
         "{loaded} different plugin libraries are loaded in this process, the limit; loaded code is never unloaded, so restart the server"

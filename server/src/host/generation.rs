@@ -115,6 +115,7 @@ impl Generation {
             match resolved {
                 Ok((table, module)) => {
                     tables[row.stage as usize] = table;
+                    status.method = (module.describe)().method.into();
                     modules[row.stage as usize] = Some(module);
                 }
                 Err(error) => {
@@ -123,23 +124,17 @@ impl Generation {
                 }
             }
         }
-        Self::build(spec, &manifest, modules, tables, given_up)
-            .map(|(cir, tomography, tracker)| Self {
-                manifest: manifest.clone(),
-                cir,
-                tomography,
-                tracker,
-            })
-            .inspect_err(|error| {
-                let of = |row: &&PluginRow| matches!(error, HostError::Construct { stage, .. } if *stage == row.stage.name());
-                if let Some(row) = manifest.plugins().iter().find(of) {
-                    registry.set(PluginStatus {
-                        state: PluginState::Failed,
-                        reason: error.to_string(),
-                        ..declared(&manifest, row)
-                    });
-                }
-            })
+        Self::build(spec, &manifest, modules, tables, given_up).inspect_err(|error| {
+            let of =
+                |row: &&PluginRow| matches!(error, HostError::Construct { stage, .. } if *stage == row.stage.name());
+            if let Some(row) = manifest.plugins().iter().find(of) {
+                registry.set(PluginStatus {
+                    state: PluginState::Failed,
+                    reason: error.to_string(),
+                    ..declared(&manifest, row)
+                });
+            }
+        })
     }
 
     fn build(
@@ -148,7 +143,7 @@ impl Generation {
         [cir, tomography, tracker]: [Option<PluginModule>; 3],
         tables: [&str; 3],
         given_up: &Arc<AtomicUsize>,
-    ) -> Result<(Bench<Cir>, Bench<Tomography>, Bench<Tracker>), HostError> {
+    ) -> Result<Self, HostError> {
         let setup = |stage: StageKind| Setup {
             config_toml: tables[stage as usize].into(),
             step_s: spec.step_s,
@@ -191,7 +186,12 @@ impl Generation {
             let make = move |_| Box::new(TrackerBuffers::new(grid));
             Bench::start(name(StageKind::Tracker), count, &build, make, PATIENCE, given_up)?
         };
-        Ok((cir, tomography, tracker))
+        Ok(Self {
+            manifest: manifest.clone(),
+            cir,
+            tomography,
+            tracker,
+        })
     }
 
     /// The manifest it runs under.
@@ -262,6 +262,7 @@ fn declared(manifest: &Manifest, row: &PluginRow) -> PluginStatus {
         stage: row.stage,
         name: row.name.clone(),
         version: row.version.clone(),
+        method: String::new(),
         linked: row.linked.is_some(),
         blake3: row.builds.first().map(|b| b.blake3.to_string()).unwrap_or_default(),
         state: PluginState::Declared,

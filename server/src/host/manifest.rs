@@ -334,7 +334,7 @@ fn check_plugin(plugin: &PluginRow) -> Result<(), String> {
             plugin.contract
         ));
     }
-    if plugin.linked.is_some() == !plugin.builds.is_empty() {
+    if plugin.linked.is_some() != plugin.builds.is_empty() {
         return Err(format!(
             "plugin `{name}`: it is either `linked` or has `[[plugin.build]]` rows, one of the two"
         ));

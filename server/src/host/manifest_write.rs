@@ -169,6 +169,9 @@ pub(super) fn linked_digest(about: &Description, golden: &[u8; 32]) -> Digest {
     Digest(*hasher.finalize().as_bytes())
 }
 
+/// A field of a plugin's row, as text.
+type Field = fn(&PluginRow) -> String;
+
 /// What changed from one manifest to another, a line each.
 pub fn diff(old: &Manifest, new: &Manifest) -> Vec<String> {
     let mut lines = Vec::new();
@@ -183,8 +186,8 @@ pub fn diff(old: &Manifest, new: &Manifest) -> Vec<String> {
     changed("link_group".into(), a.link_group.to_string(), b.link_group.to_string());
     for stage in stage_kinds() {
         let (p, q) = (old.plugin(stage), new.plugin(stage));
-        let text = |row: Option<&PluginRow>, field: fn(&PluginRow) -> String| row.map_or("none".into(), field);
-        let fields: [(&str, fn(&PluginRow) -> String); 6] = [
+        let text = |row: Option<&PluginRow>, field: Field| row.map_or("none".into(), field);
+        let fields: [(&str, Field); 6] = [
             ("name", |r| r.name.clone()),
             ("version", |r| r.version.clone()),
             ("golden", |r| r.golden.to_string()),

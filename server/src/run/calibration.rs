@@ -2,13 +2,19 @@
 
 use std::time::Duration;
 
-use tapline_dsp::{calibration::{CalibrationArtefact, CalibrationRefused}, front::CalibrationStatus};
+use tapline_dsp::{
+    calibration::{CalibrationArtefact, CalibrationRefused},
+    front::CalibrationStatus,
+};
 use tapline_witness::{
     body::{Body, Calibration, CalibrationSource},
     hash::{Domain, ZERO},
 };
 
-use super::{engine::{EngineError, InForce}, start::StartError};
+use super::{
+    engine::{EngineError, InForce},
+    start::StartError,
+};
 use crate::{
     cycle::Core,
     log::{Blob, Chain, Stamp, Writer},
@@ -24,7 +30,8 @@ pub(super) struct Calibrations {
 impl Calibrations {
     pub(super) fn start(&mut self, core: &mut Core, now_ns: u64, duration: Duration) {
         self.refused = None;
-        core.front.start_calibration(now_ns.saturating_add(duration.as_nanos() as u64).cast_signed());
+        core.front
+            .start_calibration(now_ns.saturating_add(duration.as_nanos() as u64).cast_signed());
     }
 
     /// Takes a calibration that has just ended: a good one is logged, then put in force.
@@ -43,7 +50,15 @@ impl Calibrations {
                 self.refused = Some(refused);
             }
             Some(Ok(artefact)) => {
-                self.put_in_force(&artefact, CalibrationSource::Learned, core, chain, writer, in_force, stamp)?;
+                self.put_in_force(
+                    &artefact,
+                    CalibrationSource::Learned,
+                    core,
+                    chain,
+                    writer,
+                    in_force,
+                    stamp,
+                )?;
             }
         }
         Ok(())
@@ -60,10 +75,22 @@ impl Calibrations {
         stamp: Stamp,
     ) -> Result<usize, StartError> {
         let artefact = CalibrationArtefact::from_bytes(bytes).map_err(StartError::Calibration)?;
-        self.put_in_force(&artefact, CalibrationSource::Loaded, core, chain, writer, in_force, stamp).map_err(StartError::Engine)
+        self.put_in_force(
+            &artefact,
+            CalibrationSource::Loaded,
+            core,
+            chain,
+            writer,
+            in_force,
+            stamp,
+        )
+        .map_err(StartError::Engine)
     }
 
-    #[allow(clippy::too_many_arguments, reason = "the parts of the engine, which is borrowed in pieces")]
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "the parts of the engine, which is borrowed in pieces"
+    )]
     fn put_in_force(
         &mut self,
         artefact: &CalibrationArtefact,
@@ -84,7 +111,11 @@ impl Calibrations {
             }
         };
         let mut record = writer.checkout_blocking()?;
-        record.blobs.push(Blob { hash: id, kind: "calibration", bytes: bytes.clone() });
+        record.blobs.push(Blob {
+            hash: id,
+            kind: "calibration",
+            bytes: bytes.clone(),
+        });
         let body = Body::Calibration(Calibration {
             old_calibration_id: in_force.calibration_id,
             new_calibration_id: id,

@@ -42,18 +42,24 @@ impl Capture {
         };
         let mut writer = CaptureWriter::new(BufWriter::new(file), &header)?;
         let (to_writer, slots) = sync_channel::<SlotCopy>(WAITING_SLOTS);
-        let thread = std::thread::Builder::new().name("tapline-capture".into()).spawn(move || {
-            for slot in slots {
-                if let Err(error) = write(&mut writer, &slot) {
-                    tracing::error!(%error, "the capture ends here");
-                    return;
+        let thread = std::thread::Builder::new()
+            .name("tapline-capture".into())
+            .spawn(move || {
+                for slot in slots {
+                    if let Err(error) = write(&mut writer, &slot) {
+                        tracing::error!(%error, "the capture ends here");
+                        return;
+                    }
                 }
-            }
-            if let Err(error) = writer.finish() {
-                tracing::error!(%error, "the capture was not closed well");
-            }
-        })?;
-        Ok(Self { to_writer: Some(to_writer), thread, lost: 0 })
+                if let Err(error) = writer.finish() {
+                    tracing::error!(%error, "the capture was not closed well");
+                }
+            })?;
+        Ok(Self {
+            to_writer: Some(to_writer),
+            thread,
+            lost: 0,
+        })
     }
 
     /// Hands over a slot; never waits.
@@ -66,11 +72,17 @@ impl Capture {
             frames: frames.len() as u32,
             dispositions: [5, 7, 8].map(|stage: usize| report.stage[stage - 1].0 as u8).to_vec(),
         };
-        match to_writer.try_send(SlotCopy { frames: frames.clone(), tick }) {
+        match to_writer.try_send(SlotCopy {
+            frames: frames.clone(),
+            tick,
+        }) {
             Ok(()) => {}
             Err(TrySendError::Full(_)) => {
                 self.lost += 1;
-                tracing::warn!(lost = self.lost, "the disk is too slow for the capture: a slot is missing in it");
+                tracing::warn!(
+                    lost = self.lost,
+                    "the disk is too slow for the capture: a slot is missing in it"
+                );
             }
             Err(TrySendError::Disconnected(_)) => self.to_writer = None,
         }

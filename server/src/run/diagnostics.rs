@@ -22,7 +22,10 @@ pub(super) struct Observer {
 
 impl Observer {
     pub(super) fn new(gate: &Gatekeeper) -> Self {
-        Self { before: gate.counters(), at: Instant::now() }
+        Self {
+            before: gate.counters(),
+            at: Instant::now(),
+        }
     }
 
     /// Everything, as of now.
@@ -75,7 +78,10 @@ impl Observer {
 
 fn health(last_seen_s: Option<f64>, rate_hz: f64) -> (&'static str, String) {
     match last_seen_s {
-        None => ("never seen", "no frame since the server started: is it on, and does it send to this address and port?".to_owned()),
+        None => (
+            "never seen",
+            "no frame since the server started: is it on, and does it send to this address and port?".to_owned(),
+        ),
         Some(s) if s > SILENT_S => ("silent", format!("no frame for {s:.0} s")),
         Some(_) if rate_hz < 10.0 => ("slow", format!("{rate_hz:.1} frames a second; 20 or more are wanted")),
         Some(_) => ("ok", format!("{rate_hz:.0} frames a second")),
@@ -90,6 +96,7 @@ fn plugins(engine: &Engine) -> Vec<PluginStatus> {
             name: s.name.clone(),
             version: s.version.clone(),
             stage: s.stage.name(),
+            method: s.method.clone(),
             state: s.state.name(),
             reason: (!s.reason.is_empty()).then(|| s.reason.clone()),
             blake3: (!s.linked).then(|| s.blake3.clone()),
@@ -102,15 +109,25 @@ fn plugins(engine: &Engine) -> Vec<PluginStatus> {
 /// The decision trace of every area, in words.
 fn why(engine: &Engine, site: &Site) -> std::collections::BTreeMap<String, Vec<String>> {
     let names = site.rooms.iter().map(|r| &r.id).chain(site.zones.iter().map(|z| &z.id));
-    let areas = names.zip(engine.core.front.areas()).map(|(name, area)| (name.clone(), trace(area, site)));
-    areas.chain([("site".to_owned(), trace(engine.core.front.site(), site))]).collect()
+    let areas = names
+        .zip(engine.core.front.areas())
+        .map(|(name, area)| (name.clone(), trace(area, site)));
+    areas
+        .chain([("site".to_owned(), trace(engine.core.front.site(), site))])
+        .collect()
 }
 
 fn trace(area: &AreaEvidence, site: &Site) -> Vec<String> {
     let t = &area.trace;
     let mut lines = vec![
-        format!("state {:?} because {:?}, since tick {}", area.state, area.reason, area.since_tick),
-        format!("{} of {} covering links have usable evidence", t.links_used, t.links_covering),
+        format!(
+            "state {:?} because {:?}, since tick {}",
+            area.state, area.reason, area.since_tick
+        ),
+        format!(
+            "{} of {} covering links have usable evidence",
+            t.links_used, t.links_covering
+        ),
     ];
     if let (Some(p), Some(llr)) = (area.probability, t.llr) {
         lines.push(format!(
@@ -119,7 +136,9 @@ fn trace(area: &AreaEvidence, site: &Site) -> Vec<String> {
         ));
     }
     for link in t.links.iter().take(usize::from(t.links_named)) {
-        let Some(path) = site.paths.get(usize::from(link.path)) else { continue };
+        let Some(path) = site.paths.get(usize::from(link.path)) else {
+            continue;
+        };
         lines.push(format!(
             "link {} to {}: {:.1} times its quiet level (threshold {:.1}), counts {:+.2}",
             path.tx, path.rx, link.motion_ratio, t.ratio_threshold, link.llr

@@ -1,6 +1,9 @@
 //! A slot from its frames to a leaf in the log and a message to the readers.
 
-use std::{sync::Arc, time::{Duration, Instant}};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tapline_witness::{
     body::{ClockQuality, OutcomeCode, PrivacyClass, PrivacyModeCode},
@@ -86,8 +89,23 @@ pub struct Engine {
 
 impl Engine {
     /// Joins the parts. The log has its BOOT leaf already.
-    pub fn new(core: Core, chain: Chain, writer: Writer, in_force: InForce, hub: Option<Arc<Hub>>, patience: Duration) -> Self {
-        Self { core, chain, writer, in_force, hub, calibrations: Calibrations::default(), patience }
+    pub fn new(
+        core: Core,
+        chain: Chain,
+        writer: Writer,
+        in_force: InForce,
+        hub: Option<Arc<Hub>>,
+        patience: Duration,
+    ) -> Self {
+        Self {
+            core,
+            chain,
+            writer,
+            in_force,
+            hub,
+            calibrations: Calibrations::default(),
+            patience,
+        }
     }
 
     /// Runs a slot: stages 1 to 9, the leaf, the readers.
@@ -120,7 +138,13 @@ impl Engine {
         let begun = Instant::now();
         self.publish(input, leaf, &report);
         report.stage[9] = (Disposition::Ran, begun.elapsed().as_micros() as u32);
-        self.calibrations.settle(&mut self.core, &mut self.chain, &self.writer, &mut self.in_force, input.stamp)?;
+        self.calibrations.settle(
+            &mut self.core,
+            &mut self.chain,
+            &self.writer,
+            &mut self.in_force,
+            input.stamp,
+        )?;
         Ok(Stepped { leaf, report })
     }
 
@@ -149,7 +173,14 @@ impl Engine {
     /// # Errors
     /// The file does not fit, or the log cannot go on.
     pub fn load_calibration(&mut self, bytes: &[u8], stamp: Stamp) -> Result<usize, super::start::StartError> {
-        self.calibrations.load(bytes, &mut self.core, &mut self.chain, &self.writer, &mut self.in_force, stamp)
+        self.calibrations.load(
+            bytes,
+            &mut self.core,
+            &mut self.chain,
+            &self.writer,
+            &mut self.in_force,
+            stamp,
+        )
     }
 
     fn facts(&self, tick: u64, report: &Report) -> CycleFacts {
@@ -203,7 +234,11 @@ fn world_rows(world: &World, record: &mut Record) {
         record.world.push(match change {
             Change::Node(id) => {
                 let Some((node, ..)) = world.node(*id) else { continue };
-                WorldChange::Node { id: id.to_string(), kind: id.kind().name().to_owned(), label: label(node) }
+                WorldChange::Node {
+                    id: id.to_string(),
+                    kind: id.kind().name().to_owned(),
+                    label: label(node),
+                }
             }
             Change::Gone(id, ..) => WorldChange::NodeGone { id: id.to_string() },
             Change::Edge(edge) => WorldChange::Edge {
@@ -212,9 +247,11 @@ fn world_rows(world: &World, record: &mut Record) {
                 kind: edge.kind.name().to_owned(),
                 label: "{}".to_owned(),
             },
-            Change::EdgeGone(edge) => {
-                WorldChange::EdgeGone { src: edge.from.to_string(), dst: edge.to.to_string(), kind: edge.kind.name().to_owned() }
-            }
+            Change::EdgeGone(edge) => WorldChange::EdgeGone {
+                src: edge.from.to_string(),
+                dst: edge.to.to_string(),
+                kind: edge.kind.name().to_owned(),
+            },
         });
     }
 }

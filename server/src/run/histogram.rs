@@ -15,7 +15,11 @@ pub struct Histogram {
 
 impl Default for Histogram {
     fn default() -> Self {
-        Self { counts: vec![0; BUCKETS], total: 0, largest: 0 }
+        Self {
+            counts: vec![0; BUCKETS],
+            total: 0,
+            largest: 0,
+        }
     }
 }
 
@@ -59,7 +63,11 @@ fn bucket(micros: u32) -> usize {
 /// Largest time of a bucket.
 fn end(index: usize) -> u64 {
     let (exponent, sub) = (index as u64 / 16, index as u64 % 16);
-    if exponent == 0 { sub } else { ((16 + sub + 1) << (exponent - 1)) - 1 }
+    if exponent == 0 {
+        sub
+    } else {
+        ((16 + sub + 1) << (exponent - 1)) - 1
+    }
 }
 
 #[cfg(test)]

@@ -24,7 +24,10 @@ use super::{
     start::{Prepared, StartError, Started},
 };
 use crate::{
-    cycle::{Obey, clock::{SLOT_NS, STAGE_NAMES}},
+    cycle::{
+        Obey,
+        clock::{SLOT_NS, STAGE_NAMES},
+    },
     ingest::{frames::Frames, gatekeeper::Gatekeeper, intake::centre_khz_of},
     log::{LogOptions, Stamp},
 };
@@ -113,17 +116,27 @@ pub enum ReplayError {
 pub fn replay(prepared: Prepared, options: ReplayOptions<'_>) -> Result<Summary, ReplayError> {
     let digest = tapline_wire::recording::digest(&options.recording)?;
     let read = ReadOptions {
-        centre_khz: prepared.site.paths.first().map_or(ReadOptions::default().centre_khz, |p| centre_khz_of(p.channel)),
+        centre_khz: prepared
+            .site
+            .paths
+            .first()
+            .map_or(ReadOptions::default().centre_khz, |p| centre_khz_of(p.channel)),
         ..ReadOptions::default()
     };
     let first_ns = first_time(&options.recording, &read)?;
     let gate = Gatekeeper::new(&prepared.fleet.server, &prepared.site, &BTreeMap::new());
-    let stamp = Stamp { mono_ns: 0, wall_ns: first_ns };
+    let stamp = Stamp {
+        mono_ns: 0,
+        wall_ns: first_ns,
+    };
     let patience = Duration::from_secs(600);
     let log = LogOptions::replay(&options.data_dir, digest);
     let Started { mut engine, hub: _ } = prepared.start(log, stamp, Host::default(), 1, patience, false)?;
     if let Some(path) = &options.calibration {
-        let bytes = std::fs::read(path).map_err(|source| StartError::Read { path: path.clone(), source })?;
+        let bytes = std::fs::read(path).map_err(|source| StartError::Read {
+            path: path.clone(),
+            source,
+        })?;
         engine.load_calibration(&bytes, stamp)?;
     }
     if let Some(duration) = options.calibrate_first {
@@ -244,12 +257,20 @@ impl Run<'_> {
         if tick <= self.tick {
             return Ok(());
         }
-        let gap = Gap { first_tick: self.tick, last_tick: tick - 1, frames_lost: 0, reason: GapReason::Suspended };
+        let gap = Gap {
+            first_tick: self.tick,
+            last_tick: tick - 1,
+            frames_lost: 0,
+            reason: GapReason::Suspended,
+        };
         self.tally.missed += tick - self.tick;
         if tick - self.tick >= 20 {
             let mut record = self.engine.writer.checkout_blocking().map_err(EngineError::from)?;
             let stamp = self.stamp();
-            self.engine.chain.append(stamp, &Body::Gap(gap), &mut record).map_err(EngineError::from)?;
+            self.engine
+                .chain
+                .append(stamp, &Body::Gap(gap), &mut record)
+                .map_err(EngineError::from)?;
             self.engine.writer.submit(record).map_err(EngineError::from)?;
         }
         self.tick = tick;
@@ -259,7 +280,10 @@ impl Run<'_> {
     /// End of the next slot.
     fn stamp(&self) -> Stamp {
         let since_ns = self.tick * SLOT_NS;
-        Stamp { mono_ns: FIRST_SLOT_NS + since_ns, wall_ns: self.first_ns.saturating_add_unsigned(since_ns) }
+        Stamp {
+            mono_ns: FIRST_SLOT_NS + since_ns,
+            wall_ns: self.first_ns.saturating_add_unsigned(since_ns),
+        }
     }
 
     fn slot(&mut self, obey: Option<Obey>) -> Result<(), ReplayError> {
@@ -298,9 +322,16 @@ impl Run<'_> {
 
     fn finish(mut self, digest: &[u8; 32]) -> Result<Summary, ReplayError> {
         let mut record = self.engine.writer.checkout_blocking().map_err(EngineError::from)?;
-        let shutdown = Shutdown { reason: ShutdownReason::EndOfInput, cycles: self.tally.cycles, missed_ticks: self.tally.missed };
+        let shutdown = Shutdown {
+            reason: ShutdownReason::EndOfInput,
+            cycles: self.tally.cycles,
+            missed_ticks: self.tally.missed,
+        };
         let stamp = self.stamp();
-        self.engine.chain.append(stamp, &Body::Shutdown(shutdown), &mut record).map_err(EngineError::from)?;
+        self.engine
+            .chain
+            .append(stamp, &Body::Shutdown(shutdown), &mut record)
+            .map_err(EngineError::from)?;
         self.engine.writer.submit(record).map_err(EngineError::from)?;
         let calibration = self.engine.calibration_line();
         let manifest_hash = hex::encode(self.engine.in_force.manifest_hash);
@@ -315,7 +346,13 @@ impl Run<'_> {
         if let Some(out) = &mut self.out {
             out.flush().map_err(ReplayError::Out)?;
         }
-        let quantile = |q: f64| STAGE_NAMES.iter().zip(&self.tally.stages).map(|(name, h)| (*name, h.quantile(q))).collect();
+        let quantile = |q: f64| {
+            STAGE_NAMES
+                .iter()
+                .zip(&self.tally.stages)
+                .map(|(name, h)| (*name, h.quantile(q)))
+                .collect()
+        };
         Ok(Summary {
             frames_total: self.tally.records,
             csi_frames_used: self.tally.csi,

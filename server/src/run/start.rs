@@ -64,7 +64,9 @@ pub enum StartError {
         source: std::io::Error,
     },
     /// A node's key file is not a key.
-    #[error("{path} does not hold a key: found {found}; a key is 64 hex digits (for example from `openssl rand -hex 32`)")]
+    #[error(
+        "{path} does not hold a key: found {found}; a key is 64 hex digits (for example from `openssl rand -hex 32`)"
+    )]
     Key {
         /// The file.
         path: PathBuf,
@@ -74,7 +76,11 @@ pub enum StartError {
 }
 
 fn list(paths: &[PathBuf]) -> String {
-    paths.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(", ")
+    paths
+        .iter()
+        .map(|p| p.display().to_string())
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// Name that stands for the stages built into the program.
@@ -105,7 +111,10 @@ pub fn prepare(config: &Path, site: Option<&str>, manifest: Option<&Path>) -> Re
         PluginHost::new(spec, manifest)?
     } else {
         let path = find_manifest(named, config)?;
-        let text = std::fs::read_to_string(&path).map_err(|source| StartError::Read { path: path.clone(), source })?;
+        let text = std::fs::read_to_string(&path).map_err(|source| StartError::Read {
+            path: path.clone(),
+            source,
+        })?;
         let directory = path.parent().unwrap_or(Path::new(".")).to_owned();
         let spec = host_spec(&site, directory)?;
         let manifest = with_tables(Manifest::parse(text)?, &spec)?;
@@ -113,7 +122,13 @@ pub fn prepare(config: &Path, site: Option<&str>, manifest: Option<&Path>) -> Re
     };
     let manifest_text = host.manifest().text().to_owned();
     let core = Core::new(Arc::clone(&site), host)?;
-    Ok(Prepared { config_text: witnessed::document(&site), fleet, site, core, manifest_text })
+    Ok(Prepared {
+        config_text: witnessed::document(&site),
+        fleet,
+        site,
+        core,
+        manifest_text,
+    })
 }
 
 /// The manifest that says which configuration tables its plugins run with. One that says so already is kept to the
@@ -145,7 +160,10 @@ fn find_manifest(named: &Path, config: &Path) -> Result<PathBuf, StartError> {
     }
     match looked.iter().find(|p| p.is_file()) {
         Some(path) => Ok(path.clone()),
-        None => Err(StartError::Manifest { manifest: named.to_owned(), looked }),
+        None => Err(StartError::Manifest {
+            manifest: named.to_owned(),
+            looked,
+        }),
     }
 }
 
@@ -157,10 +175,16 @@ pub fn node_keys(site: &Site) -> Result<BTreeMap<u16, [u8; 32]>, StartError> {
     let mut keys = BTreeMap::new();
     for node in &site.nodes {
         let Some(path) = &node.mac_key_file else { continue };
-        let text = std::fs::read_to_string(path).map_err(|source| StartError::Read { path: path.clone(), source })?;
+        let text = std::fs::read_to_string(path).map_err(|source| StartError::Read {
+            path: path.clone(),
+            source,
+        })?;
         let mut key = [0; 32];
         if hex::decode_to_slice(text.trim(), &mut key).is_err() {
-            return Err(StartError::Key { path: path.clone(), found: format!("{} characters", text.trim().len()) });
+            return Err(StartError::Key {
+                path: path.clone(),
+                found: format!("{} characters", text.trim().len()),
+            });
         }
         keys.insert(node.id, key);
     }
@@ -190,7 +214,11 @@ impl Prepared {
         patience: Duration,
         with_readers: bool,
     ) -> Result<Started, StartError> {
-        let Log { mut chain, writer, recovered: _ } = Log::open(log)?;
+        let Log {
+            mut chain,
+            writer,
+            recovered: _,
+        } = Log::open(log)?;
         let in_force = InForce {
             manifest_hash: self.core.host.manifest_hash(),
             config_hash: Domain::Config.hash(self.config_text.as_bytes()),
@@ -204,11 +232,16 @@ impl Prepared {
             manifest_hash: in_force.manifest_hash,
             config_hash: in_force.config_hash,
             calibration_id: ZERO,
-            privacy_mode: PrivacyModeCode::from_byte(self.site.privacy.mode.code()).unwrap_or(PrivacyModeCode::StrictNoIdentity),
+            privacy_mode: PrivacyModeCode::from_byte(self.site.privacy.mode.code())
+                .unwrap_or(PrivacyModeCode::StrictNoIdentity),
             numeric_profile,
             host,
         };
-        let blob = |hash, kind, text: &str| Blob { hash, kind, bytes: text.as_bytes().to_vec() };
+        let blob = |hash, kind, text: &str| Blob {
+            hash,
+            kind,
+            bytes: text.as_bytes().to_vec(),
+        };
         let blobs = vec![
             blob(in_force.manifest_hash, "manifest", &self.manifest_text),
             blob(in_force.config_hash, "config", &self.config_text),
@@ -216,7 +249,13 @@ impl Prepared {
         chain.boot(stamp, boot, blobs, &writer)?;
         let hub = with_readers.then(|| {
             Hub::new(Facts {
-                other_sites: self.fleet.site.iter().map(|s| s.id.clone()).filter(|id| *id != self.site.id).collect(),
+                other_sites: self
+                    .fleet
+                    .site
+                    .iter()
+                    .map(|s| s.id.clone())
+                    .filter(|id| *id != self.site.id)
+                    .collect(),
                 site: (*self.site).clone(),
                 boot_id: *chain.boot_id(),
                 origin: chain.origin().to_owned(),

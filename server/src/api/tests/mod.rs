@@ -224,7 +224,7 @@ fn diagnostics() -> Diagnostics {
             version: "0.1.0".to_owned(),
             stage: "tracker",
             method: "Kalman".to_owned(),
-            state: "Failed",
+            state: "FAILED",
             reason: Some("golden digest differs".to_owned()),
             blake3: None,
             golden: "00ff".to_owned(),
