@@ -9,7 +9,7 @@
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
-use crate::hampel::Hampel;
+use crate::{detmath, hampel::Hampel};
 
 /// Which frames a statistic covers.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -30,7 +30,7 @@ impl Default for WindowConfig {
     fn default() -> Self {
         Self {
             window_s: 1.0,
-            frames_min: 8,
+            frames_min: 4,
             window_max_s: 6.0,
             frames_max: 128,
             lag_max_s: 0.06,
@@ -55,6 +55,13 @@ pub struct MotionStat {
     /// Mean over the tones of the covariance of neighbouring frames: motion alone. May be slightly negative.
     /// None when the frames are too far apart.
     pub coherent: Option<f32>,
+}
+
+impl MotionStat {
+    /// Variance without the coherent part: the receiver's white noise (and what moves too fast for the frame rate).
+    pub fn white(&self) -> f32 {
+        detmath::max(self.variance - detmath::max(self.coherent.unwrap_or(0.0), 0.0), 0.0)
+    }
 }
 
 /// The last frames of one path, in a ring; `channels` values a frame (tones, or 1 for RSS).
@@ -237,6 +244,21 @@ impl MotionWindow {
         })
     }
 
+    /// Root mean square deviation of channel 0 from `level` over the window ending at `end_ns`; none without a frame.
+    pub fn deviation(&self, end_ns: i64, level: f32, config: &WindowConfig) -> Option<f32> {
+        let n = self.frames(end_ns, config);
+        let (mut sum, mut count) = (0.0_f32, 0_u32);
+        for back in 0..n {
+            let (values, mask) = self.frame(back);
+            if mask[0] != 0 {
+                let d = values[0] - level;
+                sum += d * d;
+                count += 1;
+            }
+        }
+        (count > 0).then(|| (sum / count as f32).sqrt())
+    }
+
     fn frame(&self, back: u32) -> (&[f32], &[u8]) {
         let (channels, slot) = (self.channels as usize, self.slot(back));
         let at = slot * channels..(slot + 1) * channels;
@@ -328,7 +350,15 @@ mod tests {
         let s = stat(&filled(50, 20, slow), [1, 1]).unwrap();
         assert!(s.coherent.unwrap() > 0.9 * s.variance);
         let s = stat(&filled(50, 600, slow), [1, 1]).unwrap();
-        assert_eq!((s.frames, s.coherent), (8, None));
+        assert_eq!((s.frames, s.coherent), (4, None));
+    }
+
+    #[test]
+    fn deviation_from_a_level_by_hand() {
+        let window = filled(4, 20, |i, _| 1.0 + i as f32);
+        let d = window.deviation(60 * MS, 3.0, &WindowConfig::default()).unwrap();
+        assert!((d - 1.5_f32.sqrt()).abs() < 1e-6, "{d}");
+        assert_eq!(window.deviation(10_000 * MS, 3.0, &WindowConfig::default()), None);
     }
 
     #[test]

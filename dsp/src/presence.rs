@@ -5,11 +5,16 @@
 //! evidence (Rabiner 1989, forward recursion), so the published probability is a posterior under stated
 //! parameters: after the last motion it falls only as fast as a still person would have stirred again.
 //!
-//! One link's log-likelihood ratio of "moving" is logistic in the log of its motion ratio,
-//! `slope * ln(ratio / threshold)` held within limits. Links of an area are fused as a mixture: a person affects
-//! each link with a share `affected`, so a quiet link is weak evidence and a moving one strong. Links are
-//! correlated (one body, one interferer), so N of them count as sqrt(N). Windows overlap from cycle to cycle, so
-//! one cycle's evidence counts for the share of the window that is new.
+//! One path's log-likelihood ratio of a state against *empty* is logistic in the log of a ratio to its own quiet
+//! level, `f(ratio) = slope * ln(ratio / threshold)` held within limits. With the motion ratio `m`: *moving* `f(m)`,
+//! *still* 0. A path of received strengths also has a level ratio `d`, the deviation from its quiet level: then
+//! *moving* is `f(d) + min(f(m), 0)` and *still* `f(d) - max(f(m), 0)`, so that the level says whether anybody is
+//! there and the fluctuation whether they move. (The profile of a CSI path drifts too much over days to say that.)
+//!
+//! Links of an area are fused as a mixture: a person affects each link with a share `affected`, so a quiet link is
+//! weak evidence and a moving one strong. Links are correlated (one body, one interferer), so N of them count as
+//! sqrt(N). Windows overlap from cycle to cycle; so that no frame counts twice, the window's evidence weighs the
+//! belief of *before the window*, predicted up to now. The filter therefore answers at once, without a lag of its own.
 //!
 //! The published state follows the probability with hysteresis and a minimum dwell.
 
@@ -47,6 +52,8 @@ pub enum PresenceReason {
     NotCovered,
     /// Motion evidence above its threshold.
     Motion,
+    /// Received strength off its quiet level, without motion.
+    Attenuation,
     /// The evidence changed, minimum dwell, hysteresis or a person's persistence holds the state.
     Held,
     /// All evidence below its thresholds.
@@ -66,22 +73,20 @@ pub struct PresenceConfig {
     pub leave_per_s: f32,
     /// Probabilities of empty, moving and still before any evidence.
     pub initial: [f32; 3],
-    /// Motion ratio at which a link's evidence changes sides.
+    /// Ratio to the quiet level at which a path's evidence changes sides.
     pub ratio_threshold: f32,
     /// Log-likelihood ratio a factor e of the ratio is worth.
     pub slope: f32,
-    /// Limits of one link's log-likelihood ratio.
+    /// Limits of one path's log-likelihood ratio.
     pub llr_limits: [f32; 2],
     /// Probability from which an area counts as occupied, and below which as empty again.
     pub occupied: [f32; 2],
     /// Probability of moving, given occupied, from which it counts as moving, and below which as still again.
     pub moving: [f32; 2],
-    /// Least time between two changes of the published state, seconds.
+    /// Least time an occupied state is published once it is, seconds.
     pub dwell_s: f32,
     /// Evidence older than this is no evidence, seconds.
     pub evidence_age_max_s: f32,
-    /// Evidence needed before anything but Unknown is published, seconds.
-    pub warm_up_s: f32,
 }
 
 impl Default for PresenceConfig {
@@ -92,21 +97,38 @@ impl Default for PresenceConfig {
             stir_per_s: 1.0 / 10.0,
             leave_per_s: 1.0 / 60.0,
             initial: [0.6, 0.25, 0.15],
-            ratio_threshold: 2.0,
-            slope: 4.0,
-            llr_limits: [-3.0, 6.0],
+            ratio_threshold: 1.6,
+            slope: 8.0,
+            llr_limits: [-4.0, 6.0],
             occupied: [0.7, 0.3],
             moving: [0.6, 0.4],
             dwell_s: 1.0,
             evidence_age_max_s: 2.0,
-            warm_up_s: 0.5,
         }
     }
 }
 
 impl PresenceConfig {
-    /// Log-likelihood ratio of "moving" against "not moving" for a link at this motion ratio.
-    pub fn link_llr(&self, ratio: f32) -> f32 {
+    /// A path's log-likelihood ratios of (moving, still) against empty from its motion ratio and, where it has
+    /// one, its level ratio.
+    pub fn path_llr(&self, motion_ratio: f32, level_ratio: Option<f32>) -> Llr {
+        let motion = self.logistic(motion_ratio);
+        match level_ratio.map(|ratio| self.logistic(ratio)) {
+            None => Llr {
+                moving: motion,
+                still: 0.0,
+            },
+            Some(level) => {
+                let low = self.llr_limits[0];
+                Llr {
+                    moving: detmath::max(level + detmath::min(motion, 0.0), low),
+                    still: detmath::max(level - detmath::max(motion, 0.0), low),
+                }
+            }
+        }
+    }
+
+    fn logistic(&self, ratio: f32) -> f32 {
         let [low, high] = self.llr_limits;
         if ratio <= 0.0 {
             return low;
@@ -115,35 +137,66 @@ impl PresenceConfig {
     }
 }
 
+/// Log-likelihood ratios against *empty*.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Llr {
+    /// Of *moving*.
+    pub moving: f32,
+    /// Of *still*.
+    pub still: f32,
+}
+
+impl Llr {
+    /// The better of the two: what speaks for anybody being there.
+    pub fn somebody(self) -> f32 {
+        detmath::max(self.moving, self.still)
+    }
+}
+
 /// Fuses the log-likelihood ratios of an area's links, in the order they are added.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LinkFusion {
-    sum: f32,
+    sum: Llr,
     links: u32,
 }
 
 impl LinkFusion {
     /// Adds one link. `affected`: the share of positions in the area from which a person affects it, 0 to 1.
-    pub fn add(&mut self, llr: f32, affected: f32) {
-        self.sum += detmath::ln((1.0 - affected) + affected * detmath::exp(llr));
+    pub fn add(&mut self, llr: Llr, affected: f32) {
+        let mixture = |llr: f32| detmath::ln((1.0 - affected) + affected * detmath::exp(llr));
+        self.sum.moving += mixture(llr.moving);
+        self.sum.still += mixture(llr.still);
         self.links += 1;
     }
 
-    /// The fused log-likelihood ratio of one window; none without a link.
-    pub fn finish(self) -> Option<f32> {
-        (self.links > 0).then(|| self.sum / (self.links as f32).sqrt())
+    /// The fused log-likelihood ratios of one window; none without a link.
+    pub fn finish(self) -> Option<Llr> {
+        let count = (self.links as f32).sqrt();
+        (self.links > 0).then(|| Llr {
+            moving: self.sum.moving / count,
+            still: self.sum.still / count,
+        })
     }
 }
 
+/// Probabilities of empty, moving, still.
+type Belief = [f64; 3];
+
+/// Longest window whose evidence is weighed against the belief of before it, cycles.
+const PAST_MAX: usize = 128;
+
 /// The filter of one area.
-#[derive(Clone, Copy, Debug, PartialEq, BorshSerialize, BorshDeserialize)]
+#[derive(Clone, Debug, PartialEq, BorshSerialize, BorshDeserialize)]
 pub struct PresenceFilter {
     /// Probabilities of empty, moving, still.
-    belief: [f64; 3],
+    belief: Belief,
+    /// The beliefs of the last cycles, a ring; the newest stands before `next`.
+    past: Vec<Belief>,
+    next: u32,
     state: PresenceState,
     reason: PresenceReason,
     since_tick: u64,
-    evidence_s: f32,
+    /// Seconds since the last evidence; huge before the first.
     without_s: f32,
     in_state_s: f32,
 }
@@ -153,11 +206,12 @@ impl PresenceFilter {
     pub fn new(config: &PresenceConfig) -> Self {
         Self {
             belief: config.initial.map(f64::from),
+            past: vec![config.initial.map(f64::from); PAST_MAX],
+            next: 0,
             state: PresenceState::Unknown,
             reason: PresenceReason::NoInput,
             since_tick: 0,
-            evidence_s: 0.0,
-            without_s: 0.0,
+            without_s: f32::MAX,
             in_state_s: f32::MAX,
         }
     }
@@ -193,41 +247,50 @@ impl PresenceFilter {
 
     /// True when all numbers are probabilities (a state import checks it).
     pub fn sound(&self) -> bool {
-        self.belief.iter().all(|p| (0.0..=1.0).contains(p))
-            && [self.evidence_s, self.without_s, self.in_state_s]
+        self.past.len() == PAST_MAX
+            && (self.next as usize) < PAST_MAX
+            && self
+                .past
                 .iter()
-                .all(|t| *t >= 0.0)
+                .flatten()
+                .chain(&self.belief)
+                .all(|p| (0.0..=1.0).contains(p))
+            && [self.without_s, self.in_state_s].iter().all(|t| *t >= 0.0)
     }
 
-    /// One cycle of `step_s` seconds. `evidence`: the fused log-likelihood ratio of one window and the window's
+    /// One cycle of `step_s` seconds. `evidence`: the fused log-likelihood ratios of one window and the window's
     /// length in seconds; without it the reason why there is none.
     pub fn step(
         &mut self,
         tick: u64,
         step_s: f32,
-        evidence: Result<(f32, f32), PresenceReason>,
+        evidence: Result<(Llr, f32), PresenceReason>,
         config: &PresenceConfig,
     ) {
-        self.predict(step_s, config);
+        let newest = self.next as usize;
+        self.past[newest] = self.belief;
+        self.next = ((newest + 1) % PAST_MAX) as u32;
         self.in_state_s += step_s;
+        self.without_s += step_s;
         match evidence {
             Ok((llr, window_s)) => {
-                let likelihood = detmath::exp64(f64::from(llr) * f64::from(step_s / window_s));
-                self.weigh(likelihood);
-                self.evidence_s += step_s;
-                self.without_s = 0.0;
-                if self.evidence_s >= config.warm_up_s {
-                    self.decide(tick, llr, config);
+                let back = detmath::clamp(window_s / step_s, 1.0, PAST_MAX as f32) as usize;
+                self.belief = self.past[(newest + PAST_MAX + 1 - back) % PAST_MAX];
+                for _ in 0..back {
+                    self.predict(step_s, config);
                 }
+                self.weigh(llr);
+                self.without_s = 0.0;
+                self.decide(tick, llr, config);
             }
             Err(reason) => {
-                self.without_s += step_s;
+                self.predict(step_s, config);
                 let structural = matches!(reason, PresenceReason::NotCalibrated | PresenceReason::NotCovered);
                 if structural || self.without_s > config.evidence_age_max_s || self.state == PresenceState::Unknown {
                     self.change(tick, PresenceState::Unknown, reason);
-                    self.evidence_s = 0.0;
                     if structural {
                         self.belief = config.initial.map(f64::from);
+                        self.past.fill(self.belief);
                     }
                 }
             }
@@ -250,8 +313,9 @@ impl PresenceFilter {
         }
     }
 
-    fn weigh(&mut self, likelihood: f64) {
-        self.belief[1] *= likelihood;
+    fn weigh(&mut self, llr: Llr) {
+        self.belief[1] *= detmath::exp64(f64::from(llr.moving));
+        self.belief[2] *= detmath::exp64(f64::from(llr.still));
         let sum = self.belief[0] + self.belief[1] + self.belief[2];
         for p in &mut self.belief {
             // The floor keeps every state reachable however long the other evidence lasted.
@@ -259,7 +323,7 @@ impl PresenceFilter {
         }
     }
 
-    fn decide(&mut self, tick: u64, llr: f32, config: &PresenceConfig) {
+    fn decide(&mut self, tick: u64, llr: Llr, config: &PresenceConfig) {
         use PresenceState::{Empty, OccupiedMoving, OccupiedStill, Unknown};
         let occupied_now = matches!(self.state, OccupiedMoving | OccupiedStill);
         let edge = |[on, off]: [f32; 2], is_on: bool| if is_on { off } else { on };
@@ -283,25 +347,16 @@ impl PresenceFilter {
             (true, true) => OccupiedMoving,
             (true, false) => OccupiedStill,
         };
-        let fits = match self.state {
-            OccupiedMoving => llr >= 0.0,
-            Empty => llr < 0.0,
-            _ => false,
-        };
-        if wanted == self.state || (!first && self.in_state_s < config.dwell_s) {
-            self.reason = match (fits, self.state) {
-                (true, OccupiedMoving) => PresenceReason::Motion,
-                (true, _) => PresenceReason::Quiet,
-                (false, _) => PresenceReason::Held,
-            };
-            return;
-        }
-        let reason = match wanted {
-            OccupiedMoving => PresenceReason::Motion,
-            Empty => PresenceReason::Quiet,
+        // Somebody who comes is published at once; what was published as occupied stays for the minimum dwell.
+        let held = occupied_now && self.in_state_s < config.dwell_s;
+        let state = if held { self.state } else { wanted };
+        let reason = match state {
+            OccupiedMoving if llr.moving >= 0.0 => PresenceReason::Motion,
+            OccupiedStill if llr.still > 0.0 => PresenceReason::Attenuation,
+            Empty if llr.moving < 0.0 => PresenceReason::Quiet,
             _ => PresenceReason::Held,
         };
-        self.change(tick, wanted, reason);
+        self.change(tick, state, reason);
     }
 
     fn change(&mut self, tick: u64, state: PresenceState, reason: PresenceReason) {
@@ -320,7 +375,18 @@ mod tests {
 
     fn run(filter: &mut PresenceFilter, from: u64, ticks: u64, llr: f32) {
         for tick in from..from + ticks {
-            filter.step(tick, STEP_S, Ok((llr, 1.0)), &PresenceConfig::default());
+            filter.step(
+                tick,
+                STEP_S,
+                Ok((
+                    Llr {
+                        moving: llr,
+                        still: 0.0,
+                    },
+                    1.0,
+                )),
+                &PresenceConfig::default(),
+            );
             assert!((filter.belief.iter().sum::<f64>() - 1.0).abs() < 1e-6 && filter.sound());
         }
     }
@@ -352,12 +418,12 @@ mod tests {
     }
 
     #[test]
-    fn one_spike_does_not_occupy_a_room() {
+    fn weak_evidence_does_not_occupy_a_room() {
         let mut filter = PresenceFilter::new(&PresenceConfig::default());
         run(&mut filter, 0, 400, -3.0);
-        run(&mut filter, 400, 3, 6.0);
+        run(&mut filter, 400, 3, 2.5);
         run(&mut filter, 403, 40, -3.0);
-        assert_eq!((filter.state(), filter.since_tick()), (PresenceState::Empty, 9));
+        assert_eq!((filter.state(), filter.since_tick()), (PresenceState::Empty, 0));
     }
 
     #[test]
@@ -380,16 +446,22 @@ mod tests {
     #[test]
     fn evidence_by_hand() {
         let config = PresenceConfig::default();
-        assert_eq!(config.link_llr(0.0), -3.0);
-        assert_eq!(config.link_llr(2.0), 0.0);
-        assert_eq!(config.link_llr(1e9), 6.0);
+        let llr = |moving, still| Llr { moving, still };
+        assert_eq!(config.path_llr(0.0, None), llr(-4.0, 0.0));
+        assert_eq!(config.path_llr(config.ratio_threshold, None), llr(0.0, 0.0));
+        assert_eq!(config.path_llr(1e9, None), llr(6.0, 0.0));
+        // A shadow that does not move, one that does, and nothing at all.
+        assert_eq!(config.path_llr(0.0, Some(1e9)), llr(2.0, 6.0));
+        assert_eq!(config.path_llr(1e9, Some(1e9)), llr(6.0, 0.0));
+        assert_eq!(config.path_llr(0.0, Some(0.0)), llr(-4.0, -4.0));
         let mut fusion = LinkFusion::default();
         assert_eq!(fusion.finish(), None);
-        fusion.add(0.0, 0.3);
-        fusion.add(0.0, 0.7);
-        assert!(fusion.finish().unwrap().abs() < 1e-6);
+        fusion.add(llr(0.0, 0.0), 0.3);
+        fusion.add(llr(0.0, 0.0), 0.7);
+        assert!(fusion.finish().unwrap().moving.abs() < 1e-6);
         let mut sure = LinkFusion::default();
-        sure.add(-3.0, 1.0);
-        assert!((sure.finish().unwrap() + 3.0).abs() < 1e-6);
+        sure.add(llr(-3.0, 2.0), 1.0);
+        let fused = sure.finish().unwrap();
+        assert!((fused.moving + 3.0).abs() < 1e-6 && (fused.still - 2.0).abs() < 1e-6);
     }
 }

@@ -95,7 +95,9 @@ pub struct PluginStatus {
     pub version: String,
     /// `cir`, `tomography`, `tracker`.
     pub stage: &'static str,
-    /// `Declared`, `Verified`, `Loaded`, `Proved`, `Active`, `Retired`, `Failed`.
+    /// The method, one line.
+    pub method: String,
+    /// `DECLARED`, `VERIFIED`, `LOADED`, `PROVED`, `ACTIVE`, `RETIRED`, `FAILED`.
     pub state: &'static str,
     /// Why it is in that state, when there is something to say.
     pub reason: Option<String>,

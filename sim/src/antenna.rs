@@ -15,8 +15,8 @@ impl Antenna {
     /// without a floor (the pattern's directivity is n + 1).
     pub fn amplitude(&self, direction: Vec3) -> f64 {
         match *self {
-            Self::Isotropic => 1.0,
-            Self::Dipole => {
+            Self::Isotropic {} => 1.0,
+            Self::Dipole {} => {
                 let cos_theta = direction.z;
                 let sin2 = 1.0 - cos_theta * cos_theta;
                 if sin2 < 1e-9 {
@@ -60,11 +60,11 @@ mod tests {
 
     #[test]
     fn no_antenna_radiates_more_than_it_gets() {
-        assert!((mean_gain(Antenna::Isotropic) - 1.0).abs() < 1e-12);
+        assert!((mean_gain(Antenna::Isotropic {}) - 1.0).abs() < 1e-12);
         assert!(
-            (mean_gain(Antenna::Dipole) - 1.0).abs() < 0.01,
+            (mean_gain(Antenna::Dipole {}) - 1.0).abs() < 0.01,
             "{}",
-            mean_gain(Antenna::Dipole)
+            mean_gain(Antenna::Dipole {})
         );
         let patch = Antenna::Patch {
             azimuth_deg: 30.0,
@@ -85,6 +85,6 @@ mod tests {
         let south = patch.amplitude(Vec3::new(0.0, -1.0, 0.0));
         assert!((20.0 * libm::log10(north) - 6.0).abs() < 1e-9);
         assert!((20.0 * libm::log10(south) + 10.0).abs() < 1e-9);
-        assert_eq!(Antenna::Dipole.amplitude(Vec3::new(0.0, 0.0, 1.0)), 0.0);
+        assert_eq!(Antenna::Dipole {}.amplitude(Vec3::new(0.0, 0.0, 1.0)), 0.0);
     }
 }

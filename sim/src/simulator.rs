@@ -14,7 +14,7 @@ use crate::{
         receiver::{Arriving, Receiver, Reception, Scale, distort},
     },
     random::{Purpose, Stream},
-    scene::{Format, Scene},
+    scene::{Format, Role, Scene},
     site::SiteGeometry,
     truth::{self, Truth},
 };
@@ -42,6 +42,9 @@ pub struct Simulator {
     actors: Vec<Actor>,
     clocks: Vec<Clock>,
     channel: Channel,
+    /// Nodes (indices) that transmit, in turn, and those that listen.
+    transmitters: Vec<usize>,
+    listeners: Vec<usize>,
     /// Transmission slots that have been used.
     slots: u64,
     next_seq: Vec<u32>,
@@ -67,7 +70,10 @@ impl Simulator {
         let channel = Channel::new(&scene);
         let nodes = scene.node.len();
         let dense = channel.tones.dense();
+        let without = |role| (0..nodes).filter(|i| scene.node[*i].role != role).collect::<Vec<_>>();
         Ok(Self {
+            transmitters: without(Role::Receiver),
+            listeners: without(Role::Transmitter),
             actors: scene.person.iter().map(|p| Actor::new(p, seed)).collect(),
             clocks: scene
                 .node
@@ -95,6 +101,11 @@ impl Simulator {
     /// The scene.
     pub fn scene(&self) -> &Scene {
         &self.scene
+    }
+
+    /// The seed it was made with.
+    pub fn seed(&self) -> u64 {
+        self.seed
     }
 
     /// Length of the simulation, seconds.
@@ -165,7 +176,7 @@ impl Simulator {
 
     /// Start of a slot, seconds: nodes take turns, evenly spread over the period.
     fn slot_s(&self, slot: u64) -> f64 {
-        slot as f64 / (self.scene.radio.rate_hz * self.scene.node.len() as f64)
+        slot as f64 / (self.scene.radio.rate_hz * self.transmitters.len() as f64)
     }
 
     fn link(&self, tx: u16, rx: u16) -> Option<(usize, usize)> {
@@ -179,17 +190,19 @@ impl Simulator {
         self.channel.set(&self.scene, t_s, &self.bodies);
     }
 
-    /// One transmission: every other node receives it.
+    /// One transmission: every other node that listens receives it.
     fn transmit(&mut self, slot_s: f64) {
-        let nodes = self.scene.node.len();
-        let tx = (self.slots % nodes as u64) as usize;
+        let tx = self.transmitters[(self.slots % self.transmitters.len() as u64) as usize];
         let mut random = Stream::new(self.seed, Purpose::Transmission, [self.slots, 0, 0]);
         let t_s = slot_s + ACCESS_S * random.exponential();
         let tx_jitter = self.scene.node[tx].phase_noise_deg * crate::antenna::DEGREE * random.normal();
         distort(&self.scene.node[tx], &mut random, &mut self.distortion);
         self.set(t_s);
-        for rx in (0..nodes).filter(|rx| *rx != tx) {
-            self.reception(tx, rx, t_s, tx_jitter);
+        for i in 0..self.listeners.len() {
+            let rx = self.listeners[i];
+            if rx != tx {
+                self.reception(tx, rx, t_s, tx_jitter);
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::scene::{Chip, Scene};
+use crate::scene::{Chip, Format, Role, Scene};
 
 /// What a fleet configuration needs: the same rooms, zones, doors, nodes and links that are simulated.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -19,7 +19,7 @@ pub struct SiteGeometry {
     pub doors: Vec<SiteDoor>,
     /// Radios.
     pub nodes: Vec<SiteNode>,
-    /// Every ordered pair of nodes.
+    /// Every pair of a node that transmits and one that listens.
     pub links: Vec<SiteLink>,
     /// PHY tier of all frames, as the configuration writes it.
     pub tier: &'static str,
@@ -27,7 +27,7 @@ pub struct SiteGeometry {
     pub channel: Option<u16>,
     /// Carrier, MHz.
     pub centre_mhz: f64,
-    /// Datagrams name their transmitter (TLF1), or leave it to the time slot (ADR-018).
+    /// Datagrams name their transmitter (TLF1) or not (ADR-018).
     pub names_transmitter: bool,
 }
 
@@ -73,8 +73,12 @@ pub struct SiteNode {
     pub id: u16,
     /// `[x, y, z]`, metres.
     pub position_m: [f64; 3],
+    /// `sensor` (reports, and may transmit) or `transmitter` (is never heard by UDP).
+    pub role: &'static str,
     /// Chip, as the configuration writes it.
     pub chip: &'static str,
+    /// The node it hears, when its frames do not say (ADR-018).
+    pub transmitter: Option<u16>,
     /// Always true.
     pub simulated: bool,
 }
@@ -91,7 +95,9 @@ pub struct SiteLink {
 impl SiteGeometry {
     pub(crate) fn new(scene: &Scene) -> Self {
         let outline = |[a, b]: [f64; 2], [c, d]: [f64; 2]| [[a, b], [c, b], [c, d], [a, d]];
-        let ids = || scene.node.iter().map(|n| n.id);
+        let without = |role| scene.node.iter().filter(move |n| n.role != role).map(|n| n.id);
+        let names_transmitter = scene.radio.format == Format::Tlf1;
+        let transmitter = without(Role::Receiver).next().filter(|_| !names_transmitter);
         Self {
             id: scene.name.clone(),
             name: scene.title.clone(),
@@ -129,18 +135,90 @@ impl SiteGeometry {
                 .map(|n| SiteNode {
                     id: n.id,
                     position_m: n.at.into(),
+                    role: if n.role == Role::Transmitter {
+                        "transmitter"
+                    } else {
+                        "sensor"
+                    },
                     chip: n.chip.name(),
+                    transmitter: transmitter.filter(|t| *t != n.id),
                     simulated: true,
                 })
                 .collect(),
-            links: ids()
-                .flat_map(|tx| ids().filter(move |rx| *rx != tx).map(move |rx| SiteLink { tx, rx }))
+            links: without(Role::Receiver)
+                .flat_map(|tx| without(Role::Transmitter).map(move |rx| SiteLink { tx, rx }))
+                .filter(|link| link.tx != link.rx)
                 .collect(),
             tier: scene.radio.tier.name(),
             channel: channel(scene.radio.centre_mhz),
             centre_mhz: scene.radio.centre_mhz,
-            names_transmitter: scene.radio.format == crate::scene::Format::Tlf1,
+            names_transmitter,
         }
+    }
+}
+
+impl SiteGeometry {
+    /// The `[[site]]` part of a fleet configuration.
+    pub fn to_fleet_toml(&self) -> String {
+        let text = |s: &str| toml::Value::from(s).to_string();
+        let mut out = format!("[[site]]\nid = {}\nname = {}\n", text(&self.id), text(&self.name));
+        let mut part = |kind: &str, lines: &[(&str, String)]| {
+            out += &format!("\n[[site.{kind}]]\n");
+            for (key, value) in lines {
+                out += &format!("{key} = {value}\n");
+            }
+        };
+        for room in &self.rooms {
+            let (outline, height) = (format!("{:?}", room.outline_m), format!("{:?}", room.height_m));
+            part(
+                "room",
+                &[("id", text(&room.id)), ("outline_m", outline), ("height_m", height)],
+            );
+        }
+        for zone in &self.zones {
+            let outline = format!("{:?}", zone.outline_m);
+            part(
+                "zone",
+                &[
+                    ("id", text(&zone.id)),
+                    ("room", text(&zone.room)),
+                    ("outline_m", outline),
+                ],
+            );
+        }
+        for door in &self.doors {
+            let (at, width) = (format!("{:?}", door.at_m), format!("{:?}", door.width_m));
+            part(
+                "door",
+                &[
+                    ("id", text(&door.id)),
+                    ("room", text(&door.room)),
+                    ("at_m", at),
+                    ("width_m", width),
+                ],
+            );
+        }
+        for node in &self.nodes {
+            let mut lines = vec![
+                ("id", node.id.to_string()),
+                ("position_m", format!("{:?}", node.position_m)),
+                ("role", text(node.role)),
+                ("chip", text(node.chip)),
+                ("simulated", node.simulated.to_string()),
+            ];
+            lines.extend(node.transmitter.map(|t| ("transmitter", t.to_string())));
+            part("node", &lines);
+        }
+        for link in &self.links {
+            let mut lines = vec![
+                ("tx", link.tx.to_string()),
+                ("rx", link.rx.to_string()),
+                ("tier", text(self.tier)),
+            ];
+            lines.extend(self.channel.map(|c| ("channels", format!("[{c}]"))));
+            part("link", &lines);
+        }
+        out
     }
 }
 
@@ -157,14 +235,46 @@ impl Chip {
     }
 }
 
-/// IEEE 802.11 channel number of a carrier: 2.4 GHz 1 to 13 every 5 MHz from 2412, 5 GHz `(f - 5000) / 5`.
+/// IEEE 802.11 channel number whose centre a carrier is (802.11-2020 annex E): 2.4 GHz `(f - 2407) / 5`,
+/// 5 GHz `(f - 5000) / 5`, 6 GHz `(f - 5950) / 5`.
 fn channel(mhz: f64) -> Option<u16> {
     let number = if (2412.0..=2472.0).contains(&mhz) {
         (mhz - 2407.0) / 5.0
     } else if (5150.0..=5895.0).contains(&mhz) {
         (mhz - 5000.0) / 5.0
+    } else if (5955.0..=7115.0).contains(&mhz) {
+        (mhz - 5950.0) / 5.0
     } else {
         return None;
     };
     (number.floor() == number).then_some(number as u16)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_site_is_the_scene_as_configuration() {
+        let site = SiteGeometry::new(&Scene::builtin("demo").unwrap());
+        assert_eq!((site.nodes.len(), site.links.len(), site.channel), (4, 12, Some(6)));
+        let table: toml::Table = site.to_fleet_toml().parse().unwrap();
+        let written = &table["site"][0];
+        assert_eq!(written["id"].as_str(), Some("demo"));
+        assert_eq!(written["link"].as_array().map(Vec::len), Some(12));
+        assert_eq!(written["room"][0]["outline_m"][2][0].as_float(), Some(6.0));
+        assert!(
+            written["node"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .all(|n| n["simulated"].as_bool() == Some(true))
+        );
+    }
+
+    #[test]
+    fn channels_are_those_of_802_11() {
+        let numbers = [2412.0, 2437.0, 2438.0, 5180.0, 5210.0].map(channel);
+        assert_eq!(numbers, [Some(1), Some(6), None, Some(36), Some(42)]);
+    }
 }

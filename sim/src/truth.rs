@@ -1,11 +1,17 @@
 //! What is really there: the other half of every accuracy figure.
 
+use std::io::{self, Write};
+
 use serde::Serialize;
 
 use crate::{
     person::body::{Actor, Body},
     scene::Scene,
+    simulator::Simulator,
 };
+
+/// Name and version of the file's format, its first line's `format`.
+const FORMAT: &str = "tapline-truth-1";
 
 /// Everybody at one moment.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -49,6 +55,51 @@ pub enum Posture {
     Seated,
 }
 
+/// The first line of a truth file.
+#[derive(Serialize)]
+struct Head<'a> {
+    format: &'static str,
+    simulated: bool,
+    scene: &'a str,
+    seed: u64,
+    rate_hz: f64,
+    duration_s: f64,
+    joints: [&'static str; 17],
+}
+
+/// Writes `truth.jsonl`: a head line, then one line for each moment `i / rate_hz` before the end of the simulation
+/// (docs/simulator.md, "truth.jsonl").
+///
+/// # Errors
+/// Those of the writer; `InvalidInput` for a rate outside of 0.001 to 1000 Hz.
+pub fn write_truth(simulator: &Simulator, rate_hz: f64, into: &mut impl Write) -> io::Result<()> {
+    if !(0.001..=1000.0).contains(&rate_hz) {
+        let message = format!("expected a truth rate of 0.001 to 1000 Hz, found {rate_hz}");
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+    }
+    let scene = simulator.scene();
+    let head = Head {
+        format: FORMAT,
+        simulated: true,
+        scene: &scene.name,
+        seed: simulator.seed(),
+        rate_hz,
+        duration_s: scene.duration_s,
+        joints: crate::person::gait::JOINTS,
+    };
+    serde_json::to_writer(&mut *into, &head)?;
+    into.write_all(b"\n")?;
+    for moment in 0_u64.. {
+        let t_s = moment as f64 / rate_hz;
+        if t_s >= scene.duration_s {
+            break;
+        }
+        serde_json::to_writer(&mut *into, &simulator.truth_at(t_s))?;
+        into.write_all(b"\n")?;
+    }
+    Ok(())
+}
+
 pub(crate) fn at(scene: &Scene, actors: &[Actor], t_s: f64) -> Truth {
     Truth {
         t_s,
@@ -77,5 +128,46 @@ fn person(scene: &Scene, id: u32, body: &Body) -> PersonTruth {
             Posture::Standing
         },
         joints_m: body.joints.map(Into::into),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_truth_file_has_a_head_and_a_line_for_every_moment() {
+        let mut scene = Scene::builtin("demo").unwrap();
+        scene.duration_s = 1.0;
+        scene.person[0].appear_s = 0.0;
+        let simulator = Simulator::new(scene, 9).unwrap();
+        let mut file = Vec::new();
+        write_truth(&simulator, 20.0, &mut file).unwrap();
+        let lines: Vec<serde_json::Value> = file
+            .split(|b| *b == b'\n')
+            .filter(|l| !l.is_empty())
+            .map(|l| serde_json::from_slice(l).unwrap())
+            .collect();
+        assert_eq!(lines.len(), 21);
+        assert_eq!(lines[0]["format"], FORMAT);
+        assert_eq!((&lines[0]["simulated"], &lines[0]["seed"]), (&true.into(), &9.into()));
+        assert_eq!(lines[20]["t_s"], 0.95);
+        let person = &lines[2]["people"][0];
+        assert_eq!(person["posture"], "walking");
+        assert!(
+            person["position_m"][0].as_f64().is_some_and(|x| x < 9.0 && x > 8.99),
+            "{person}"
+        );
+        assert!(person["room"].is_null() && person["zone"].is_null());
+        assert_eq!(person["joints_m"].as_array().unwrap().len(), 17);
+    }
+
+    #[test]
+    fn a_rate_that_is_no_rate_is_refused() {
+        let simulator = Simulator::new(Scene::builtin("demo").unwrap(), 9).unwrap();
+        for rate_hz in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+            let error = write_truth(&simulator, rate_hz, &mut Vec::new()).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+        }
     }
 }

@@ -6,3 +6,4 @@ pub mod cir;
 mod cir_config;
 mod cir_state;
 pub mod tomography;
+pub mod tracker;

@@ -82,14 +82,14 @@ impl Default for Table {
 
 impl Table {
     fn imager(&self) -> Result<ImagerConfig, StageError> {
-        check("excess_m", self.excess_m, 0.001, 20.0)?;
-        check("max_age_s", self.max_age_s, 0.01, 60.0)?;
+        check("excess-m", self.excess_m, 0.001, 20.0)?;
+        check("max-age-s", self.max_age_s, 0.01, 60.0)?;
         check("clutter", self.clutter, 0.01, 100.0)?;
         check("sparsity", self.sparsity, 0.01, 100.0)?;
         check("tolerance", self.tolerance, 1e-6, 1.0)?;
-        check("max_iterations", self.max_iterations as f32, 1.0, 10_000.0)?;
-        check("prior_sigma", self.prior_sigma, 0.01, 1000.0)?;
-        check("correlation_m", self.correlation_m, 0.01, 100.0)?;
+        check("max-iterations", self.max_iterations as f32, 1.0, 10_000.0)?;
+        check("prior-sigma", self.prior_sigma, 0.01, 1000.0)?;
+        check("correlation-m", self.correlation_m, 0.01, 100.0)?;
         Ok(ImagerConfig {
             reading: ReadingConfig {
                 quantity: match self.quantity {
@@ -143,7 +143,7 @@ impl Method for Tomography {
     };
 
     fn export_state(&self, into: &mut RVec<u8>) -> Result<(), StageError> {
-        let mut blob = header(&self.grid);
+        let mut blob = header(&self.grid, STATE_SCHEMA);
         self.imager
             .export_state(&mut blob)
             .map_err(|e| StageError::new(code::STATE, e.to_string()))?;
@@ -152,7 +152,7 @@ impl Method for Tomography {
     }
 
     fn import_state(&mut self, state: &[u8]) -> Result<(), StageError> {
-        let rest = after_header(&self.grid, state)?;
+        let rest = after_header(&self.grid, STATE_SCHEMA, state)?;
         self.imager
             .import_state(rest)
             .map_err(|e| StageError::new(code::STATE, e.to_string()))
@@ -282,7 +282,7 @@ pub(crate) fn link_sample(link: &LinkObservation) -> LinkSample {
 }
 
 /// What a state blob starts with: its schema and the grid it belongs to.
-pub(crate) fn header(grid: &Grid) -> Vec<u8> {
+pub(crate) fn header(grid: &Grid, schema: u32) -> Vec<u8> {
     let floats = [
         grid.origin_x_m,
         grid.origin_y_m,
@@ -291,7 +291,7 @@ pub(crate) fn header(grid: &Grid) -> Vec<u8> {
         grid.pitch_z_m,
     ]
     .map(f32::to_bits);
-    [STATE_SCHEMA, grid.nx, grid.ny, grid.nz]
+    [schema, grid.nx, grid.ny, grid.nz]
         .iter()
         .chain(&floats)
         .flat_map(|word| word.to_le_bytes())
@@ -299,10 +299,9 @@ pub(crate) fn header(grid: &Grid) -> Vec<u8> {
 }
 
 /// What follows the header of [`header`], when it is that of this grid.
-pub(crate) fn after_header<'a>(grid: &Grid, state: &'a [u8]) -> Result<&'a [u8], StageError> {
-    state.strip_prefix(header(grid).as_slice()).ok_or_else(|| {
-        let message =
-            format!("state: expected schema {STATE_SCHEMA} for {grid:?}, found another; start without a state");
+pub(crate) fn after_header<'a>(grid: &Grid, schema: u32, state: &'a [u8]) -> Result<&'a [u8], StageError> {
+    state.strip_prefix(header(grid, schema).as_slice()).ok_or_else(|| {
+        let message = format!("state: expected schema {schema} for {grid:?}, found another; start without a state");
         StageError::new(code::STATE, message)
     })
 }

@@ -4,7 +4,7 @@
 //!
 //! | layer | module | question |
 //! |---|---|---|
-//! | cycle record ("leaf"), its BLAKE3 witness W, chained by `prev` | [`leaf`], [`body`], [`hash`] | what was decided, from what, by what code |
+//! | cycle record ("leaf"), its BLAKE3 witness W, chained by `prev` | [`leaf`], [`body`], [`hash`], [`walk`] | what was decided, from what, by what code |
 //! | RFC 6962 tree over leaf bytes | [`tree`], [`tile`], [`proof`] | is it in the log, is the log append-only |
 //! | signed checkpoint | [`checkpoint`], [`note`] | who says so |
 //! | replay | the server | does the named code really produce this |
@@ -15,6 +15,7 @@
 #![forbid(unsafe_code)]
 
 pub mod body;
+pub mod bundle;
 pub mod checkpoint;
 pub mod codec;
 pub mod disposition;
@@ -24,7 +25,10 @@ pub mod lists;
 pub mod note;
 pub mod outcome;
 pub mod outcome_codec;
+pub mod policy;
 pub mod proof;
 pub mod render;
 pub mod tile;
 pub mod tree;
+pub mod verify;
+pub mod walk;

@@ -11,17 +11,15 @@ use crate::{detmath, motion::MotionStat};
 pub const FRAMES_MIN_CSI: u32 = 30;
 /// RSS samples a path needs: one sweep of a mesh is a calibration.
 pub const FRAMES_MIN_RSS: u32 = 1;
-/// Median share of coherent variance above which a CSI path is seen to move. Receivers' noise alone stays below 0.1.
-pub const COHERENT_SHARE_MAX: f32 = 0.35;
+/// Median share of coherent variance above which a CSI path is seen to move. Receivers' noise alone stays below 0.1, a
+/// person who sits and breathes close to the link reaches 0.4, one who walks 0.6 to 0.9.
+pub const COHERENT_SHARE_MAX: f32 = 0.5;
 /// Coherent variance at the 90th percentile over the median whole variance: above it something moved for a while.
 pub const BURST_MAX: f32 = 3.0;
 /// 90th over 50th percentile of the standard deviation of an RSS path: above it something moved for a while.
 pub const RSS_BURST_MAX: f32 = 3.0;
 /// Median standard deviation of an RSS path above which it is seen to move, dB.
 pub const RSS_STD_MAX_DB: f32 = 3.0;
-/// Part of a CSI path's noise variance that is never taken for motion, whatever its quiet coherent level:
-/// the coherent share that receivers were seen to change by from day to day.
-pub const COHERENT_FLOOR_SHARE: f32 = 0.1;
 /// Quiet standard deviation of an RSS path with too few samples to know its own, dB: one quantisation step.
 pub const RSS_STD_PRIOR_DB: f32 = 1.0;
 /// The least standard deviation an RSS path is credited with: uniform quantisation at 1 dB.
@@ -303,8 +301,7 @@ impl Learner {
         if self.coherent_count > 1 && 2 * self.coherent_count >= self.stats {
             let spread = (self.coherent_m2 / f64::from(self.coherent_count - 1)).sqrt() as f32;
             let mean = detmath::max(self.coherent_mean as f32, 0.0);
-            let floor = COHERENT_FLOOR_SHARE * level.variance;
-            level.coherent = Some(detmath::max(mean + 2.0 * spread + floor, f32::MIN_POSITIVE));
+            level.coherent = Some(detmath::max(mean + 2.0 * spread, f32::MIN_POSITIVE));
         }
         level
     }
@@ -393,7 +390,14 @@ mod tests {
         let b = l.baseline().unwrap();
         assert!((b.amplitude[0] - 2.0).abs() < 1e-6);
         assert!((b.amplitude_variance[0] - 40.0 / 39.0).abs() < 1e-5);
-        assert!((b.quiet.coherent.unwrap() - (1e-5 + 0.1 * 4e-4)).abs() < 1e-7);
+        assert!((b.quiet.coherent.unwrap() - 1e-5).abs() < 1e-9);
+        // Now a fluctuation of 9e-5 over 1e-5 and a twentieth of the white noise of 1.6e-3.
+        let now = MotionStat {
+            variance: 1.69e-3,
+            coherent: Some(9e-5),
+            ..stat(0.0, 0.0)
+        };
+        assert!((b.quiet.motion_ratio(&now) - 1.0).abs() < 1e-3);
         assert_eq!(l.moved(), Some(false));
     }
 

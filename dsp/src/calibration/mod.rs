@@ -13,7 +13,12 @@ pub use learner::{CalibrationRefused, Learner};
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
-use crate::motion::MotionStat;
+use crate::{detmath, motion::MotionStat};
+
+/// Coherent variance that white noise alone can show, as a share of its variance. The covariance of neighbouring
+/// frames over a window of 50 to 100 frames and some tens of tones has a standard deviation of 0.02 to 0.04 of the
+/// noise variance (tones of one receiver are not independent).
+pub const WHITE_SHARE: f32 = 0.05;
 
 /// The quiet level of a path's motion statistic.
 #[derive(Clone, Copy, Debug, Default, PartialEq, BorshSerialize, BorshDeserialize)]
@@ -24,7 +29,8 @@ pub struct QuietLevel {
     pub std: f32,
     /// Mean variance: the noise of the receiver.
     pub variance: f32,
-    /// Level of the coherent variance that quiet windows stay around; none when frames come too slowly.
+    /// Level the coherent variance of quiet windows stays below (mean and two standard deviations); none when frames
+    /// come too slowly.
     pub coherent: Option<f32>,
 }
 
@@ -36,10 +42,14 @@ impl QuietLevel {
     }
 
     /// Fluctuation now and in the quiet room, as amplitudes in the same unit: coherent where both know it,
-    /// else whole.
+    /// else whole. The quiet level of the coherent part grows with the white noise of the moment
+    /// ([`WHITE_SHARE`]), so that a receiver that is noisier today than at its calibration does not seem to move.
     pub fn change(&self, now: &MotionStat) -> (f32, f32) {
         match (now.coherent, self.coherent) {
-            (Some(coherent), Some(quiet)) => (crate::detmath::max(coherent, 0.0).sqrt(), quiet.sqrt()),
+            (Some(coherent), Some(quiet)) => (
+                detmath::max(coherent, 0.0).sqrt(),
+                (quiet + WHITE_SHARE * now.white()).sqrt(),
+            ),
             _ => (now.std, self.std),
         }
     }

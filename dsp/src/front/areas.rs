@@ -5,7 +5,7 @@ use super::{
     evidence::{AreaEvidence, DecisionTrace, LinkEvidence, TRACE_LINKS, TraceLink, valid},
 };
 use crate::{
-    presence::{LinkFusion, PresenceFilter, PresenceReason, PresenceState},
+    presence::{LinkFusion, Llr, PresenceFilter, PresenceReason, PresenceState},
     presence_coverage::{self, SHARE_MIN},
 };
 
@@ -14,11 +14,13 @@ use crate::{
 struct Link {
     nodes: (u16, u16),
     wavelength_m: f32,
-    /// Mean log-likelihood ratio over the paths of this cycle, and how many had one.
-    llr_sum: f32,
+    /// Sums over the paths with evidence in this cycle, and how many those were.
+    llr_sum: Llr,
     paths_used: u32,
     span_sum_s: f32,
     calibrated: bool,
+    /// Mean over the paths.
+    llr: Llr,
     loudest: TraceLink,
 }
 
@@ -55,7 +57,8 @@ impl Areas {
             .map(|&nodes| Link {
                 nodes,
                 wavelength_m: 0.0,
-                llr_sum: 0.0,
+                llr_sum: Llr::default(),
+                llr: Llr::default(),
                 paths_used: 0,
                 span_sum_s: 0.0,
                 calibrated: false,
@@ -157,7 +160,7 @@ impl Areas {
         config: &FrontConfig,
     ) {
         for link in &mut self.links {
-            (link.llr_sum, link.paths_used, link.span_sum_s, link.calibrated) = (0.0, 0, 0.0, false);
+            (link.llr_sum, link.paths_used, link.span_sum_s, link.calibrated) = (Llr::default(), 0, 0.0, false);
             link.loudest = TraceLink::default();
         }
         for (path, e) in evidence.iter().enumerate() {
@@ -166,8 +169,12 @@ impl Areas {
             if !e.has(valid::CHANGE) {
                 continue;
             }
-            link.llr_sum += config.presence.link_llr(e.motion_ratio);
-            link.span_sum_s += span_s(path);
+            let llr = config
+                .presence
+                .path_llr(e.motion_ratio, e.has(valid::LEVEL).then_some(e.level_ratio));
+            link.llr_sum.moving += llr.moving;
+            link.llr_sum.still += llr.still;
+            link.span_sum_s += span_s(path) + e.age_s;
             if link.paths_used == 0 || e.motion_ratio > link.loudest.motion_ratio {
                 link.loudest = TraceLink {
                     path: e.path,
@@ -178,7 +185,12 @@ impl Areas {
             link.paths_used += 1;
         }
         for link in self.links.iter_mut().filter(|l| l.paths_used > 0) {
-            link.loudest.llr = link.llr_sum / link.paths_used as f32;
+            let paths = link.paths_used as f32;
+            link.llr = Llr {
+                moving: link.llr_sum.moving / paths,
+                still: link.llr_sum.still / paths,
+            };
+            link.loudest.llr = link.llr.somebody();
         }
     }
 }
@@ -199,13 +211,14 @@ impl Place {
             if link.paths_used == 0 {
                 continue;
             }
-            fusion.add(link.loudest.llr, affected);
+            fusion.add(link.llr, affected);
             trace.links_used += 1;
             trace.name(link.loudest);
             span_sum_s += link.span_sum_s;
             paths += link.paths_used;
         }
-        trace.llr = fusion.finish();
+        let fused = fusion.finish();
+        trace.llr = fused.map(Llr::somebody);
         let input = if self.covering.is_empty() {
             Err(PresenceReason::NotCovered)
         } else if !calibrated {
@@ -214,7 +227,7 @@ impl Place {
             Err(PresenceReason::GateRejected)
         } else {
             let window_s = crate::detmath::max(span_sum_s / paths.max(1) as f32, config.window.window_s);
-            trace.llr.map(|llr| (llr, window_s)).ok_or(PresenceReason::NoInput)
+            fused.map(|llr| (llr, window_s)).ok_or(PresenceReason::NoInput)
         };
         self.filter.step(tick, config.step_s, input, presence);
         let occupied = matches!(

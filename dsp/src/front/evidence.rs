@@ -18,6 +18,8 @@ pub mod valid {
     pub const SIGNAL: u32 = 32;
     /// `drift_sigma`.
     pub const DRIFT: u32 = 64;
+    /// `level_ratio`.
+    pub const LEVEL: u32 = 128;
 }
 
 /// What one link path says in one cycle. Fields without a measurement hold zero.
@@ -43,6 +45,8 @@ pub struct LinkEvidence {
     pub change_quiet: f32,
     /// `change / change_quiet`.
     pub motion_ratio: f32,
+    /// RSS paths: root mean square deviation from `quiet_dbm` over the motion window, over `quiet_std_db`.
+    pub level_ratio: f32,
     /// Coherence of the profile with the calibrated one, 0 to 1.
     pub coherence: f32,
     /// Share of the frame that is channel rather than noise, 0 to 1.
@@ -68,7 +72,8 @@ pub struct TraceLink {
     pub path: u16,
     /// Its motion ratio.
     pub motion_ratio: f32,
-    /// The link's log-likelihood ratio of "moving", mean over its paths.
+    /// The link's log-likelihood ratio of somebody (moving or still, whichever is larger) against nobody, mean over
+    /// its paths.
     pub llr: f32,
 }
 
@@ -79,13 +84,13 @@ pub struct DecisionTrace {
     pub links_used: u16,
     /// Links that could see the area.
     pub links_covering: u16,
-    /// Fused log-likelihood ratio of "moving" over one window; none without evidence.
+    /// Fused log-likelihood ratio of somebody against nobody over one window; none without evidence.
     pub llr: Option<f32>,
-    /// Motion ratio at which a link's evidence changes sides.
+    /// Ratio at which a link's evidence changes sides.
     pub ratio_threshold: f32,
     /// Probability that would change the published state of occupied or empty.
     pub probability_threshold: f32,
-    /// The links that spoke loudest for motion, loudest first; those after the last have `llr` 0 and ratio 0.
+    /// The links that spoke loudest for motion, loudest first; those after the last are zero.
     pub links: [TraceLink; TRACE_LINKS],
     /// How many of `links` are filled.
     pub links_named: u8,

@@ -42,6 +42,8 @@ pub(super) struct Memory {
     mask: Vec<u8>,
     window: MotionWindow,
     stat: Option<MotionStat>,
+    /// Deviation of an RSS path from its quiet level over the window, dB.
+    deviation_db: Option<f32>,
     /// Slow profile of gain-normalised amplitudes and the seconds it rests on.
     slow: Vec<f32>,
     slow_s: f32,
@@ -98,6 +100,7 @@ impl Path {
                 mask: vec![0; channels],
                 window: MotionWindow::new(channels, &config.window, hampel_floor),
                 stat: None,
+                deviation_db: None,
                 slow: vec![0.0; channels],
                 slow_s: 0.0,
                 noise_share: -1.0,
@@ -312,6 +315,10 @@ impl Path {
         }
         let chosen = memory.baseline.as_ref().map_or(&self.all_tones, |b| &b.chosen);
         memory.stat = memory.window.statistic(end_ns, chosen, &config.window, scratch);
+        // A window that has just begun is no evidence yet: half of it, or the frames a slow path is judged by.
+        memory.stat = memory.stat.filter(|s| !csi || s.span_s >= 0.5 * config.window.window_s);
+        let quiet = memory.baseline.as_ref().and_then(|b| b.rss_dbm).filter(|_| !csi);
+        memory.deviation_db = quiet.and_then(|level| memory.window.deviation(end_ns, level, &config.window));
 
         if let (Some(learner), Some(start_ns)) = (&mut memory.learner, calibration_start_ns) {
             if csi && self.gain > 0.0 {
@@ -392,6 +399,10 @@ impl Path {
             (e.change, e.change_quiet) = b.quiet.change(&stat);
             e.motion_ratio = e.change / e.change_quiet;
             e.valid |= valid::CHANGE;
+        }
+        if let (Some(deviation), true) = (memory.deviation_db.filter(|_| current), e.has(valid::QUIET)) {
+            e.level_ratio = deviation / e.quiet_std_db;
+            e.valid |= valid::LEVEL;
         }
         if let Some(drift) = self.drift(config) {
             e.drift_sigma = drift;

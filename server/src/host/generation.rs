@@ -115,6 +115,7 @@ impl Generation {
             match resolved {
                 Ok((table, module)) => {
                     tables[row.stage as usize] = table;
+                    status.method = (module.describe)().method.into();
                     modules[row.stage as usize] = Some(module);
                 }
                 Err(error) => {
@@ -261,6 +262,7 @@ fn declared(manifest: &Manifest, row: &PluginRow) -> PluginStatus {
         stage: row.stage,
         name: row.name.clone(),
         version: row.version.clone(),
+        method: String::new(),
         linked: row.linked.is_some(),
         blake3: row.builds.first().map(|b| b.blake3.to_string()).unwrap_or_default(),
         state: PluginState::Declared,

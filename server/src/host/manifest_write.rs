@@ -231,7 +231,7 @@ fn code_of(row: &PluginRow) -> String {
     parts.join(", ")
 }
 
-pub(super) const fn stage_kinds() -> [tapline_plugin_api::StageKind; 3] {
+pub(crate) const fn stage_kinds() -> [tapline_plugin_api::StageKind; 3] {
     use tapline_plugin_api::StageKind::{Cir, Tomography, Tracker};
     [Cir, Tomography, Tracker]
 }

@@ -50,6 +50,8 @@ pub struct PluginStatus {
     pub name: String,
     /// Its version.
     pub version: String,
+    /// Its method, one line; empty until it is loaded.
+    pub method: String,
     /// True when it is part of this program, false when it is a library.
     pub linked: bool,
     /// BLAKE3 of the library, hexadecimal; empty for a linked stage.

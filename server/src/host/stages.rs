@@ -4,6 +4,7 @@ use tapline_plugin_api::{StageKind, abi::PluginModule, linked};
 use tapline_stages::{
     cir::{CirDense, CirFft},
     tomography::Tomography,
+    tracker::Tracker,
 };
 
 /// Every linked stage; the first of its kind is the default and the one that takes over from a failed plugin.
@@ -11,6 +12,7 @@ pub const LINKED: &[PluginModule] = &[
     linked::cir::<CirFft>(),
     linked::cir::<CirDense>(),
     linked::tomography::<Tomography>(),
+    linked::tracker::<Tracker>(),
 ];
 
 /// The linked stage of a kind with this name.

@@ -5,6 +5,8 @@ use tapline_witness::{
     codec::Text,
     hash::{Field, Hash, ZERO, commit, salt, witness},
     leaf::{self, Header, Kind, flags},
+    note::{KeyType, Name, Verifier},
+    walk::GAP_TICKS,
 };
 
 use super::{LogError, Record, Writer, keys::BlindKeys};
@@ -69,6 +71,7 @@ pub struct Chain {
     pub(super) prev: Hash,
     pub(super) blind: BlindKeys,
     last_tick: Option<u64>,
+    gap_since_cycle: bool,
     last_mono_ns: Option<u64>,
     /// Sequence number and manifest of the last CYCLE of this boot.
     last_cycle: Option<(u64, Hash)>,
@@ -92,6 +95,7 @@ impl Chain {
             prev,
             blind,
             last_tick: None,
+            gap_since_cycle: false,
             last_mono_ns: None,
             last_cycle: None,
         }
@@ -150,6 +154,18 @@ impl Chain {
         self.genesis.origin.as_str()
     }
 
+    /// Verification key of the log, C2SP vkey text.
+    pub fn vkey(&self) -> String {
+        let key = Name::new(self.genesis.origin.as_str())
+            .and_then(|name| Verifier::new(name, KeyType::Ed25519, &self.genesis.log_key));
+        key.map(|k| k.to_vkey()).unwrap_or_default()
+    }
+
+    /// Tick of the last cycle of this boot.
+    pub const fn last_tick(&self) -> Option<u64> {
+        self.last_tick
+    }
+
     /// True when the next cycle has to carry its state: the first cycle of a boot, the first under a new
     /// manifest, and the first at or after each multiple of 256.
     pub fn keyframe_due(&self, manifest_hash: &Hash) -> bool {
@@ -159,12 +175,19 @@ impl Chain {
         }
     }
 
+    /// First and last of the ticks between the last cycle and this one, when there are so many (20) that a
+    /// GAP leaf has to name them before the cycle is appended.
+    pub fn gap_due(&self, tick: u64) -> Option<(u64, u64)> {
+        let last = self.last_tick.filter(|_| !self.gap_since_cycle)?;
+        (tick > last && tick - last > GAP_TICKS).then(|| (last + 1, tick - 1))
+    }
+
     /// Appends a cycle. Takes `inputs`, `stages`, `outcome` and, on a keyframe, `state` from the record.
     ///
     /// Does not allocate once the record's buffers have grown (a new UTC day apart).
     ///
     /// # Errors
-    /// A tick that does not rise, a state where none is due or none where one is. Nothing is appended then.
+    /// A tick that does not rise, a long gap that no leaf names, a state where none is due or none where one is. Nothing is appended then.
     pub fn append_cycle(
         &mut self,
         stamp: Stamp,
@@ -186,6 +209,13 @@ impl Chain {
                 field: "tick of a cycle",
                 expected: format!("more than {last}"),
                 found: facts.tick.to_string(),
+            });
+        }
+        if let Some((first, last)) = self.gap_due(facts.tick) {
+            return Err(LogError::Misuse {
+                field: "missed ticks",
+                expected: format!("a GAP leaf for ticks {first} to {last} before this cycle"),
+                found: "none".into(),
             });
         }
         let (day, blind_key, new_key) = self.blind.for_time(stamp.wall_ns)?;
@@ -219,7 +249,7 @@ impl Chain {
             record.blind_key = Some((day, blind_key));
         }
         record.outcome_code = facts.outcome_code as u8;
-        self.last_tick = Some(facts.tick);
+        (self.last_tick, self.gap_since_cycle) = (Some(facts.tick), false);
         self.last_cycle = Some((appended.seq, facts.manifest_hash));
         Ok(appended)
     }
@@ -233,7 +263,9 @@ impl Chain {
                 found: "CYCLE".into(),
             });
         }
-        self.put(stamp, 0, self.last_tick.unwrap_or(0), body, record)
+        let appended = self.put(stamp, 0, self.last_tick.unwrap_or(0), body, record)?;
+        self.gap_since_cycle |= body.kind() == Kind::Gap;
+        Ok(appended)
     }
 
     fn put(

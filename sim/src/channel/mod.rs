@@ -105,7 +105,7 @@ impl Channel {
                 }
             }
         }
-        self.sum.clear();
+        self.sum.clear(&self.tones);
         for (body, per_node) in bodies.iter().zip(&self.approaches) {
             let Some(body) = body else { continue };
             scatter::add_body(
@@ -136,7 +136,7 @@ impl Channel {
                 let mut tones = vec![Complex64::default(); dense * paths.len()];
                 let mut still = vec![Complex64::default(); dense];
                 for (path, row) in paths.iter().zip(tones.chunks_exact_mut(dense)) {
-                    sum.clear();
+                    sum.clear(&self.tones);
                     sum.push(&self.tones, path.amplitude, path.delay_s);
                     sum.add_to(row);
                     for (total, value) in still.iter_mut().zip(row) {

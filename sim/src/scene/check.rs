@@ -2,7 +2,7 @@
 
 use tapline_dsp::tier::Tier;
 
-use super::{Action, Antenna, Format, Node, Person, Room, Scene};
+use super::{Action, Antenna, Format, Node, Person, Role, Room, Scene};
 use crate::{error::SceneError, material::Materials};
 
 /// Most things of one kind.
@@ -147,6 +147,22 @@ fn places(scene: &Scene, materials: &Materials) -> Checked {
 fn nodes(scene: &Scene) -> Checked {
     count("node", scene.node.len(), 2, NODES_MAX)?;
     unique("node", scene.node.iter().map(|n| n.id.to_string()))?;
+    let transmitters = scene.node.iter().filter(|n| n.role != Role::Receiver).count();
+    let listens = scene.node.iter().any(|n| n.role != Role::Transmitter);
+    if transmitters == 0 || !listens {
+        return invalid(
+            "node",
+            "one that transmits and one that receives",
+            "roles that make no link",
+        );
+    }
+    if scene.radio.format == Format::Adr018 && transmitters != 1 {
+        return invalid(
+            "node",
+            "one transmitter (roles `transmitter` and `receiver`) with format `adr018`: its frames do not name it",
+            format!("{transmitters}"),
+        );
+    }
     for (i, node) in scene.node.iter().enumerate() {
         check_node(scene, &format!("node[{i}]"), node)?;
         for other in &scene.node[..i] {
@@ -196,6 +212,7 @@ fn check_node(scene: &Scene, key: &str, node: &Node) -> Checked {
         ("crystal_ppm_k", node.crystal_ppm_k, -10.0, 10.0),
         ("gain_db_k", node.gain_db_k, -1.0, 1.0),
         ("phase_noise_deg", node.phase_noise_deg, 0.0, 180.0),
+        ("timing_sigma_ns", node.timing_sigma_ns, 0.0, 1000.0),
         ("agc_step_db", node.agc_step_db, 0.01, 12.0),
         ("agc_sigma_db", node.agc_sigma_db, 0.0, 6.0),
         ("reboot_s", node.reboot_s.unwrap_or(0.0), 0.0, DURATION_MAX_S),

@@ -3,8 +3,26 @@
 use super::Scene;
 use crate::error::SceneError;
 
+macro_rules! scenes {
+    ($($name:literal)*) => { &[$(($name, include_str!(concat!("../../scenes/", $name, ".toml")))),*] };
+}
+
 /// Name and text of each built-in scene.
-pub(super) const SCENES: &[(&str, &str)] = &[("demo", include_str!("../../scenes/demo.toml"))];
+pub(super) const SCENES: &[(&str, &str)] = scenes! {
+    "demo"
+    "empty-room"
+    "one-walker"
+    "two-crossing"
+    "sitting-still"
+    "door"
+    "four-nodes-ht20"
+    "four-nodes-ht40"
+    "six-nodes-he40"
+    "bad-clocks"
+    "drifting-temperature"
+    "moved-furniture"
+    "two-nodes-adr018"
+};
 
 pub(super) fn builtin(name: &str) -> Result<Scene, SceneError> {
     match SCENES.iter().find(|(known, _)| *known == name) {

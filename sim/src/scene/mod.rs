@@ -205,7 +205,7 @@ pub struct Furniture {
     pub until_s: Option<f64>,
 }
 
-/// A radio: transmits in its slot, receives in the others'.
+/// A radio.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Node {
@@ -216,6 +216,9 @@ pub struct Node {
     /// Chip: sets the bin order of ADR-018 frames.
     #[serde(default)]
     pub chip: Chip,
+    /// What it does.
+    #[serde(default)]
+    pub role: Role,
     /// Antenna.
     #[serde(default)]
     pub antenna: Antenna,
@@ -240,6 +243,12 @@ pub struct Node {
     /// Phase jitter of the oscillator from frame to frame, degrees.
     #[serde(default = "defaults::phase_noise_deg")]
     pub phase_noise_deg: f64,
+    /// Jitter of the receiver's symbol timing, nanoseconds.
+    #[serde(default = "defaults::timing_sigma_ns")]
+    pub timing_sigma_ns: f64,
+    /// What the symbol timing is aligned to.
+    #[serde(default)]
+    pub timing: Timing,
     /// Step of the automatic gain control, dB.
     #[serde(default = "defaults::agc_step_db")]
     pub agc_step_db: f64,
@@ -248,6 +257,32 @@ pub struct Node {
     pub agc_sigma_db: f64,
     /// The node reboots at this time: its sequence restarts and its boot count rises.
     pub reboot_s: Option<f64>,
+}
+
+/// What a node does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Transmits in its slot, receives in the others' and reports.
+    #[default]
+    Sensor,
+    /// Only transmits: an access point.
+    Transmitter,
+    /// Only receives and reports.
+    Receiver,
+}
+
+/// What a receiver aligns its symbol timing to; the delay itself it cannot know without a common clock.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Timing {
+    /// The direct path.
+    #[default]
+    Direct,
+    /// The mean phase slope over the tones is taken out, as ESP32s seem to do (docs/simulator.md).
+    Slope,
+    /// The receiver's own sampling grid, two samples early: timing slides over a sample as the clocks drift.
+    Grid,
 }
 
 /// The chip family: sets the bin order of ADR-018 frames (TLF1 has one order).
@@ -268,14 +303,13 @@ pub enum Chip {
 }
 
 /// An antenna: gain by direction.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "lowercase", tag = "kind")]
 pub enum Antenna {
     /// 0 dBi everywhere.
-    Isotropic,
+    Isotropic {},
     /// Upright half-wave dipole, 2.15 dBi at the horizon.
-    #[default]
-    Dipole,
+    Dipole {},
     /// `cos^n` lobe towards an azimuth, with a floor behind.
     Patch {
         /// Direction of the lobe, degrees from east towards north.

@@ -1,0 +1,24 @@
+//! People on the floor: who is where, how surely, and since when.
+//!
+//! - [`field`](LinkField): what the links say about each place, as a log-likelihood ratio;
+//! - [`people`](People): a Bernoulli filter a person on that evidence, births, deaths and identity;
+//! - [`kalman`](Kalman): position and velocity with their full covariance;
+//! - [`association`](Assignment): gated optimal assignment, for detections that come as points.
+
+mod association;
+mod belief;
+mod config;
+mod field;
+mod kalman;
+mod levels;
+mod people;
+mod state;
+mod track;
+
+pub use association::{Assignment, FORBIDDEN, MOST};
+pub use belief::{Entrance, FloorCells};
+pub use config::TrackerConfig;
+pub use field::{FieldConfig, LinkField};
+pub use kalman::{Floor, Kalman};
+pub use people::{Cycle, People};
+pub use track::{Life, MOST_TRACKS, Track};

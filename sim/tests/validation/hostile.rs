@@ -1,0 +1,195 @@
+//! Scenes are outside input: whatever they say ends in an error or in a simulation, never in a panic.
+
+use proptest::prelude::*;
+use tapline_sim::{Scene, SceneError, Simulator};
+
+/// A small scene that uses every kind of table.
+const SEED_SCENE: &str = r#"
+name = "p"
+title = "p"
+duration_s = 0.5
+[radio]
+tier = "HT20"
+centre_mhz = 2437.0
+rate_hz = 20.0
+[temperature]
+amplitude_k = 3.0
+[[material]]
+name = "m"
+reflection = -0.5
+transmission = 0.5
+[[room]]
+id = "a"
+min = [0.0, 0.0, 0.0]
+max = [4.0, 3.0, 2.5]
+wall = "m"
+[[zone]]
+id = "z"
+room = "a"
+min = [0.0, 0.0]
+max = [2.0, 3.0]
+[[door]]
+id = "d"
+room = "a"
+at = [4.0, 1.5]
+width_m = 0.9
+[[furniture]]
+id = "f"
+min = [1.0, 2.0, 0.0]
+max = [2.0, 2.5, 1.0]
+material = "metal"
+until_s = 0.2
+[[node]]
+id = 1
+at = [0.3, 0.3, 1.0]
+antenna = { kind = "patch", azimuth_deg = 45.0, gain_dbi = 5.0, back_dbi = -10.0 }
+[[node]]
+id = 2
+at = [3.5, 2.5, 1.0]
+[[person]]
+id = 1
+start = [1.0, 1.0]
+repeat = true
+[[person.do]]
+walk = [[2.0, 1.0], [1.0, 1.0]]
+[[person.do]]
+sit_s = 5.0
+"#;
+
+fn run(text: &str) -> Result<usize, SceneError> {
+    let mut simulator = Simulator::new(Scene::from_toml(text)?, 1)?;
+    let (mut datagram, mut n) = (Vec::new(), 0);
+    while n < 40 && simulator.next_datagram(&mut datagram).is_some() {
+        assert!(tapline_wire::parse(&datagram).is_ok());
+        n += 1;
+    }
+    for t_s in [-1.0, 0.0, 0.3, 1e7] {
+        let truth = simulator.truth_at(t_s);
+        assert!(
+            truth
+                .people
+                .iter()
+                .all(|p| p.joints_m.iter().flatten().all(|v| v.is_finite()))
+        );
+    }
+    Ok(n)
+}
+
+#[test]
+fn the_seed_scene_runs() {
+    assert_eq!(run(SEED_SCENE).unwrap(), 20);
+}
+
+#[test]
+fn errors_say_where_what_was_expected_and_what_was_found() {
+    for (from, to, says) in [
+        (
+            "rate_hz = 20.0",
+            "rate_hz = 2e9",
+            "scene `radio.rate_hz`: expected 0.1 to 200, found 2000000000",
+        ),
+        ("rate_hz = 20.0", "rate_herz = 20.0", "unknown field `rate_herz`"),
+        ("HT20", "HT21", "expected a tier (HT20, HT40"),
+        (
+            "material = \"metal\"",
+            "material = \"gold\"",
+            "scene `furniture[0].material`: expected a material (m, concrete",
+        ),
+        (
+            "at = [4.0, 1.5]",
+            "at = [3.9, 1.5]",
+            "scene `door[0].at`: expected the middle of an opening",
+        ),
+        (
+            "sit_s = 5.0",
+            "sit_s = 5.0\nstand_s = 1.0",
+            "expected exactly one of `walk`, `stand_s`, `sit_s`, `away_s`, found 2",
+        ),
+        ("sit_s = 5.0", "away_s = 5.0", "expected a place outside of every room"),
+        ("[1.0, 1.0]]", "[1.5, 1.0]]", "expected a script that ends at `start`"),
+        (
+            "id = 2\nat",
+            "id = 1\nat",
+            "scene `node`: expected different ids, found `1` twice",
+        ),
+        ("kind = \"patch\"", "kind = \"dish\"", "unknown variant `dish`"),
+        (
+            "kind = \"patch\", azimuth_deg",
+            "kind = \"dipole\", azimuth_deg",
+            "unknown field `azimuth_deg`",
+        ),
+        ("HT20\"", "HT20\"\nformat = \"adr018\"", "expected one transmitter"),
+        (
+            "reflection = -0.5",
+            "reflection = -0.9",
+            "reflection^2 + transmission^2",
+        ),
+        (
+            "duration_s = 0.5",
+            "duration_s = nan",
+            "scene `duration_s`: expected 0.1 to",
+        ),
+    ] {
+        assert!(SEED_SCENE.contains(from), "{from}");
+        let message = Scene::from_toml(&SEED_SCENE.replacen(from, to, 1))
+            .unwrap_err()
+            .to_string();
+        assert!(message.contains(says), "{to}: {message}");
+    }
+}
+
+#[test]
+fn a_huge_scene_is_refused_before_it_is_read() {
+    assert!(matches!(
+        Scene::from_toml(&" ".repeat(300 * 1024)),
+        Err(SceneError::TooLarge { .. })
+    ));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn any_text_is_answered(text in ".{0,400}") {
+        let _ = Scene::from_toml(&text);
+    }
+
+    #[test]
+    fn any_number_anywhere_ends_in_an_error_or_a_simulation(
+        place in 0_usize..64,
+        value in prop_oneof![
+            any::<f64>(),
+            -10.0..10.0_f64,
+            Just(0.0),
+            Just(-0.0),
+            Just(f64::NAN),
+            Just(f64::INFINITY),
+            prop::sample::select(vec![0.3, 1.0, 2.0, 2.5, 4.0, 3.0, 1e-300, 1e300]),
+        ],
+    ) {
+        let _ = run(&with_number(place, &toml::Value::Float(value).to_string()));
+    }
+
+    #[test]
+    fn any_integer_anywhere_ends_in_an_error_or_a_simulation(place in 0_usize..64, value in any::<i64>()) {
+        let _ = run(&with_number(place, &value.to_string()));
+    }
+}
+
+/// The seed scene with its `place`-th number (modulo how many there are) replaced.
+fn with_number(place: usize, value: &str) -> String {
+    let numeric = |c: char| c.is_ascii_digit() || c == '.' || c == '-';
+    let mut spans = Vec::new();
+    let mut begin = None;
+    for (i, c) in SEED_SCENE.char_indices() {
+        let starts_number = begin.is_none() && numeric(c) && SEED_SCENE[..i].ends_with([' ', '[']);
+        if starts_number {
+            begin = Some(i);
+        } else if let Some(from) = begin.filter(|_| !numeric(c)) {
+            spans.push(from..i);
+            begin = None;
+        }
+    }
+    let span = spans[place % spans.len()].clone();
+    format!("{}{value}{}", &SEED_SCENE[..span.start], &SEED_SCENE[span.end..])
+}

@@ -1,0 +1,325 @@
+//! Stage `tracker`: [`tapline_dsp::tracker`] and [`tapline_dsp::pose`] behind the contract.
+
+use serde::Deserialize;
+use tapline_dsp::{
+    pose::{self, Joint, Placed},
+    tomography::{LinkSample, TomographyError},
+    tracker::{Cycle, Entrance, FieldConfig, Life, People, Track as Person, TrackerConfig},
+};
+use tapline_plugin_api::{
+    Description, Method, NUMERIC_PROFILE, StageError, StageKind, TrackerMethod,
+    abi_stable::std_types::{RStr, RVec},
+    describe::Setup,
+    geometry::{Door, Grid, Point2},
+    guard::code,
+    tracker::{
+        KEYPOINTS, Keypoint, MAX_TRACKS, Track, TrackerInput, TrackerOutput, TrackerSummary, gate, source, state,
+    },
+};
+
+use crate::tomography::{after_header, check, check_links, header, image_grid, link_sample, node, parse};
+
+/// Version of the state blob.
+const STATE_SCHEMA: u32 = 1;
+/// x and y are measured, z is not.
+const FLOOR_AXES: u32 = 0b011;
+
+/// The configuration table; every key may be left out.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+struct Table {
+    body_db: f32,
+    fade_power: f32,
+    detour_power: f32,
+    quiet: f32,
+    spread: f32,
+    body_radius_m: f32,
+    shadow: f32,
+    coherence_s: f32,
+    walk_m2_s: f32,
+    acceleration_density: f32,
+    speed_m_s: f32,
+    births_per_s: f32,
+    birth_anywhere: f32,
+    life_s: f32,
+    birth: f32,
+    confirm: f32,
+    confirm_updates: u32,
+    drop: f32,
+    lost_after_s: f32,
+    give_up_after_s: f32,
+}
+
+impl Default for Table {
+    fn default() -> Self {
+        let t = TrackerConfig::default();
+        let f = t.field;
+        Self {
+            body_db: f.body_db,
+            fade_power: f.fade_power,
+            detour_power: f.detour_power,
+            quiet: f.quiet,
+            spread: f.spread,
+            body_radius_m: f.body_radius_m,
+            shadow: f.shadow,
+            coherence_s: f.coherence_s,
+            walk_m2_s: t.walk_m2_s,
+            acceleration_density: t.acceleration_density,
+            speed_m_s: t.speed_m_s,
+            births_per_s: t.births_per_s,
+            birth_anywhere: t.birth_anywhere,
+            life_s: t.life_s,
+            birth: t.birth,
+            confirm: t.confirm,
+            confirm_updates: t.confirm_updates,
+            drop: t.drop,
+            lost_after_s: t.lost_after_s,
+            give_up_after_s: t.give_up_after_s,
+        }
+    }
+}
+
+impl Table {
+    fn tracker(&self) -> Result<TrackerConfig, StageError> {
+        check("body-db", self.body_db, 0.01, 100.0)?;
+        check("fade-power", self.fade_power, 0.0, 2.0)?;
+        check("detour-power", self.detour_power, 0.0, 4.0)?;
+        check("quiet", self.quiet, 0.1, 10.0)?;
+        check("spread", self.spread, 0.1, 10.0)?;
+        check("body-radius-m", self.body_radius_m, 0.01, 2.0)?;
+        check("shadow", self.shadow, 0.0, 0.95)?;
+        check("coherence-s", self.coherence_s, 0.01, 10.0)?;
+        check("walk-m2-s", self.walk_m2_s, 1e-4, 10.0)?;
+        check("acceleration-density", self.acceleration_density, 1e-4, 100.0)?;
+        check("speed-m-s", self.speed_m_s, 0.01, 10.0)?;
+        check("births-per-s", self.births_per_s, 1e-6, 10.0)?;
+        check("birth-anywhere", self.birth_anywhere, 0.0, 1.0)?;
+        check("life-s", self.life_s, 1.0, 1e6)?;
+        check("birth", self.birth, 0.01, 0.99)?;
+        check("confirm", self.confirm, 0.01, 0.99)?;
+        check("confirm-updates", self.confirm_updates as f32, 1.0, 1000.0)?;
+        check("drop", self.drop, 1e-4, 0.5)?;
+        check("lost-after-s", self.lost_after_s, 0.05, 600.0)?;
+        check("give-up-after-s", self.give_up_after_s, 0.1, 3600.0)?;
+        Ok(TrackerConfig {
+            field: FieldConfig {
+                body_db: self.body_db,
+                fade_power: self.fade_power,
+                detour_power: self.detour_power,
+                quiet: self.quiet,
+                spread: self.spread,
+                body_radius_m: self.body_radius_m,
+                shadow: self.shadow,
+                coherence_s: self.coherence_s,
+            },
+            walk_m2_s: self.walk_m2_s,
+            acceleration_density: self.acceleration_density,
+            speed_m_s: self.speed_m_s,
+            births_per_s: self.births_per_s,
+            birth_anywhere: self.birth_anywhere,
+            life_s: self.life_s,
+            birth: self.birth,
+            confirm: self.confirm,
+            confirm_updates: self.confirm_updates,
+            drop: self.drop,
+            lost_after_s: self.lost_after_s,
+            give_up_after_s: self.give_up_after_s,
+        })
+    }
+}
+
+/// The shipped tracker: Bernoulli track-before-detect on link evidence.
+pub struct Tracker {
+    people: People,
+    grid: Grid,
+    samples: Vec<LinkSample>,
+    /// True once a cycle had evidence: before that nobody can say how many people there are.
+    judged: bool,
+}
+
+impl Method for Tracker {
+    const DESCRIPTION: Description = Description {
+        name: RStr::from_str("tracker"),
+        version: RStr::from_str(env!("CARGO_PKG_VERSION")),
+        stage: StageKind::Tracker,
+        method: RStr::from_str(
+            "Bernoulli track-before-detect on a grid, velocity by Kalman regression, keypoints from a kinematic prior",
+        ),
+        numeric_profile: NUMERIC_PROFILE,
+        state_schema: STATE_SCHEMA,
+        uses_rustfft: false,
+    };
+
+    fn export_state(&self, into: &mut RVec<u8>) -> Result<(), StageError> {
+        let mut blob = header(&self.grid, STATE_SCHEMA);
+        blob.push(u8::from(self.judged));
+        self.people
+            .export_state(&mut blob)
+            .map_err(|e| StageError::new(code::STATE, e.to_string()))?;
+        into.extend_from_slice(&blob);
+        Ok(())
+    }
+
+    fn import_state(&mut self, state: &[u8]) -> Result<(), StageError> {
+        let refused = |message: String| StageError::new(code::STATE, message);
+        let (judged, rest) = match after_header(&self.grid, STATE_SCHEMA, state)? {
+            [judged @ (0 | 1), rest @ ..] => (*judged == 1, rest),
+            _ => {
+                return Err(refused(
+                    "state: cut off after its header; start without a state".to_owned(),
+                ));
+            }
+        };
+        self.people
+            .import_state(rest, self.samples.capacity())
+            .map_err(|e| refused(e.to_string()))?;
+        self.judged = judged;
+        Ok(())
+    }
+}
+
+impl TrackerMethod for Tracker {
+    fn new(setup: &Setup, grid: &Grid, max_links: u32) -> Result<Self, StageError> {
+        let config = parse::<Table>(setup)?.tracker()?;
+        check_links(max_links)?;
+        let floor = image_grid(grid).map_err(|e| StageError::new(code::CONFIG, e.to_string()))?;
+        Ok(Self {
+            people: People::new(config, &floor),
+            grid: *grid,
+            samples: Vec::with_capacity(max_links as usize),
+            judged: false,
+        })
+    }
+
+    fn run(&mut self, input: &TrackerInput<'_>, output: &mut TrackerOutput<'_>) -> Result<TrackerSummary, StageError> {
+        self.check_input(input, output)?;
+        self.samples.clear();
+        self.samples.extend(input.links.iter().map(link_sample));
+        self.people
+            .set_room(input.outline.iter().map(point), input.doors.iter().map(entrance));
+        let cycle = Cycle {
+            step_s: input.step_s,
+            accept: input.gate == gate::ACCEPT || input.gate == gate::RECALIBRATE,
+            nodes: input.nodes.iter().map(node),
+            samples: &self.samples,
+        };
+        let measured = self
+            .people
+            .step(&cycle)
+            .map_err(|e| StageError::new(code::INPUT, e.to_string()))?;
+        self.judged |= measured;
+        let tracks = output.tracks.as_mut_slice();
+        tracks.fill(Track::default());
+        for (place, person) in tracks.iter_mut().zip(self.people.tracks()) {
+            *place = written(person, self.grid.origin_z_m);
+        }
+        Ok(self.summary(measured))
+    }
+}
+
+impl Tracker {
+    fn check_input(&self, input: &TrackerInput<'_>, output: &TrackerOutput<'_>) -> Result<(), StageError> {
+        let refused = |message: String| Err(StageError::new(code::INPUT, message));
+        if input.grid != self.grid {
+            return refused(format!(
+                "grid: found {:?}, this instance was built for {:?}",
+                input.grid, self.grid
+            ));
+        }
+        if !(input.step_s > 0.0 && input.step_s <= 3600.0) {
+            return refused(format!(
+                "step: {} s found; expected above 0 and at most 3600",
+                input.step_s
+            ));
+        }
+        if output.tracks.len() != MAX_TRACKS {
+            return refused(format!(
+                "output: {} places found; expected {MAX_TRACKS}",
+                output.tracks.len()
+            ));
+        }
+        let (found, max) = (input.links.len(), self.samples.capacity());
+        if found > max {
+            return refused(TomographyError::TooManyLinks { found, max }.to_string());
+        }
+        Ok(())
+    }
+
+    fn summary(&self, measured: bool) -> TrackerSummary {
+        let people = self.people.tracks().iter().filter(|t| t.life != Life::Terminated);
+        let chances = people.map(|t| t.existence).chain([self.people.unknown_existence()]);
+        TrackerSummary {
+            count: self.people.tracks().len() as u32,
+            detections: if measured {
+                self.people.tracks().iter().filter(|t| t.existence > 0.5).count() as u32
+            } else {
+                0
+            },
+            valid: u32::from(self.judged),
+            people_mean: chances.clone().sum(),
+            // Independent Bernoulli people.
+            people_variance: chances.map(|r| r * (1.0 - r)).sum(),
+            reserved: 0,
+        }
+    }
+}
+
+fn point(p: &Point2) -> [f32; 2] {
+    [p.x_m, p.y_m]
+}
+
+fn entrance(door: &Door) -> Entrance {
+    Entrance {
+        at_m: point(&door.at),
+        width_m: door.width_m,
+    }
+}
+
+/// A track as the contract wants it. Heights stand above the grid's low corner, which is the floor.
+fn written(person: &Person, floor_m: f32) -> Track {
+    let mean = person.kalman.mean.map(|v| v as f32);
+    let p = person.kalman.covariance;
+    let mut covariance = [0.0; 21];
+    let upper = (0..6).flat_map(|i| (i..6).map(move |j| (i, j)));
+    for (value, (i, j)) in covariance.iter_mut().zip(upper) {
+        *value = p[i][j] as f32;
+    }
+    let placed = Placed {
+        at_m: [mean[0], mean[1]],
+        covariance: [p[0][0] as f32, p[0][1] as f32, p[1][1] as f32],
+        velocity_m_s: [mean[3], mean[4]],
+        velocity_covariance: [p[3][3] as f32, p[3][4] as f32, p[4][4] as f32],
+        floor_m,
+    };
+    let mut keypoints = [Keypoint::default(); KEYPOINTS];
+    for (keypoint, joint) in keypoints.iter_mut().zip(pose::joints(&placed)) {
+        *keypoint = keypoint_of(&joint);
+    }
+    Track {
+        id: person.id,
+        state: match person.life {
+            Life::Tentative => state::TENTATIVE,
+            Life::Active => state::ACTIVE,
+            Life::Lost => state::LOST,
+            Life::Terminated => state::TERMINATED,
+        },
+        axes: FLOOR_AXES,
+        age_cycles: person.age_cycles,
+        coasted_cycles: person.coasted_cycles,
+        existence: person.existence,
+        mean: [mean[0], mean[1], floor_m + mean[2], mean[3], mean[4], mean[5]],
+        covariance,
+        keypoints,
+        ..Track::default()
+    }
+}
+
+fn keypoint_of(joint: &Joint) -> Keypoint {
+    Keypoint {
+        mean: joint.mean,
+        covariance: joint.covariance,
+        confidence: joint.confidence,
+        source: source::PRIOR,
+        axes: FLOOR_AXES,
+    }
+}
