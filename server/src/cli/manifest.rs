@@ -122,9 +122,7 @@ fn build(dir: &Path, out: &Path, config: Option<&Path>, names: [&str; 3]) -> Res
 /// Loads `NAME.so` of the directory, proves it, describes it.
 fn row(dir: &Path, stage: StageKind, name: &str, table: &str) -> std::result::Result<PluginRow, HostError> {
     let path = dir.join(format!("{name}.so"));
-    // Whether it may import sin and cos is in its own description, which is readable only once it is loaded;
-    // the manifest says it then, and every later load is held to it.
-    let (examined, loaded) = load_unlisted(&path, true)?;
+    let (examined, loaded) = load_unlisted(&path)?;
     let about = (loaded.module.describe)();
     if about.stage != stage || about.name.as_str() != name {
         return Err(HostError::NotLinked {

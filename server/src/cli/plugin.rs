@@ -39,7 +39,7 @@ pub(super) fn run(command: &Command) -> Result {
     match command {
         Command::List { json } => list(*json),
         Command::Check { file } => {
-            let (examined, loaded) = load_unlisted(file, true).map_err(Failure::of)?;
+            let (examined, loaded) = load_unlisted(file).map_err(Failure::of)?;
             let about = (loaded.module.describe)();
             let proof = golden::prove(&about.name, &loaded.module, PROOF_TIME).map_err(Failure::of)?;
             print(&format!(
