@@ -110,6 +110,9 @@ pub struct Passed {
 pub fn check(bytes: &[u8], uses_rustfft: bool) -> Result<Passed, GateError> {
     let file = File::parse(bytes)?;
     let dynamic = file.dynamic()?;
+    // Imports first: their message is the more telling one.
+    let imports = file.imports(&dynamic)?;
+    imports_are_allowed(&imports, uses_rustfft)?;
     let needed = file.needed(&dynamic)?;
     let libm: &[&str] = if uses_rustfft { &[LIBM] } else { &[] };
     let allowed = || NEEDED.iter().chain(libm);
@@ -119,8 +122,6 @@ pub fn check(bytes: &[u8], uses_rustfft: bool) -> Result<Passed, GateError> {
             allowed: allowed().copied().collect::<Vec<_>>().join(", "),
         });
     }
-    let imports = file.imports(&dynamic)?;
-    imports_are_allowed(&imports, uses_rustfft)?;
     let (build_id, build_id_at) = file.build_id()?;
     Ok(Passed {
         needed,

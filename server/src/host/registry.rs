@@ -116,6 +116,7 @@ mod tests {
             stage: StageKind::Cir,
             name: "x".into(),
             version: "1.0.0".into(),
+            method: String::new(),
             linked: true,
             blake3: String::new(),
             state,

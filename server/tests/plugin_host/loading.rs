@@ -96,16 +96,16 @@ fn the_allow_list_is_what_plugins_import() {
     assert!(imported.contains("malloc"));
 }
 
-/// Every cut of a library, and a hundred thousand changed bytes, end in an error or a pass: never a panic.
+/// Cuts of a library and changed bytes in its tables end in an error or a pass: never a panic.
 #[test]
 fn the_gate_survives_any_bytes() {
     let bytes = fs::read(plugin_dir().join("libplugin_minimal.so")).unwrap();
-    for cut in (0..4096).chain((4096..bytes.len()).step_by(65_537)) {
+    for cut in (0..4096).step_by(7).chain((4096..bytes.len()).step_by(65_537)) {
         let _ = gate::check(&bytes[..cut], false);
     }
     let mut seed = 1_u64;
     let mut changed = bytes.clone();
-    for _ in 0..2_000 {
+    for _ in 0..300 {
         seed = seed
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1_442_695_040_888_963_407);
