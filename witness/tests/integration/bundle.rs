@@ -229,7 +229,11 @@ fn rules_between_leaves_are_checked() {
     let bundle = log.bundle(1100, 1110, false);
     let report = check(&bundle, &log.policy());
     assert!(report.is_accepted(), "{report}");
-    assert_eq!(report.leaves, 256 + 179, "the tile of the BOOT leaf and that of the range");
+    assert_eq!(
+        report.leaves,
+        256 + 179,
+        "the tile of the BOOT leaf and that of the range"
+    );
     // A boot that does not know what it found.
     let mut log = MemoryLog::new(1);
     log.cycles(3);
