@@ -67,8 +67,8 @@ fn cases() -> Vec<Case> {
     add("unknown cosigner", log.bundle(15, 17, false), &stranger);
 
     let with_old = |old| BundleRequest {
-        from: 310,
-        to: 312,
+        from: 15,
+        to: 17,
         inputs: false,
         checkpoint: log.checkpoint(),
         old: Some(old),
