@@ -7,9 +7,9 @@
 //! E / E0 = 1 - (j/2) [F(u2) - F(u1)] [F(w2) - F(w1)],     u = x sqrt(2/lambda (1/d1 + 1/d2))
 //! ```
 //!
-//! with x the distances of the four edges from the ray and d1, d2 the lengths of the way before and after. One edge
-//! alone is the knife edge of ITU-R P.526-15 section 4.1 (its J(nu), -6.02 dB at grazing); two side edges are its
-//! finite-width screen (section 4.6), which adds the edges as fields as we do.
+//! with x the distances of the four edges from the ray and d1, d2 the lengths of the way before and after: ITU-R
+//! P.526-15 section 5.2 (rectangular apertures and screens). One edge alone is the knife edge of its section 4.1 (the
+//! J(nu) of equation 31, -6.02 dB at grazing).
 
 use num_complex::Complex64;
 

@@ -5,14 +5,14 @@
 //! itself), sampling-clock error within the frame, thermal noise (`k T0 df F`), gain in steps, rounding.
 
 use num_complex::Complex64;
-use tapline_dsp::detmath::{log10_64, pow64};
+use tapline_dsp::detmath::{atan2_64, log10_64, pow64};
 
 use super::clock::Clock;
 use crate::{
     antenna::DEGREE,
     channel::tones::{Tones, turn},
     random::Stream,
-    scene::{Node, Scene},
+    scene::{Node, Scene, Timing},
 };
 
 /// `k T0` at 290 K, dBm a hertz.
@@ -81,6 +81,12 @@ fn noise_dbm(node: &Node, scene: &Scene) -> f64 {
     THERMAL_DBM_HZ + db(bandwidth_hz) + node.noise_figure_db
 }
 
+/// The delay that the mean phase step from tone to tone tells.
+fn mean_delay_s(channel: &[Complex64], spacing_hz: f64) -> f64 {
+    let steps: Complex64 = channel.windows(2).map(|w| w[1] * w[0].conj()).sum();
+    -atan2_64(steps.im, steps.re) / (core::f64::consts::TAU * spacing_hz)
+}
+
 /// Draws the modulation error of one transmission.
 pub(crate) fn distort(node: &Node, random: &mut Stream, into: &mut [Complex64]) {
     let sigma = amplitude(node.evm_db) * core::f64::consts::FRAC_1_SQRT_2;
@@ -119,14 +125,18 @@ impl Receiver<'_> {
         let jitter = arriving.tx_jitter + node.phase_noise_deg * DEGREE * random.normal();
         let common = turn(jitter / core::f64::consts::TAU - carrier) * tone_gain;
 
-        let mut timing_s = node.timing_sigma_ns * 1e-9 * random.normal() - arriving.first_s
-            + (tx.rate(t_s) - rx.rate(t_s)) * TRAINING_S;
-        if node.timing_grid {
-            // Where the sampling grids of the two nodes stand to each other drifts with their clocks.
-            let sample_s = 1.0 / (scene.radio.tier.fft_size() as f64 * tones.spacing_hz);
-            let grid = (tx.gained_s(t_s) - rx.gained_s(t_s)) / sample_s;
-            timing_s += (ADVANCE_SAMPLES + grid - grid.floor()) * sample_s;
-        }
+        let sample_s = 1.0 / (scene.radio.tier.fft_size() as f64 * tones.spacing_hz);
+        let aligned_s = match node.timing {
+            Timing::Direct => -arriving.first_s,
+            Timing::Slope => -mean_delay_s(arriving.channel, tones.spacing_hz),
+            Timing::Grid => {
+                // Where the sampling grids of the two nodes stand to each other drifts with their clocks.
+                let grid = (tx.gained_s(t_s) - rx.gained_s(t_s)) / sample_s;
+                (ADVANCE_SAMPLES + grid - grid.floor()) * sample_s - arriving.first_s
+            }
+        };
+        let timing_s =
+            aligned_s + node.timing_sigma_ns * 1e-9 * random.normal() + (tx.rate(t_s) - rx.rate(t_s)) * TRAINING_S;
         let step = turn(tones.spacing_hz * timing_s);
         let mut slope = turn(-f64::from(tones.last) * tones.spacing_hz * timing_s) * common;
 

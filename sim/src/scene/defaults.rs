@@ -18,9 +18,9 @@ defaults! {
     noise_figure_db: f64 = 7.0;
     evm_db: f64 = -30.0;
     phase_noise_deg: f64 = 1.5;
-    timing_sigma_ns: f64 = 0.7;
+    timing_sigma_ns: f64 = 0.3;
     agc_step_db: f64 = 1.0;
-    agc_sigma_db: f64 = 0.2;
+    agc_sigma_db: f64 = 0.1;
     height_m: f64 = 1.75;
     breaths_min: f64 = 15.0;
     breath_mm: f64 = 8.0;

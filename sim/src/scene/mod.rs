@@ -246,10 +246,9 @@ pub struct Node {
     /// Jitter of the receiver's symbol timing, nanoseconds.
     #[serde(default = "defaults::timing_sigma_ns")]
     pub timing_sigma_ns: f64,
-    /// True: symbol timing stays on the receiver's own sampling grid, two samples early, and slides over it as the
-    /// clocks drift. False: the receiver takes that out, as ESP32s do, and leaves only the jitter.
+    /// What the symbol timing is aligned to.
     #[serde(default)]
-    pub timing_grid: bool,
+    pub timing: Timing,
     /// Step of the automatic gain control, dB.
     #[serde(default = "defaults::agc_step_db")]
     pub agc_step_db: f64,
@@ -271,6 +270,19 @@ pub enum Role {
     Transmitter,
     /// Only receives and reports.
     Receiver,
+}
+
+/// What a receiver aligns its symbol timing to; the delay itself it cannot know without a common clock.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Timing {
+    /// The direct path.
+    #[default]
+    Direct,
+    /// The mean phase slope over the tones is taken out, as ESP32s seem to do (docs/simulator.md).
+    Slope,
+    /// The receiver's own sampling grid, two samples early: timing slides over a sample as the clocks drift.
+    Grid,
 }
 
 /// The chip family: sets the bin order of ADR-018 frames (TLF1 has one order).
