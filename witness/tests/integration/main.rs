@@ -7,6 +7,7 @@ mod laws;
 mod memory_log;
 mod outcome;
 mod policy;
+mod python;
 mod strategies;
 mod tiles;
 mod tree;
