@@ -42,6 +42,7 @@ struct Table {
     births_per_s: f32,
     birth_anywhere: f32,
     life_s: f32,
+    beyond_m: f32,
     birth: f32,
     confirm: f32,
     confirm_updates: u32,
@@ -69,6 +70,7 @@ impl Default for Table {
             births_per_s: t.births_per_s,
             birth_anywhere: t.birth_anywhere,
             life_s: t.life_s,
+            beyond_m: t.beyond_m,
             birth: t.birth,
             confirm: t.confirm,
             confirm_updates: t.confirm_updates,
@@ -95,6 +97,7 @@ impl Table {
         check("births-per-s", self.births_per_s, 1e-6, 10.0)?;
         check("birth-anywhere", self.birth_anywhere, 0.0, 1.0)?;
         check("life-s", self.life_s, 1.0, 1e6)?;
+        check("beyond-m", self.beyond_m, 0.0, 100.0)?;
         check("birth", self.birth, 0.01, 0.99)?;
         check("confirm", self.confirm, 0.01, 0.99)?;
         check("confirm-updates", self.confirm_updates as f32, 1.0, 1000.0)?;
@@ -118,6 +121,7 @@ impl Table {
             births_per_s: self.births_per_s,
             birth_anywhere: self.birth_anywhere,
             life_s: self.life_s,
+            beyond_m: self.beyond_m,
             birth: self.birth,
             confirm: self.confirm,
             confirm_updates: self.confirm_updates,

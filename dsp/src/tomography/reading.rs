@@ -39,9 +39,13 @@ pub const ROUNDING_DB: f32 = 0.288_675_13;
 const MOST_DB: f32 = 200.0;
 
 impl QuietSample {
-    /// Standard deviation with the rounding of the report added, dB.
+    /// Standard deviation, never below what rounding to whole dB causes, dB.
     pub fn sigma_db(&self) -> f32 {
-        (self.noise_db * self.noise_db + ROUNDING_DB * ROUNDING_DB).sqrt()
+        if self.noise_db > ROUNDING_DB {
+            self.noise_db
+        } else {
+            ROUNDING_DB
+        }
     }
 
     /// Whether all three are numbers a receiver can report.

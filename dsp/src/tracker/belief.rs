@@ -1,6 +1,6 @@
 //! Where one person may be: a probability for each cell of the floor.
 
-use super::Floor;
+use super::{Floor, Hull, hull::inside};
 use crate::{detmath, tomography::ImageGrid};
 
 /// Less than this in a cell is nothing: it keeps the sums away from subnormal numbers.
@@ -31,14 +31,14 @@ impl FloorCells {
         self.open.len()
     }
 
-    /// Closes the cells whose centre lies outside the outline; fewer than three corners, or an outline that
-    /// holds no centre, close none.
-    pub fn set_outline(&mut self, outline: impl ExactSizeIterator<Item = [f32; 2]> + Clone) {
-        let walled = outline.len() >= 3;
+    /// Opens the cells whose centre lies inside the outline (fewer than three corners: anywhere) and within
+    /// `beyond_m` of the hull that the mesh spans. If that leaves none, all are open.
+    pub fn set_bounds(&mut self, outline: &[[f32; 2]], hull: &Hull, beyond_m: f32) {
         let mut any = false;
         for cell in 0..self.open.len() {
-            let [x, y] = self.centre(cell);
-            self.open[cell] = !walled || inside(outline.clone(), x, y);
+            let at = self.centre(cell);
+            let walled_in = outline.len() < 3 || inside(outline, at);
+            self.open[cell] = walled_in && hull.distance_m(at) <= beyond_m;
             any |= self.open[cell];
         }
         if !any {
@@ -194,18 +194,6 @@ impl Entrance {
     }
 }
 
-/// Even-odd rule: crossings of the outline by a ray towards +x.
-fn inside(outline: impl ExactSizeIterator<Item = [f32; 2]> + Clone, x: f32, y: f32) -> bool {
-    let next = outline.clone().cycle().skip(1);
-    let mut odd = false;
-    for ([ax, ay], [bx, by]) in outline.zip(next) {
-        if (ay > y) != (by > y) && x < ax + (y - ay) / (by - ay) * (bx - ax) {
-            odd = !odd;
-        }
-    }
-    odd
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -239,7 +227,7 @@ mod tests {
     fn walls_hold() {
         let mut cells = cells();
         // The west half of the floor only.
-        cells.set_outline([[0.0, 0.0], [2.0, 0.0], [2.0, 4.2], [0.0, 4.2]].into_iter());
+        cells.set_bounds(&[[0.0, 0.0], [2.0, 0.0], [2.0, 4.2], [0.0, 4.2]], &Hull::default(), 0.0);
         let mut belief = point(10 * 21 + 8);
         for _ in 0..100 {
             cells.diffuse(&mut belief, 0.05);

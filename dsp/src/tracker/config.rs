@@ -17,6 +17,8 @@ pub struct TrackerConfig {
     pub births_per_s: f32,
     /// Mean time a person stays, seconds.
     pub life_s: f32,
+    /// How far outside the hull of the nodes people are looked for, metres.
+    pub beyond_m: f32,
     /// Existence at which the unknown somebody becomes a tentative track.
     pub birth: f32,
     /// Share of births that can be anywhere in a room that has doors.
@@ -42,6 +44,7 @@ impl Default for TrackerConfig {
             speed_m_s: 0.8,
             births_per_s: 0.02,
             life_s: 600.0,
+            beyond_m: 0.5,
             birth: 0.5,
             birth_anywhere: 0.5,
             confirm: 0.95,

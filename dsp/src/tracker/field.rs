@@ -31,10 +31,10 @@ pub struct FieldConfig {
     pub fade_power: f32,
     /// Power `p` of the detour.
     pub detour_power: f32,
-    /// Mean deviation of a quiet sample over its standard deviation (0.8 for a normal law; less, because
-    /// strengths are reported in whole dB).
+    /// Mean deviation of a quiet sample over its standard deviation: 0.8 for a normal law.
     pub quiet: f32,
-    /// Standard deviation `s` of a pair's log deviation about the model.
+    /// Standard deviation `s` of a pair's log deviation about the model. Larger than a fit would give (0.5),
+    /// because errors of the model are the same from cycle to cycle and from pair to pair.
     pub spread: f32,
     /// Radius of a body, metres.
     pub body_radius_m: f32,
@@ -50,8 +50,8 @@ impl Default for FieldConfig {
             body_db: 3.0,
             fade_power: 0.7,
             detour_power: 0.4,
-            quiet: 0.75,
-            spread: 1.0,
+            quiet: 0.8,
+            spread: 1.4,
             body_radius_m: 0.2,
             shadow: 0.7,
             coherence_s: 0.6,
@@ -93,6 +93,7 @@ pub struct LinkField {
     idle_s: Vec<f32>,
     /// Pairs with a fresh sample in this cycle.
     readings: Vec<PairReading>,
+    moved: bool,
 }
 
 impl LinkField {
@@ -107,6 +108,7 @@ impl LinkField {
             scale: Scale::new(),
             idle_s: Vec::new(),
             readings: Vec::new(),
+            moved: false,
         }
     }
 
@@ -147,7 +149,8 @@ impl LinkField {
         samples: &[LinkSample],
         step_s: f32,
     ) -> Result<bool, TomographyError> {
-        if !self.geometry.fits(nodes.clone(), samples) {
+        self.moved = !self.geometry.fits(nodes.clone(), samples);
+        if self.moved {
             let nodes: Vec<_> = nodes.collect();
             self.rebuild(&nodes, samples.iter().map(|s| (s.tx, s.rx)).collect())?;
         }
@@ -244,6 +247,11 @@ impl LinkField {
                 into[cell as usize] += y / (1.0 + 0.5 * y);
             }
         }
+    }
+
+    /// Whether the last call of [`Self::observe`] found other nodes or links than the one before.
+    pub fn moved(&self) -> bool {
+        self.moved
     }
 
     /// Number of pairs that answered in this cycle: the length of what [`Self::add_explained`] fills.
@@ -402,11 +410,11 @@ mod tests {
                     let size = f64::from(m.quiet.unwrap().attenuation_db.abs());
                     let sigma = f64::from(m.quiet.unwrap().sigma_db());
                     let u = (size + 0.1).ln() + 0.25;
-                    let w = 1.0 / (1.0 + 0.5);
+                    let w = 1.0 / (1.4 * 1.4 + 0.5);
                     let spread = f64::from(grid().distance(at, a) * grid().distance(at, b) / grid().distance(a, b));
                     let detour = f64::from(excess_path_m(&grid(), at, a, b)).max(0.05);
                     let d = f64::from(c.body_db) * sigma.powf(0.7) / (spread + 0.05) / detour.powf(0.4);
-                    let floor = (0.75 * sigma + 0.1).powi(2) + 0.5;
+                    let floor = (0.8 * sigma + 0.1).powi(2) + 0.5;
                     for (sum, s2) in [(&mut here, floor + d * d), (&mut none, floor)] {
                         let r = u - 0.5 * s2.ln();
                         *sum -= 0.5 * w * r * r;

@@ -1,6 +1,6 @@
 //! Where on the floor a body disturbs which pair of nodes how much: computed once for each geometry.
 
-use super::FieldConfig;
+use super::{FieldConfig, hull::segment_distance_m};
 use crate::{
     detmath,
     tomography::{ImageGrid, LinkGeometry, excess_path_m},
@@ -108,7 +108,7 @@ impl GeometryMap {
                 let at = self.floor.centre(self.floor.coordinates(cell));
                 self.levels
                     .push(Scale::level(self.log_disturbance(at, a, b, config.detour_power)));
-                let off = line_distance(at, a, b);
+                let off = segment_distance_m([at[0], at[1]], [a[0], a[1]], [b[0], b[1]]);
                 let closeness = detmath::exp(-off * off / radius2);
                 if closeness > LEAST_CLOSENESS {
                     self.lines.push((cell as u32, closeness));
@@ -138,19 +138,6 @@ impl GeometryMap {
     }
 }
 
-/// Distance on the floor from a point to the segment between two others.
-fn line_distance(p: [f32; 3], a: [f32; 3], b: [f32; 3]) -> f32 {
-    let (vx, vy) = (b[0] - a[0], b[1] - a[1]);
-    let (px, py) = (p[0] - a[0], p[1] - a[1]);
-    let length2 = vx * vx + vy * vy;
-    let along = if length2 > 0.0 {
-        detmath::clamp((px * vx + py * vy) / length2, 0.0, 1.0)
-    } else {
-        0.0
-    };
-    detmath::hypot(px - along * vx, py - along * vy)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -165,11 +152,5 @@ mod tests {
                 assert!((f64::from(*got) - want).abs() < 0.03, "{ratio} {l}: {got} {want}");
             }
         }
-    }
-
-    #[test]
-    fn a_segment_s_distance() {
-        let d = |x, y| line_distance([x, y, 9.0], [0.0, 0.0, 0.0], [4.0, 0.0, 0.0]);
-        assert_eq!((d(2.0, 1.5), d(7.0, 4.0), d(-3.0, 4.0)), (1.5, 5.0, 5.0));
     }
 }

@@ -7,7 +7,7 @@
 //! IEEE Trans. Signal Processing 2013). The unknown somebody starts at the doors or, with less weight,
 //! anywhere; once likely enough, it becomes a track and a new unknown takes its place.
 
-use super::{Entrance, FloorCells, Kalman, Life, LinkField, MOST_TRACKS, Track, TrackerConfig};
+use super::{Entrance, FloorCells, Hull, Kalman, Life, LinkField, MOST_TRACKS, Track, TrackerConfig};
 use crate::{
     detmath,
     tomography::{ImageGrid, LinkSample, Node, TomographyError},
@@ -95,7 +95,13 @@ impl People {
         }
         self.outline = outline.collect();
         self.entrances = entrances.collect();
-        self.cells.set_outline(self.outline.iter().copied());
+        self.bound();
+    }
+
+    /// Sets the open cells, and where somebody new may be among them.
+    pub(super) fn bound(&mut self) {
+        let hull = Hull::of(self.field.memory().0.iter().map(|n| [n.at_m[0], n.at_m[1]]));
+        self.cells.set_bounds(&self.outline, &hull, self.config.beyond_m);
         let anywhere = if self.entrances.is_empty() {
             1.0
         } else {
@@ -118,6 +124,9 @@ impl People {
         self.bury();
         self.predict(cycle.step_s);
         let fresh = self.field.observe(cycle.nodes.clone(), cycle.samples, cycle.step_s)?;
+        if self.field.moved() {
+            self.bound();
+        }
         let measured = fresh && cycle.accept;
         if measured {
             self.update();

@@ -86,6 +86,7 @@ impl People {
         let mut field = self.field.clone();
         field.restore(&state.nodes, state.ends, &state.idle_s)?;
         self.field = field;
+        self.bound();
         self.next_id = state.next_id;
         self.unknown_existence = state.unknown_existence;
         self.unknown.copy_from_slice(&state.unknown);
