@@ -72,7 +72,9 @@ pub struct MotionWindow {
     head: u32,
     len: u32,
     times_ns: Vec<i64>,
+    /// Zero where masked.
     values: Vec<f32>,
+    /// 1 or 0.
     mask: Vec<u8>,
     hampel: Option<Hampel>,
 }
@@ -104,7 +106,12 @@ impl MotionWindow {
             && self.times_ns.len() == fresh.times_ns.len()
             && self.values.len() == fresh.values.len()
             && self.mask.len() == fresh.mask.len()
-            && self.values.iter().all(|v| v.is_finite())
+            && self.mask.iter().all(|&m| m <= 1)
+            && self
+                .values
+                .iter()
+                .zip(&self.mask)
+                .all(|(v, &m)| v.is_finite() && (m == 1 || *v == 0.0))
             && self.hampel.as_ref().is_none_or(|h| h.fits(channels))
     }
 
@@ -120,8 +127,15 @@ impl MotionWindow {
         let channels = self.channels as usize;
         let slot = self.head as usize;
         let at = slot * channels..(slot + 1) * channels;
-        self.values[at.clone()].copy_from_slice(values);
-        self.mask[at.clone()].copy_from_slice(mask);
+        for (((kept, kept_mask), &x), &m) in self.values[at.clone()]
+            .iter_mut()
+            .zip(&mut self.mask[at.clone()])
+            .zip(values)
+            .zip(mask)
+        {
+            *kept_mask = u8::from(m != 0);
+            *kept = if m != 0 { x } else { 0.0 };
+        }
         self.times_ns[slot] = time_ns;
         if let Some(hampel) = &mut self.hampel {
             if gap_ns > seconds_to_ns(config.lag_max_s) {
@@ -179,55 +193,69 @@ impl MotionWindow {
         if n < FRAMES_VALID {
             return None;
         }
-        let channels = self.channels as usize;
-        scratch.reset(channels);
-        // Means first: the two passes keep their accuracy however small the fluctuation is.
-        for back in 0..n {
+        scratch.reset(self.channels as usize);
+        let MotionScratch {
+            mean,
+            count,
+            variance: square,
+            covariance: product,
+            deviation,
+        } = scratch;
+        // Means first: the two passes keep their accuracy however small the fluctuation is. Masked values are zero,
+        // so neither pass branches and both run over all tones side by side.
+        for back in (0..n).rev() {
             let (values, mask) = self.frame(back);
-            for k in 0..channels {
-                if mask[k] != 0 {
-                    scratch.mean[k] += values[k];
-                    scratch.count[k] += 1;
-                }
+            for (((mean, count), &x), &m) in mean.iter_mut().zip(count.iter_mut()).zip(values).zip(mask) {
+                *mean += x;
+                *count += u32::from(m);
             }
         }
-        for (mean, &count) in scratch.mean.iter_mut().zip(&scratch.count) {
+        for (mean, &count) in mean.iter_mut().zip(count.iter()) {
             *mean /= count.max(1) as f32;
         }
         let lag_max_ns = seconds_to_ns(config.lag_max_s);
         let mut pairs = 0;
-        for back in 0..n {
+        let mut last_ns = None;
+        for back in (0..n).rev() {
             let (values, mask) = self.frame(back);
-            for k in 0..channels {
-                let d = if mask[k] != 0 { values[k] - scratch.mean[k] } else { 0.0 };
-                scratch.variance[k] += d * d;
-                scratch.deviation[k] = d;
-            }
-            if back > 0 && self.times_ns[self.slot(back - 1)] - self.times_ns[self.slot(back)] <= lag_max_ns {
+            let time_ns = self.times_ns[self.slot(back)];
+            let tones = deviation
+                .iter_mut()
+                .zip(square.iter_mut())
+                .zip(mean.iter())
+                .zip(values)
+                .zip(mask);
+            if last_ns
+                .replace(time_ns)
+                .is_some_and(|last| time_ns - last <= lag_max_ns)
+            {
                 pairs += 1;
-                let (newer, newer_mask) = self.frame(back - 1);
-                for k in 0..channels {
-                    let newer = if newer_mask[k] != 0 {
-                        newer[k] - scratch.mean[k]
-                    } else {
-                        0.0
-                    };
-                    scratch.covariance[k] += newer * scratch.deviation[k];
+                for (((((last, square), &mean), &x), &m), product) in tones.zip(product.iter_mut()) {
+                    let d = (x - mean) * f32::from(m);
+                    *square += d * d;
+                    *product += d * *last;
+                    *last = d;
+                }
+            } else {
+                for ((((last, square), &mean), &x), &m) in tones {
+                    let d = (x - mean) * f32::from(m);
+                    *square += d * d;
+                    *last = d;
                 }
             }
         }
 
         let (mut std, mut variance, mut covariance, mut tones) = (0.0_f32, 0.0_f32, 0.0_f32, 0_u32);
         for (k, &chosen) in chosen.iter().enumerate() {
-            if chosen == 0 || scratch.count[k] < FRAMES_VALID {
+            if chosen == 0 || count[k] < FRAMES_VALID {
                 continue;
             }
-            let v = scratch.variance[k] / (scratch.count[k] - 1) as f32;
+            let v = square[k] / (count[k] - 1) as f32;
             std += v.sqrt();
             variance += v;
             // A tone missing in some frames contributes to fewer pairs; the share keeps it unbiased to first order.
-            let share = scratch.count[k] as f32 / n as f32;
-            covariance += scratch.covariance[k] / (pairs.max(1) as f32 * share * share);
+            let share = count[k] as f32 / n as f32;
+            covariance += product[k] / (pairs.max(1) as f32 * share * share);
             tones += 1;
         }
         if tones == 0 {

@@ -4,14 +4,14 @@
 //! statistics use `x_k = |h_k| / mean_k |h_k|` over the measured tones ([`gain_normalise`]).
 //!
 //! *Grid*: fusion compares receivers of different bandwidth and spacing on canonical-56 (+-1..28 at
-//! 312.5 kHz). [`Canonical`] takes the frame's own slope off (its mean delay, which is mostly the
-//! receiver's timing), interpolates the complex channel between the measured tones by a Catmull-Rom
+//! 312.5 kHz). [`Canonical`] takes a frame whose slope has been taken off (its mean delay, which is mostly
+//! the receiver's timing), interpolates the complex channel between the measured tones by a Catmull-Rom
 //! spline on the true, possibly uneven, tone positions, and masks every canonical tone that has no
 //! measured tone on both sides: nothing is extrapolated.
 
 use num_complex::Complex32;
 
-use crate::{phase_align, tier::Tier};
+use crate::{phase_align::ToneGrid, tier::Tier};
 
 /// Tones of the canonical grid.
 pub const CANONICAL_TONES: usize = Tier::Canonical56.tones();
@@ -47,43 +47,38 @@ pub fn gain_normalise(tones: &[Complex32], mask: &[u8], x: &mut [f32]) -> Option
 /// A resampler from one tier onto canonical-56.
 #[derive(Clone, Debug)]
 pub struct Canonical {
-    /// Position of each source tone in units of the canonical spacing.
-    position: Vec<f32>,
+    grid: ToneGrid,
     hole_max: f32,
     /// Source tones that are measured in the frame at hand.
     knots: Vec<u32>,
-    detrended: Vec<Complex32>,
 }
 
 impl Canonical {
     /// A resampler for frames of `tier`.
     pub fn new(tier: Tier) -> Self {
         let spacing = Tier::Canonical56.spacing_hz();
-        let ratio = (tier.spacing_hz() / spacing) as f32;
         Self {
-            position: tier.tone_indices().map(|i| f32::from(i) * ratio).collect(),
+            grid: ToneGrid::new(tier),
             hole_max: (HOLE_MAX_HZ / spacing) as f32,
             knots: Vec::with_capacity(tier.tones()),
-            detrended: vec![Complex32::default(); tier.tones()],
         }
     }
 
-    /// Resamples one frame of the tier; both outputs have [`CANONICAL_TONES`] places and are written whole.
-    /// The outcome is detrended (no mean phase, no mean delay) and keeps the amplitude unit of the input.
+    /// Resamples one aligned frame of the tier; both outputs have [`CANONICAL_TONES`] places and are written whole.
+    /// The frame must have no mean delay ([`crate::phase_align`] takes it off): the spline follows a slow turn of the
+    /// phase from tone to tone, not a fast one. The amplitude unit is kept.
     pub fn resample(&mut self, tones: &[Complex32], mask: &[u8], out: &mut [Complex32], out_mask: &mut [u8]) {
         self.knots.clear();
         self.knots
-            .extend((0..self.position.len() as u32).filter(|&i| mask[i as usize] != 0));
-        self.detrended.copy_from_slice(tones);
-        phase_align::remove_trend(&mut self.detrended, mask, &self.position);
+            .extend((0..mask.len() as u32).filter(|&i| mask[i as usize] != 0));
 
         let mut next = 0; // first knot at or right of the canonical tone
         for ((tone, out), out_mask) in Tier::Canonical56.tone_indices().zip(out).zip(out_mask) {
             let at = f32::from(tone);
-            while next < self.knots.len() && self.position[self.knots[next] as usize] < at {
+            while next < self.knots.len() && self.grid.position()[self.knots[next] as usize] < at {
                 next += 1;
             }
-            match self.between(at, next) {
+            match self.between(tones, at, next) {
                 Some(value) => (*out, *out_mask) = (value, 1),
                 None => (*out, *out_mask) = (Complex32::default(), 0),
             }
@@ -91,11 +86,11 @@ impl Canonical {
     }
 
     /// The spline at `at`, where `next` is the first knot not left of it.
-    fn between(&self, at: f32, next: usize) -> Option<Complex32> {
+    fn between(&self, tones: &[Complex32], at: f32, next: usize) -> Option<Complex32> {
         let knot = |i: usize| {
             (
-                self.position[self.knots[i] as usize],
-                self.detrended[self.knots[i] as usize],
+                self.grid.position()[self.knots[i] as usize],
+                tones[self.knots[i] as usize],
             )
         };
         if next >= self.knots.len() {
@@ -143,11 +138,12 @@ impl Canonical {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::detmath;
+    use crate::{detmath, phase_align};
 
     fn resampled(tier: Tier, channel: impl Fn(f32) -> Complex32, mask: &[u8]) -> (Vec<Complex32>, Vec<u8>) {
         let ratio = (tier.spacing_hz() / 312_500.0) as f32;
-        let tones: Vec<_> = tier.tone_indices().map(|i| channel(f32::from(i) * ratio)).collect();
+        let mut tones: Vec<_> = tier.tone_indices().map(|i| channel(f32::from(i) * ratio)).collect();
+        phase_align::remove_trend(&mut tones, mask, &ToneGrid::new(tier));
         let mut out = vec![Complex32::default(); 56];
         let mut out_mask = vec![9; 56];
         Canonical::new(tier).resample(&tones, mask, &mut out, &mut out_mask);

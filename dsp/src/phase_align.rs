@@ -12,15 +12,44 @@ use core::cmp::Ordering;
 
 use num_complex::Complex32;
 
-use crate::detmath;
+use crate::{detmath, tier::Tier};
 
 /// What one frame's alignment took off.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Alignment {
     /// Phase of the local oscillators, radians in (-pi, pi].
     pub offset_rad: f32,
-    /// Phase slope, radians a unit of tone position.
+    /// Phase slope, radians a canonical tone (312.5 kHz).
     pub slope_rad: f32,
+}
+
+/// Where the tones of a frame stand.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ToneGrid {
+    /// Positions, ascending, in units of the canonical spacing of 312.5 kHz.
+    position: Vec<f32>,
+    /// Position in units of the tier's own spacing, from its first tone.
+    index: Vec<u32>,
+    /// The tier's own spacing.
+    step: f32,
+}
+
+impl ToneGrid {
+    /// The grid of a tier.
+    pub fn new(tier: Tier) -> Self {
+        let step = (tier.spacing_hz() / Tier::Canonical56.spacing_hz()) as f32;
+        let first = -tier.tone_range().1;
+        Self {
+            position: tier.tone_indices().map(|i| f32::from(i) * step).collect(),
+            index: tier.tone_indices().map(|i| (i - first) as u32).collect(),
+            step,
+        }
+    }
+
+    /// Positions, ascending, in units of the canonical spacing.
+    pub fn position(&self) -> &[f32] {
+        &self.position
+    }
 }
 
 /// The unit phasor of `angle`, radians.
@@ -28,33 +57,29 @@ fn phasor(angle: f32) -> Complex32 {
     Complex32::new(detmath::cos(angle), detmath::sin(angle))
 }
 
-/// The commonest spacing of neighbouring measured tones, in units of `position`; the smaller of two equals. Tones that
+/// The commonest spacing of neighbouring measured tones, in units of the tier's spacing; the smaller of two equals. Tones that
 /// stand at other distances (across the carrier, at a hole) are left out of differences. None below two tones.
-fn spacing(mask: &[u8], position: &[f32]) -> Option<f32> {
-    let mut step = f32::INFINITY;
-    for pair in position.windows(2) {
-        step = detmath::min(step, pair[1] - pair[0]);
-    }
+fn spacing(mask: &[u8], grid: &ToneGrid) -> Option<u32> {
     let mut counts = [0_u32; 9];
     let mut last = None;
     for k in (0..mask.len()).filter(|&k| mask[k] != 0) {
         if let Some(last) = last.replace(k) {
-            let steps = ((position[k] - position[last]) / step + 0.5) as usize;
-            if let Some(count) = counts.get_mut(steps) {
+            let steps = grid.index[k] - grid.index[last];
+            if let Some(count) = counts.get_mut(steps as usize) {
                 *count += 1;
             }
         }
     }
     let best = (1..counts.len()).rev().max_by_key(|&steps| counts[steps])?;
-    (counts[best] > 0).then_some(best as f32 * step)
+    (counts[best] > 0).then_some(best as u32)
 }
 
 /// Calls `each` with every run of `N` neighbouring measured tones that stand `spacing` apart.
-fn runs<const N: usize>(mask: &[u8], position: &[f32], spacing: f32, mut each: impl FnMut([usize; N])) {
+fn runs<const N: usize>(mask: &[u8], grid: &ToneGrid, spacing: u32, mut each: impl FnMut([usize; N])) {
     let mut run = [0; N];
     let mut len = 0;
     for k in (0..mask.len()).filter(|&k| mask[k] != 0) {
-        if len > 0 && (position[k] - position[run[len - 1]] - spacing).abs() > 0.25 * spacing {
+        if len > 0 && grid.index[k] - grid.index[run[len - 1]] != spacing {
             len = 0;
         }
         if len == N {
@@ -69,21 +94,37 @@ fn runs<const N: usize>(mask: &[u8], position: &[f32], spacing: f32, mut each: i
     }
 }
 
-/// Slope by pulse pair, radians a unit of position; the reference's own slope is taken out first. `None` without a
+/// Slope by pulse pair, radians a canonical tone; the reference's own slope is taken out first. `None` without a
 /// pair that carries energy.
-fn slope(tones: &[Complex32], mask: &[u8], position: &[f32], reference: Option<&[Complex32]>) -> Option<f32> {
-    let spacing = spacing(mask, position)?;
+fn slope(tones: &[Complex32], mask: &[u8], grid: &ToneGrid, reference: Option<&[Complex32]>) -> Option<f32> {
+    let spacing = spacing(mask, grid)?;
     let mut sum = Complex32::default();
-    runs(mask, position, spacing, |[a, b]| {
+    runs(mask, grid, spacing, |[a, b]| {
         let pair = tones[b] * tones[a].conj();
         sum += reference.map_or(pair, |r| pair * (r[b] * r[a].conj()).conj());
     });
-    (sum.re != 0.0 || sum.im != 0.0).then(|| detmath::atan2(sum.im, sum.re) / spacing)
+    (sum.re != 0.0 || sum.im != 0.0).then(|| detmath::atan2(sum.im, sum.re) / (spacing as f32 * grid.step))
 }
 
-/// Takes mean phase and mean slope off all measured tones. `position` ascends, any unit.
-pub fn remove_trend(tones: &mut [Complex32], mask: &[u8], position: &[f32]) -> Alignment {
-    align(tones, mask, position, None, None)
+/// Multiplies every tone with `exp(j slope position)`. Phasors come from a table of sixteen steps and one sine and
+/// cosine a block of sixteen, so that a tone costs two complex products, not two transcendental functions.
+fn rotate(tones: &mut [Complex32], grid: &ToneGrid, slope_rad: f32) {
+    const BLOCK: u32 = 16;
+    let Some(&first) = grid.position.first() else { return };
+    let fine: [Complex32; BLOCK as usize] = core::array::from_fn(|i| phasor(slope_rad * grid.step * i as f32));
+    let (mut block, mut coarse) = (u32::MAX, Complex32::default());
+    for (h, &index) in tones.iter_mut().zip(&grid.index) {
+        if index / BLOCK != block {
+            block = index / BLOCK;
+            coarse = phasor(slope_rad * (first + (block * BLOCK) as f32 * grid.step));
+        }
+        *h *= coarse * fine[(index % BLOCK) as usize];
+    }
+}
+
+/// Takes mean phase and mean slope off all measured tones.
+pub fn remove_trend(tones: &mut [Complex32], mask: &[u8], grid: &ToneGrid) -> Alignment {
+    align(tones, mask, grid, None, None)
 }
 
 /// Aligns one frame in place and returns what was taken off.
@@ -94,15 +135,13 @@ pub fn remove_trend(tones: &mut [Complex32], mask: &[u8], position: &[f32]) -> A
 pub fn align(
     tones: &mut [Complex32],
     mask: &[u8],
-    position: &[f32],
+    grid: &ToneGrid,
     reference: Option<&[Complex32]>,
     static_tones: Option<&[u32]>,
 ) -> Alignment {
-    let slope_rad = slope(tones, mask, position, reference).unwrap_or(0.0);
+    let slope_rad = slope(tones, mask, grid, reference).unwrap_or(0.0);
     if slope_rad != 0.0 {
-        for (h, &p) in tones.iter_mut().zip(position) {
-            *h *= phasor(-slope_rad * p);
-        }
+        rotate(tones, grid, -slope_rad);
     }
     let mut sum = Complex32::default();
     let mut add = |k: usize| {
@@ -147,10 +186,10 @@ pub fn choose_static(dispersion: &[f32], mask: &[u8], count: usize, chosen: &mut
 /// `(2 sin(pi df t))^6 / 20`, which is -55 dB at 100 ns and -27 dB at 300 ns for df = 312.5 kHz, while white noise
 /// passes with gain 1. So a single frame tells its own noise, whoever moves. `None` when fewer than eight
 /// runs of four neighbouring measured tones exist. Also returns the mean power `E|h|^2` of the measured tones.
-pub fn noise_variance(tones: &[Complex32], mask: &[u8], position: &[f32]) -> Option<(f32, f32)> {
-    let spacing = spacing(mask, position)?;
+pub fn noise_variance(tones: &[Complex32], mask: &[u8], grid: &ToneGrid) -> Option<(f32, f32)> {
+    let spacing = spacing(mask, grid)?;
     let (mut noise, mut count_runs) = (0.0_f32, 0_u32);
-    runs(mask, position, spacing, |[a, b, c, d]| {
+    runs(mask, grid, spacing, |[a, b, c, d]| {
         let third = (tones[d] - tones[a]) + (tones[b] - tones[c]) * 3.0;
         noise += third.re * third.re + third.im * third.im;
         count_runs += 1;
@@ -166,15 +205,10 @@ pub fn noise_variance(tones: &[Complex32], mask: &[u8], position: &[f32]) -> Opt
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tier::Tier;
     use proptest::prelude::*;
 
-    fn positions(tier: Tier) -> Vec<f32> {
-        tier.tone_indices().map(f32::from).collect()
-    }
-
-    fn two_paths(position: &[f32]) -> Vec<Complex32> {
-        position
+    fn two_paths(grid: &ToneGrid) -> Vec<Complex32> {
+        grid.position
             .iter()
             .map(|&p| Complex32::new(1.0, 0.0) + phasor(-0.05 * p) * 0.4)
             .collect()
@@ -183,14 +217,14 @@ mod tests {
     proptest! {
         #[test]
         fn offset_and_slope_of_the_clocks_leave_no_trace(offset in -3.0_f32..3.0, slope in -0.5_f32..0.5) {
-            let position = positions(Tier::Ht20);
-            let room = two_paths(&position);
+            let grid = ToneGrid::new(Tier::Ht20);
+            let room = two_paths(&grid);
             let mask = vec![1; room.len()];
             let mut plain = room.clone();
-            remove_trend(&mut plain, &mask, &position);
+            remove_trend(&mut plain, &mask, &grid);
             let mut turned: Vec<_> =
-                room.iter().zip(&position).map(|(h, p)| h * phasor(offset + slope * p)).collect();
-            remove_trend(&mut turned, &mask, &position);
+                room.iter().zip(&grid.position).map(|(h, p)| h * phasor(offset + slope * p)).collect();
+            remove_trend(&mut turned, &mask, &grid);
             for (a, b) in turned.iter().zip(&plain) {
                 prop_assert!((a - b).norm() < 2e-4, "{a} {b}");
             }
@@ -199,52 +233,51 @@ mod tests {
 
     #[test]
     fn masked_tones_do_not_pull() {
-        let position = positions(Tier::Ht20);
+        let grid = ToneGrid::new(Tier::Ht20);
         let mut mask = vec![1; 52];
-        let mut clean = two_paths(&position);
+        let mut clean = two_paths(&grid);
         let mut spoiled = clean.clone();
         mask[7] = 0;
         spoiled[7] = Complex32::new(1e6, -1e6);
-        let a = remove_trend(&mut clean, &mask, &position);
-        let b = remove_trend(&mut spoiled, &mask, &position);
+        let a = remove_trend(&mut clean, &mask, &grid);
+        let b = remove_trend(&mut spoiled, &mask, &grid);
         assert_eq!(a, b);
     }
 
     #[test]
     fn a_grid_with_every_other_tone_is_aligned_and_its_noise_known() {
         // The tones an Intel 5300 reports, on canonical-56.
-        let position = positions(Tier::Canonical56);
+        let grid = ToneGrid::new(Tier::Canonical56);
         let reported = |i: i16| i == -1 || i == 28 || if i < 0 { i % 2 == 0 } else { i % 2 == 1 };
         let mask: Vec<u8> = Tier::Canonical56
             .tone_indices()
             .map(|i| u8::from(reported(i)))
             .collect();
         assert_eq!(
-            (spacing(&mask, &position), mask.iter().filter(|&&m| m != 0).count()),
-            (Some(2.0), 30)
+            (spacing(&mask, &grid), mask.iter().filter(|&&m| m != 0).count()),
+            (Some(2), 30)
         );
-        let mut plain = two_paths(&position);
+        let mut plain = two_paths(&grid);
         let mut turned: Vec<_> = plain
             .iter()
-            .zip(&position)
+            .zip(&grid.position)
             .map(|(h, p)| h * phasor(1.0 + 0.3 * p))
             .collect();
-        remove_trend(&mut plain, &mask, &position);
-        remove_trend(&mut turned, &mask, &position);
+        remove_trend(&mut plain, &mask, &grid);
+        remove_trend(&mut turned, &mask, &grid);
         for k in (0..56).filter(|&k| mask[k] != 0) {
             assert!((plain[k] - turned[k]).norm() < 1e-4);
         }
-        assert!(noise_variance(&plain, &mask, &position).is_some_and(|(noise, power)| noise < 1e-4 * power));
+        assert!(noise_variance(&plain, &mask, &grid).is_some_and(|(noise, power)| noise < 1e-4 * power));
     }
 
     #[test]
     fn no_tone_or_one_has_no_spacing() {
-        let position = positions(Tier::Ht20);
+        let grid = ToneGrid::new(Tier::Ht20);
         let mut mask = vec![0; 52];
-        assert_eq!(spacing(&mask, &position), None);
+        assert_eq!(spacing(&mask, &grid), None);
         mask[3] = 1;
-        assert_eq!(spacing(&mask, &position), None);
-        assert_eq!(spacing(&[], &[]), None);
+        assert_eq!(spacing(&mask, &grid), None);
     }
 
     #[test]
@@ -258,10 +291,10 @@ mod tests {
 
     #[test]
     fn noise_is_told_from_a_smooth_channel() {
-        let position = positions(Tier::Ht20);
-        let mut tones = two_paths(&position);
+        let grid = ToneGrid::new(Tier::Ht20);
+        let mut tones = two_paths(&grid);
         let mask = vec![1; 52];
-        let (smooth, power) = noise_variance(&tones, &mask, &position).unwrap();
+        let (smooth, power) = noise_variance(&tones, &mask, &grid).unwrap();
         assert!(smooth < 1e-6 * power, "{smooth} {power}");
         // A fixed +-0.1 pattern without structure: variance 0.02 a complex tone.
         let mut seed = 1_u32;
@@ -270,8 +303,8 @@ mod tests {
             if seed >> 31 == 0 { 0.1 } else { -0.1 }
         };
         tones.iter_mut().for_each(|h| *h += Complex32::new(sign(), sign()));
-        let (noise, _) = noise_variance(&tones, &mask, &position).unwrap();
+        let (noise, _) = noise_variance(&tones, &mask, &grid).unwrap();
         assert!((0.012..0.03).contains(&noise), "{noise}");
-        assert_eq!(noise_variance(&tones, &[0; 52], &position), None);
+        assert_eq!(noise_variance(&tones, &[0; 52], &grid), None);
     }
 }

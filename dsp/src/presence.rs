@@ -6,7 +6,8 @@
 //! parameters: after the last motion it falls only as fast as a still person would have stirred again.
 //!
 //! One path's log-likelihood ratio of a state against *empty* is logistic in the log of a ratio to its own quiet
-//! level, `f(ratio) = slope * ln(ratio / threshold)` held within limits. With the motion ratio `m`: *moving* `f(m)`,
+//! level, `f(ratio) = slope * ln(ratio / threshold)` held within limits, the slope being 8 for the noise-free motion
+//! ratio of CSI and 4 for the coarser ratios of received strengths. With the motion ratio `m`: *moving* `f(m)`,
 //! *still* 0. A path of received strengths also has a level ratio `d`, the deviation from its quiet level: then
 //! *moving* is `f(d) + min(f(m), 0)` and *still* `f(d) - max(f(m), 0)`, so that the level says whether anybody is
 //! there and the fluctuation whether they move. (The profile of a CSI path drifts too much over days to say that.)
@@ -75,8 +76,10 @@ pub struct PresenceConfig {
     pub initial: [f32; 3],
     /// Ratio to the quiet level at which a path's evidence changes sides.
     pub ratio_threshold: f32,
-    /// Log-likelihood ratio a factor e of the ratio is worth.
+    /// Log-likelihood ratio a factor e of a CSI path's motion ratio is worth.
     pub slope: f32,
+    /// The same for the ratios of an RSS path.
+    pub rss_slope: f32,
     /// Limits of one path's log-likelihood ratio.
     pub llr_limits: [f32; 2],
     /// Probability from which an area counts as occupied, and below which as empty again.
@@ -99,8 +102,9 @@ impl Default for PresenceConfig {
             initial: [0.6, 0.25, 0.15],
             ratio_threshold: 1.6,
             slope: 8.0,
+            rss_slope: 4.0,
             llr_limits: [-4.0, 6.0],
-            occupied: [0.7, 0.3],
+            occupied: [0.6, 0.4],
             moving: [0.6, 0.4],
             dwell_s: 1.0,
             evidence_age_max_s: 2.0,
@@ -112,13 +116,14 @@ impl PresenceConfig {
     /// A path's log-likelihood ratios of (moving, still) against empty from its motion ratio and, where it has
     /// one, its level ratio.
     pub fn path_llr(&self, motion_ratio: f32, level_ratio: Option<f32>) -> Llr {
-        let motion = self.logistic(motion_ratio);
-        match level_ratio.map(|ratio| self.logistic(ratio)) {
+        match level_ratio {
             None => Llr {
-                moving: motion,
+                moving: self.logistic(motion_ratio, self.slope),
                 still: 0.0,
             },
-            Some(level) => {
+            Some(ratio) => {
+                let motion = self.logistic(motion_ratio, self.rss_slope);
+                let level = self.logistic(ratio, self.rss_slope);
                 let low = self.llr_limits[0];
                 Llr {
                     moving: detmath::max(level + detmath::min(motion, 0.0), low),
@@ -128,12 +133,12 @@ impl PresenceConfig {
         }
     }
 
-    fn logistic(&self, ratio: f32) -> f32 {
+    fn logistic(&self, ratio: f32, slope: f32) -> f32 {
         let [low, high] = self.llr_limits;
         if ratio <= 0.0 {
             return low;
         }
-        detmath::clamp(self.slope * detmath::ln(ratio / self.ratio_threshold), low, high)
+        detmath::clamp(slope * detmath::ln(ratio / self.ratio_threshold), low, high)
     }
 }
 

@@ -169,6 +169,8 @@ impl FrontConfig {
             ("lag_max_s", self.window.lag_max_s),
             ("slow_profile_s", self.slow_profile_s),
             ("ratio_threshold", p.ratio_threshold),
+            ("slope", p.slope),
+            ("rss_slope", p.rss_slope),
             ("evidence_age_max_s", p.evidence_age_max_s),
         ] {
             if !(value.is_finite() && value > 0.0) {

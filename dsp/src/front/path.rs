@@ -12,7 +12,7 @@ use crate::{
     coherence, detmath,
     motion::{MotionScratch, MotionStat, MotionWindow, ns_to_seconds},
     normalize::{self, CANONICAL_TONES, Canonical},
-    phase_align,
+    phase_align::{self, ToneGrid},
 };
 
 /// Weight of a new frame in the running estimate of a path's noise share.
@@ -69,8 +69,8 @@ pub(super) struct Path {
     power: f32,
     signal_coherence: Option<f32>,
     baseline_coherence: Option<f32>,
-    /// Positions of the tones: their indices.
-    position: Vec<f32>,
+    /// Where the tones stand; none for an RSS path.
+    grid: Option<ToneGrid>,
     canonical: Option<Canonical>,
     reference: Vec<Complex32>,
     static_tones: Vec<u32>,
@@ -115,9 +115,7 @@ impl Path {
             power: 0.0,
             signal_coherence: None,
             baseline_coherence: None,
-            position: tier
-                .map(|t| t.tone_indices().map(f32::from).collect())
-                .unwrap_or_default(),
+            grid: tier.map(ToneGrid::new),
             canonical: tier.map(Canonical::new),
             reference: vec![Complex32::default(); channels],
             static_tones: Vec::with_capacity(channels),
@@ -246,18 +244,18 @@ impl Path {
     // ---- stage 3
 
     pub(super) fn align(&mut self) {
-        if !self.is_csi() || self.gain <= 0.0 {
+        let Some(grid) = self.grid.as_ref().filter(|_| self.gain > 0.0) else {
             return;
-        }
+        };
         let referenced = self.memory.baseline.is_some();
         phase_align::align(
             &mut self.tones,
             &self.mask,
-            &self.position,
+            grid,
             referenced.then_some(self.reference.as_slice()),
             referenced.then_some(self.static_tones.as_slice()),
         );
-        let Some((noise, power)) = phase_align::noise_variance(&self.tones, &self.mask, &self.position) else {
+        let Some((noise, power)) = phase_align::noise_variance(&self.tones, &self.mask, grid) else {
             return;
         };
         self.power = power;
