@@ -28,30 +28,57 @@ fn phasor(angle: f32) -> Complex32 {
     Complex32::new(detmath::cos(angle), detmath::sin(angle))
 }
 
-/// Slope by pulse pair over neighbouring measured tones at most `1.5` positions apart; the reference's own
-/// slope is taken out first. `None` without a neighbouring pair that carries energy.
-fn slope(tones: &[Complex32], mask: &[u8], position: &[f32], reference: Option<&[Complex32]>) -> Option<f32> {
-    let step = smallest_step(position);
-    let mut sum = Complex32::default();
-    for k in 1..tones.len() {
-        if mask[k] == 0 || mask[k - 1] == 0 || position[k] - position[k - 1] > 1.5 * step {
-            continue;
-        }
-        let mut pair = tones[k] * tones[k - 1].conj();
-        if let Some(r) = reference {
-            pair *= (r[k] * r[k - 1].conj()).conj();
-        }
-        sum += pair;
-    }
-    (sum.re != 0.0 || sum.im != 0.0).then(|| detmath::atan2(sum.im, sum.re) / step)
-}
-
-fn smallest_step(position: &[f32]) -> f32 {
+/// The commonest spacing of neighbouring measured tones, in units of `position`; the smaller of two equals. Tones that
+/// stand at other distances (across the carrier, at a hole) are left out of differences. None below two tones.
+fn spacing(mask: &[u8], position: &[f32]) -> Option<f32> {
     let mut step = f32::INFINITY;
     for pair in position.windows(2) {
         step = detmath::min(step, pair[1] - pair[0]);
     }
-    step
+    let mut counts = [0_u32; 9];
+    let mut last = None;
+    for k in (0..mask.len()).filter(|&k| mask[k] != 0) {
+        if let Some(last) = last.replace(k) {
+            let steps = ((position[k] - position[last]) / step + 0.5) as usize;
+            if let Some(count) = counts.get_mut(steps) {
+                *count += 1;
+            }
+        }
+    }
+    let best = (1..counts.len()).rev().max_by_key(|&steps| counts[steps])?;
+    (counts[best] > 0).then_some(best as f32 * step)
+}
+
+/// Calls `each` with every run of `N` neighbouring measured tones that stand `spacing` apart.
+fn runs<const N: usize>(mask: &[u8], position: &[f32], spacing: f32, mut each: impl FnMut([usize; N])) {
+    let mut run = [0; N];
+    let mut len = 0;
+    for k in (0..mask.len()).filter(|&k| mask[k] != 0) {
+        if len > 0 && (position[k] - position[run[len - 1]] - spacing).abs() > 0.25 * spacing {
+            len = 0;
+        }
+        if len == N {
+            run.copy_within(1.., 0);
+            len = N - 1;
+        }
+        run[len] = k;
+        len += 1;
+        if len == N {
+            each(run);
+        }
+    }
+}
+
+/// Slope by pulse pair, radians a unit of position; the reference's own slope is taken out first. `None` without a
+/// pair that carries energy.
+fn slope(tones: &[Complex32], mask: &[u8], position: &[f32], reference: Option<&[Complex32]>) -> Option<f32> {
+    let spacing = spacing(mask, position)?;
+    let mut sum = Complex32::default();
+    runs(mask, position, spacing, |[a, b]| {
+        let pair = tones[b] * tones[a].conj();
+        sum += reference.map_or(pair, |r| pair * (r[b] * r[a].conj()).conj());
+    });
+    (sum.re != 0.0 || sum.im != 0.0).then(|| detmath::atan2(sum.im, sum.re) / spacing)
 }
 
 /// Takes mean phase and mean slope off all measured tones. `position` ascends, any unit.
@@ -121,23 +148,19 @@ pub fn choose_static(dispersion: &[f32], mask: &[u8], count: usize, chosen: &mut
 /// passes with gain 1. So a single frame tells its own noise, whoever moves. `None` when fewer than eight
 /// runs of four neighbouring measured tones exist. Also returns the mean power `E|h|^2` of the measured tones.
 pub fn noise_variance(tones: &[Complex32], mask: &[u8], position: &[f32]) -> Option<(f32, f32)> {
-    let step = smallest_step(position);
-    let mut noise = 0.0_f32;
-    let mut runs = 0_u32;
-    for k in 3..tones.len() {
-        if mask[k - 3..=k].contains(&0) || position[k] - position[k - 3] > 3.5 * step {
-            continue;
-        }
-        let d = (tones[k] - tones[k - 3]) + (tones[k - 2] - tones[k - 1]) * 3.0;
-        noise += d.re * d.re + d.im * d.im;
-        runs += 1;
-    }
+    let spacing = spacing(mask, position)?;
+    let (mut noise, mut count_runs) = (0.0_f32, 0_u32);
+    runs(mask, position, spacing, |[a, b, c, d]| {
+        let third = (tones[d] - tones[a]) + (tones[b] - tones[c]) * 3.0;
+        noise += third.re * third.re + third.im * third.im;
+        count_runs += 1;
+    });
     let (mut power, mut count) = (0.0_f32, 0_u32);
     for (h, _) in tones.iter().zip(mask).filter(|(_, m)| **m != 0) {
         power += h.re * h.re + h.im * h.im;
         count += 1;
     }
-    (runs >= 8).then(|| (noise / (20.0 * runs as f32), power / count as f32))
+    (count_runs >= 8).then(|| (noise / (20.0 * count_runs as f32), power / count as f32))
 }
 
 #[cfg(test)]
@@ -185,6 +208,43 @@ mod tests {
         let a = remove_trend(&mut clean, &mask, &position);
         let b = remove_trend(&mut spoiled, &mask, &position);
         assert_eq!(a, b);
+    }
+
+    #[test]
+    fn a_grid_with_every_other_tone_is_aligned_and_its_noise_known() {
+        // The tones an Intel 5300 reports, on canonical-56.
+        let position = positions(Tier::Canonical56);
+        let reported = |i: i16| i == -1 || i == 28 || if i < 0 { i % 2 == 0 } else { i % 2 == 1 };
+        let mask: Vec<u8> = Tier::Canonical56
+            .tone_indices()
+            .map(|i| u8::from(reported(i)))
+            .collect();
+        assert_eq!(
+            (spacing(&mask, &position), mask.iter().filter(|&&m| m != 0).count()),
+            (Some(2.0), 30)
+        );
+        let mut plain = two_paths(&position);
+        let mut turned: Vec<_> = plain
+            .iter()
+            .zip(&position)
+            .map(|(h, p)| h * phasor(1.0 + 0.3 * p))
+            .collect();
+        remove_trend(&mut plain, &mask, &position);
+        remove_trend(&mut turned, &mask, &position);
+        for k in (0..56).filter(|&k| mask[k] != 0) {
+            assert!((plain[k] - turned[k]).norm() < 1e-4);
+        }
+        assert!(noise_variance(&plain, &mask, &position).is_some_and(|(noise, power)| noise < 1e-4 * power));
+    }
+
+    #[test]
+    fn no_tone_or_one_has_no_spacing() {
+        let position = positions(Tier::Ht20);
+        let mut mask = vec![0; 52];
+        assert_eq!(spacing(&mask, &position), None);
+        mask[3] = 1;
+        assert_eq!(spacing(&mask, &position), None);
+        assert_eq!(spacing(&[], &[]), None);
     }
 
     #[test]

@@ -146,6 +146,13 @@ pub struct Llr {
     pub still: f32,
 }
 
+impl Llr {
+    /// The better of the two: what speaks for anybody being there.
+    pub fn somebody(self) -> f32 {
+        detmath::max(self.moving, self.still)
+    }
+}
+
 /// Fuses the log-likelihood ratios of an area's links, in the order they are added.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LinkFusion {

@@ -85,22 +85,22 @@ macro_rules! export_module {
             static LOADER_VERSION: u32 = $crate::LOADER_VERSION;
 
             #[unsafe(export_name = "tapline_allocations")]
-            extern "C" fn allocations() -> u64 {
+            extern "C" fn tapline_allocations() -> u64 {
                 $crate::counting::allocations()
             }
 
-            fn module() -> $crate::abi::PluginModuleRef {
+            fn tapline_module() -> $crate::abi::PluginModuleRef {
                 $crate::entry::leaked($module)
             }
 
-            extern "C" fn root() -> $crate::abi_stable::library::RootModuleResult {
-                $crate::entry::call_root(module)
+            extern "C" fn tapline_root() -> $crate::abi_stable::library::RootModuleResult {
+                $crate::entry::call_root(tapline_module)
             }
 
             #[unsafe(export_name = "_1as_0lib_1header_0root_bmodule_bloader")]
             static ROOT: $crate::abi_stable::library::LibHeader =
-                // SAFETY: `root` returns what `call_root` returned.
-                unsafe { $crate::entry::header(root) };
+                // SAFETY: `tapline_root` returns what `call_root` returned.
+                unsafe { $crate::entry::header(tapline_root) };
         };
     };
 }

@@ -6,6 +6,7 @@ pub mod api;
 pub mod cli;
 pub mod config;
 pub mod cycle;
+pub mod golden_run;
 pub mod host;
 pub mod ingest;
 pub mod live;

@@ -80,10 +80,10 @@ stage!(
 stage!(
     CirFft,
     "cir-fft",
-    "complex LASSO by FISTA with restart (Beck and Teboulle 2009) by fast transforms, duality gap certified",
+    "complex LASSO by coordinate descent on a growing working set (after CELER, 2018), duality gap certified by fast transforms",
     true,
     FftOperator::new,
-    Solver::Fista
+    Solver::WorkingSet
 );
 
 /// The links of one tier and what solves them.

@@ -33,7 +33,6 @@ struct Table {
     detour_power: f32,
     quiet: f32,
     spread: f32,
-    gain: f32,
     body_radius_m: f32,
     shadow: f32,
     coherence_s: f32,
@@ -61,7 +60,6 @@ impl Default for Table {
             detour_power: f.detour_power,
             quiet: f.quiet,
             spread: f.spread,
-            gain: f.gain,
             body_radius_m: f.body_radius_m,
             shadow: f.shadow,
             coherence_s: f.coherence_s,
@@ -88,7 +86,6 @@ impl Table {
         check("detour-power", self.detour_power, 0.0, 4.0)?;
         check("quiet", self.quiet, 0.1, 10.0)?;
         check("spread", self.spread, 0.1, 10.0)?;
-        check("gain", self.gain, 0.0, 10.0)?;
         check("body-radius-m", self.body_radius_m, 0.01, 2.0)?;
         check("shadow", self.shadow, 0.0, 0.95)?;
         check("coherence-s", self.coherence_s, 0.01, 10.0)?;
@@ -111,7 +108,6 @@ impl Table {
                 detour_power: self.detour_power,
                 quiet: self.quiet,
                 spread: self.spread,
-                gain: self.gain,
                 body_radius_m: self.body_radius_m,
                 shadow: self.shadow,
                 coherence_s: self.coherence_s,
@@ -203,7 +199,7 @@ impl TrackerMethod for Tracker {
             .set_room(input.outline.iter().map(point), input.doors.iter().map(entrance));
         let cycle = Cycle {
             step_s: input.step_s,
-            accept: input.gate == gate::ACCEPT,
+            accept: input.gate == gate::ACCEPT || input.gate == gate::RECALIBRATE,
             nodes: input.nodes.iter().map(node),
             samples: &self.samples,
         };

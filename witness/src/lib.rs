@@ -15,6 +15,7 @@
 #![forbid(unsafe_code)]
 
 pub mod body;
+pub mod bundle;
 pub mod checkpoint;
 pub mod codec;
 pub mod disposition;
@@ -24,8 +25,10 @@ pub mod lists;
 pub mod note;
 pub mod outcome;
 pub mod outcome_codec;
+pub mod policy;
 pub mod proof;
 pub mod render;
 pub mod tile;
 pub mod tree;
+pub mod verify;
 pub mod walk;

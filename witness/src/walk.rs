@@ -39,8 +39,8 @@ pub enum WalkError {
         /// What it is.
         found: String,
     },
-    /// A cycle whose BOOT leaf was not shown.
-    #[error("leaf {index} belongs to boot {boot} whose BOOT leaf was not shown", boot = hex::encode(boot_id))]
+    /// Another boot than the leaf before, and no BOOT leaf between them.
+    #[error("leaf {index} belongs to boot {boot}, which no BOOT leaf begins", boot = hex::encode(boot_id))]
     NoBoot {
         /// Its place in the tree.
         index: u64,
@@ -59,6 +59,7 @@ struct BootState {
     /// Tick of the last leaf.
     tick: u64,
     last_cycle: Option<LastCycle>,
+    in_force_known: bool,
     /// Every leaf since the last cycle (or since BOOT) was shown.
     complete: bool,
     gap_since_cycle: bool,
@@ -103,6 +104,12 @@ impl Walk {
         self.last
     }
 
+    /// True when the leaves shown tell what was in force at the last CYCLE: after a gap between indices the
+    /// BOOT leaf may be missing, and then nothing about it was checked.
+    pub fn in_force_known(&self) -> bool {
+        self.boot.as_ref().is_some_and(|boot| boot.in_force_known)
+    }
+
     /// Walks over the leaf at `index`.
     pub fn step(&mut self, index: u64, bytes: &[u8]) -> Result<Leaf, WalkError> {
         let leaf = leaf::decode(bytes).map_err(|source| WalkError::Leaf { index, source })?;
@@ -137,16 +144,27 @@ impl Walk {
             (None, Body::Boot(boot)) => {
                 rule.equal("tick before the first cycle", 0, header.tick)?;
                 let mut state = BootState::new(header);
-                state.put_in_force(rule, header, boot)?;
+                state.put_in_force(rule, header.seq, boot)?;
                 self.boot = Some(state);
             }
-            (None, _) => {
+            (None, _) if follows => {
                 return Err(WalkError::NoBoot {
                     index: rule.index,
                     boot_id: header.boot_id,
                 });
             }
+            (None, body) => {
+                // Shown from its middle on.
+                let mut state = BootState::new(header);
+                state.complete = false;
+                if let Body::Cycle(cycle) = body {
+                    state.cycle(rule, header, cycle)?;
+                }
+                state.came_into_force(body);
+                self.boot = Some(state);
+            }
             (Some(state), body) => {
+                state.complete &= follows;
                 if header.mono_ns <= state.mono_ns {
                     return rule.broken(
                         "mono_ns",
@@ -164,7 +182,7 @@ impl Walk {
                 }
                 match body {
                     // GENESIS and the first BOOT share a boot id.
-                    Body::Boot(boot) if state.manifests.is_empty() => state.put_in_force(rule, header, boot)?,
+                    Body::Boot(boot) if header.seq == 1 => state.put_in_force(rule, 0, boot)?,
                     Body::Boot(_) => return rule.broken("BOOT", "one a boot".into(), "a second one".into()),
                     Body::Genesis(_) => return rule.broken("GENESIS", "one a log".into(), "a second one".into()),
                     Body::Swap(swap) if swap.result != SwapResult::Rejected => {
@@ -193,6 +211,7 @@ impl BootState {
             mono_ns: header.mono_ns,
             tick: header.tick,
             last_cycle: None,
+            in_force_known: false,
             complete: true,
             gap_since_cycle: false,
             manifests: Vec::new(),
@@ -201,13 +220,24 @@ impl BootState {
         }
     }
 
-    fn put_in_force(&mut self, rule: &Rule, header: &Header, boot: &Boot) -> Result<(), WalkError> {
-        let first = header.seq == 1;
-        rule.equal(
-            "recovered size",
-            if first { 0 } else { header.seq },
-            boot.recovered_size,
-        )?;
+    fn came_into_force(&mut self, body: &Body) {
+        match body {
+            Body::Swap(swap) if swap.result != SwapResult::Rejected => {
+                self.manifests.push((swap.effective_tick, swap.new_manifest_hash));
+            }
+            Body::Config(config) => self.configs.push((config.effective_tick, config.new_config_hash)),
+            Body::Calibration(calibration) => {
+                self.calibrations
+                    .push((calibration.effective_tick, calibration.new_calibration_id));
+            }
+            Body::Gap(_) => self.gap_since_cycle = true,
+            _ => {}
+        }
+    }
+
+    /// `found_at_start` is the size of the tree this boot found: nothing, when it wrote GENESIS itself.
+    fn put_in_force(&mut self, rule: &Rule, found_at_start: u64, boot: &Boot) -> Result<(), WalkError> {
+        rule.equal("recovered size", found_at_start, boot.recovered_size)?;
         self.manifests.push((0, boot.manifest_hash));
         self.configs.push((0, boot.config_hash));
         self.calibrations.push((0, boot.calibration_id));
@@ -236,17 +266,17 @@ impl BootState {
                 .find(|(since, _)| *since <= header.tick)
                 .map(|(_, hash)| *hash)
         };
+        self.in_force_known = true;
         for (what, list, found) in [
             ("manifest in force", &self.manifests, &cycle.manifest_hash),
             ("configuration in force", &self.configs, &cycle.config_hash),
             ("calibration in force", &self.calibrations, &cycle.calibration_id),
         ] {
-            // A boot without its BOOT leaf puts nothing in force, so nothing may run.
-            let expected = in_force(list).ok_or(WalkError::NoBoot {
-                index: rule.index,
-                boot_id: header.boot_id,
-            })?;
-            rule.equal_hash(what, &expected, found)?;
+            match in_force(list) {
+                Some(expected) => rule.equal_hash(what, &expected, found)?,
+                // A boot shown whole begins with its BOOT leaf, so it can only be one shown from its middle.
+                None => self.in_force_known = false,
+            }
         }
         let is_keyframe = header.flags & flags::KEYFRAME != 0;
         let due = self

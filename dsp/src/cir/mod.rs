@@ -13,6 +13,7 @@
 //! | [`certificate`] | the duality gap |
 //! | [`proximal`] | ISTA and FISTA |
 //! | [`working_set`] | few taps: coordinate descent on a small set |
+//! | [`newton`] | the Newton step on its taps |
 //! | [`hybrid`] | the working set for a batch, certified by the operator, FISTA for the rest |
 //! | [`noise`] | noise from the tones, `lambda` from the noise |
 //! | [`delay`] | delay of the strongest path between the taps, and its sigma |
@@ -29,6 +30,7 @@ pub mod estimate;
 pub mod grid;
 pub mod hybrid;
 pub mod lane;
+pub mod newton;
 pub mod noise;
 pub mod operator;
 pub mod proximal;

@@ -128,6 +128,12 @@ impl<T: Lane> Workspace<T> {
         T::select(better, l1_norm, zero)
     }
 
+    fn l1_norm(&self) -> T {
+        self.taps
+            .iter()
+            .fold(T::zero(), |sum, x| sum + (x.re * x.re + x.im * x.im).sqrt())
+    }
+
     /// Correlation of the residual; returns its largest square.
     fn correlate(&mut self, operator: &mut impl SensingOperator<T>) -> T {
         operator.adjoint(&self.residual, &mut self.correlation);
@@ -155,11 +161,7 @@ pub fn certificate_of<T: Lane>(
     work: &mut Workspace<T>,
 ) -> Certificate<T> {
     let peak = work.refresh(operator, problem);
-    let mut l1_norm = T::zero();
-    for x in &work.taps {
-        l1_norm += (x.re * x.re + x.im * x.im).sqrt();
-    }
-    certify(problem.measured, &work.residual, l1_norm, peak, problem.lambda)
+    certify(problem.measured, &work.residual, work.l1_norm(), peak, problem.lambda)
 }
 
 /// The lanes whose bit is set.
@@ -181,8 +183,13 @@ pub fn solve<T: Lane>(
     let threshold = problem.lambda * step;
     let (zero, half, one, four) = (T::zero(), T::splat(0.5), T::one(), T::splat(4.0));
 
-    let mut l1_norm = work.align(operator, problem);
-    let mut peak = work.correlate(operator);
+    // The baseline starts where it is told to.
+    let (mut l1_norm, mut peak) = if pace == Pace::Plain {
+        let peak = work.refresh(operator, problem);
+        (work.l1_norm(), peak)
+    } else {
+        (work.align(operator, problem), work.correlate(operator))
+    };
     work.previous_taps.copy_from_slice(&work.taps);
     work.previous_correlation.copy_from_slice(&work.correlation);
 

@@ -14,16 +14,25 @@
 
 use num_complex::Complex32;
 
-use super::{certificate::from_sums, grid::ToneGrid};
+use super::{
+    certificate::from_sums,
+    grid::ToneGrid,
+    newton::{Newton, TAPS_MAX},
+};
+use crate::detmath::max;
 
 /// Most taps of a set; a link that needs more is for another solver.
 pub const SET_MAX: usize = 64;
 /// Most taps taken in at once.
 const INTAKE_MAX: usize = 16;
+/// Peaks taken in are at least this share of the highest.
+const INTAKE_SHARE: f32 = 0.3;
 /// Rounds after which the link is given to another solver.
 const ROUNDS_MAX: u32 = 40;
 /// Sweeps over the set in one round.
-const SWEEPS_MAX: u32 = 200;
+const SWEEPS_MAX: u32 = 60;
+/// Halvings of a Newton step that does not help.
+const HALVINGS_MAX: u32 = 4;
 /// The share of the gap tolerance that the restricted problem may use up.
 const INNER_SHARE: f32 = 0.3;
 
@@ -119,6 +128,7 @@ pub struct WorkingSet {
     q: Vec<Complex32>,
     /// `h_{i-j}` over the set, column j at `j * SET_MAX`.
     gram: Vec<Complex32>,
+    newton: Newton,
     /// Sweeps made.
     sweeps: u32,
     rounds: u32,
@@ -150,6 +160,7 @@ impl WorkingSet {
             c: vec![zero; SET_MAX],
             q: vec![zero; SET_MAX],
             gram: vec![zero; SET_MAX * SET_MAX],
+            newton: Newton::new(),
             sweeps: 0,
             rounds: 0,
         }
@@ -201,7 +212,7 @@ impl WorkingSet {
             if certificate.relative_gap <= 0.9 * gap_tolerance {
                 return Outcome::Reached;
             }
-            if !self.enlarge(kernel, lambda) {
+            if !self.enlarge(kernel, lambda, peak) {
                 return Outcome::GivenUp;
             }
         }
@@ -225,43 +236,137 @@ impl WorkingSet {
         self.set.push(tap);
     }
 
-    /// Cyclic coordinate descent until the gap of the problem restricted to the set is small.
+    /// Solves on the set until the gap of the problem restricted to it is small: sweeps find which taps
+    /// are zero, Newton steps find the values of the others.
     fn descend(&mut self, kernel: &Kernel, power: f32, lambda: f32, gap_tolerance: f32) {
-        let n = self.set.len();
-        let norm_squared = kernel.re[0];
-        let inverse = 1.0 / norm_squared;
-        for sweep in 0..SWEEPS_MAX {
-            for j in 0..n {
-                let u = self.q[j] + self.x[j] * norm_squared;
-                let square = u.norm_sqr();
-                let next = if square > lambda * lambda {
-                    let length = square.sqrt();
-                    u * ((length - lambda) / length * inverse)
-                } else {
-                    Complex32::new(0.0, 0.0)
-                };
-                let change = next - self.x[j];
-                if change.re != 0.0 || change.im != 0.0 {
-                    self.x[j] = next;
-                    let column = &self.gram[j * SET_MAX..j * SET_MAX + n];
-                    for (q, h) in self.q[..n].iter_mut().zip(column) {
-                        *q -= *h * change;
-                    }
-                }
-            }
+        for _ in 0..SWEEPS_MAX {
+            self.sweep(kernel, lambda);
             self.sweeps += 1;
-            if sweep % 4 == 3 || n == 1 {
-                let mut peak = 0.0;
-                for q in &self.q[..n] {
-                    let square = q.norm_sqr();
-                    peak = if square > peak { square } else { peak };
-                }
-                let (residual, product, l1_norm) = self.sums(power);
-                if from_sums(residual, product, l1_norm, peak, lambda).relative_gap <= gap_tolerance {
-                    break;
-                }
+            if self.restricted_gap(power, lambda) <= gap_tolerance {
+                return;
+            }
+            self.newton(lambda);
+            if self.restricted_gap(power, lambda) <= gap_tolerance {
+                return;
             }
         }
+    }
+
+    fn restricted_gap(&self, power: f32, lambda: f32) -> f32 {
+        let mut peak = 0.0;
+        for q in &self.q[..self.set.len()] {
+            let square = q.norm_sqr();
+            peak = if square > peak { square } else { peak };
+        }
+        let (residual, product, l1_norm) = self.sums(power);
+        from_sums(residual, product, l1_norm, peak, lambda).relative_gap
+    }
+
+    /// One sweep of cyclic coordinate descent.
+    fn sweep(&mut self, kernel: &Kernel, lambda: f32) {
+        let norm_squared = kernel.re[0];
+        let inverse = 1.0 / norm_squared;
+        for j in 0..self.set.len() {
+            let u = self.q[j] + self.x[j] * norm_squared;
+            let square = u.norm_sqr();
+            let next = if square > lambda * lambda {
+                let length = square.sqrt();
+                u * ((length - lambda) / length * inverse)
+            } else {
+                Complex32::new(0.0, 0.0)
+            };
+            self.change(j, next - self.x[j]);
+            self.x[j] = next;
+        }
+    }
+
+    /// Takes the change of one tap out of the correlations with the set.
+    fn change(&mut self, j: usize, change: Complex32) {
+        if change.re != 0.0 || change.im != 0.0 {
+            let n = self.set.len();
+            let column = &self.gram[j * SET_MAX..j * SET_MAX + n];
+            for (q, h) in self.q[..n].iter_mut().zip(column) {
+                *q -= *h * change;
+            }
+        }
+    }
+
+    /// Newton steps on the taps that are not zero. A step ends where the first tap would pass through zero;
+    /// that tap is then zero, and the others go on without it.
+    fn newton(&mut self, lambda: f32) {
+        let mut active = [0; TAPS_MAX];
+        let mut count = 0;
+        for j in 0..self.set.len() {
+            if self.x[j].re != 0.0 || self.x[j].im != 0.0 {
+                if count == TAPS_MAX {
+                    return;
+                }
+                active[count] = j;
+                count += 1;
+            }
+        }
+        while count > 0 {
+            let Some(blocked) = self.newton_step(&active[..count], lambda) else {
+                return;
+            };
+            let j = active[blocked];
+            self.change(j, -self.x[j]);
+            self.x[j] = Complex32::new(0.0, 0.0);
+            active.copy_within(blocked + 1..count, blocked);
+            count -= 1;
+        }
+    }
+
+    /// One Newton step; the index of the tap that cut it short, if one did.
+    fn newton_step(&mut self, active: &[usize], lambda: f32) -> Option<usize> {
+        let (x, q, gram) = (&self.x, &self.q, &self.gram);
+        let solved = self.newton.solve(
+            active.len(),
+            lambda,
+            |a| (x[active[a]], x[active[a]].norm_sqr().sqrt(), q[active[a]]),
+            |i, j| gram[active[j] * SET_MAX + active[i]],
+        );
+        if !solved {
+            return None;
+        }
+        let (mut length, mut blocked) = (1.0, None);
+        for (a, &j) in active.iter().enumerate() {
+            let reach = -self.newton.radial[a];
+            let size = self.x[j].norm_sqr().sqrt();
+            if reach * length > size {
+                (length, blocked) = (size / reach, Some(a));
+            }
+        }
+        let before = self.objective(lambda);
+        self.advance(active, length);
+        for _ in 0..HALVINGS_MAX {
+            if self.objective(lambda) <= before {
+                return blocked;
+            }
+            length *= 0.5;
+            self.advance(active, -length);
+            blocked = None;
+        }
+        self.advance(active, -length);
+        None
+    }
+
+    fn advance(&mut self, active: &[usize], length: f32) {
+        for (a, &j) in active.iter().enumerate() {
+            let change = self.newton.step[a] * length;
+            self.change(j, change);
+            self.x[j] += change;
+        }
+    }
+
+    /// The objective on the set less `1/2 |y|^2`.
+    fn objective(&self, lambda: f32) -> f32 {
+        let (mut product, mut l1_norm) = (0.0, 0.0);
+        for ((x, c), q) in self.x.iter().zip(&self.c).zip(&self.q).take(self.set.len()) {
+            product += x.re * (c.re + q.re) + x.im * (c.im + q.im);
+            l1_norm += x.norm_sqr().sqrt();
+        }
+        lambda * l1_norm - 0.5 * product
     }
 
     /// `|r|^2`, `Re<y, r>` and `|x|_1` from the set alone.
@@ -318,10 +423,11 @@ impl WorkingSet {
     }
 
     /// Takes in the highest peaks of `|q|` above `lambda`; false when the set is full or there is none.
-    fn enlarge(&mut self, kernel: &Kernel, lambda: f32) -> bool {
+    fn enlarge(&mut self, kernel: &Kernel, lambda: f32, peak: f32) -> bool {
         let mut intake = [(0.0f32, 0usize); INTAKE_MAX];
         let mut count = 0;
-        let bound = lambda * lambda;
+        // Lower peaks are mostly side lobes of higher ones: they wait until those are explained.
+        let bound = max(lambda * lambda, INTAKE_SHARE * INTAKE_SHARE * peak);
         let n = self.taps;
         for tap in 0..n {
             let square = self.squares[tap];

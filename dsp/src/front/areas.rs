@@ -19,6 +19,8 @@ struct Link {
     paths_used: u32,
     span_sum_s: f32,
     calibrated: bool,
+    /// Mean over the paths.
+    llr: Llr,
     loudest: TraceLink,
 }
 
@@ -56,6 +58,7 @@ impl Areas {
                 nodes,
                 wavelength_m: 0.0,
                 llr_sum: Llr::default(),
+                llr: Llr::default(),
                 paths_used: 0,
                 span_sum_s: 0.0,
                 calibrated: false,
@@ -176,17 +179,18 @@ impl Areas {
                 link.loudest = TraceLink {
                     path: e.path,
                     motion_ratio: e.motion_ratio,
-                    llr: Llr::default(),
+                    llr: 0.0,
                 };
             }
             link.paths_used += 1;
         }
         for link in self.links.iter_mut().filter(|l| l.paths_used > 0) {
             let paths = link.paths_used as f32;
-            link.loudest.llr = Llr {
+            link.llr = Llr {
                 moving: link.llr_sum.moving / paths,
                 still: link.llr_sum.still / paths,
             };
+            link.loudest.llr = link.llr.somebody();
         }
     }
 }
@@ -207,13 +211,14 @@ impl Place {
             if link.paths_used == 0 {
                 continue;
             }
-            fusion.add(link.loudest.llr, affected);
+            fusion.add(link.llr, affected);
             trace.links_used += 1;
             trace.name(link.loudest);
             span_sum_s += link.span_sum_s;
             paths += link.paths_used;
         }
-        trace.llr = fusion.finish();
+        let fused = fusion.finish();
+        trace.llr = fused.map(Llr::somebody);
         let input = if self.covering.is_empty() {
             Err(PresenceReason::NotCovered)
         } else if !calibrated {
@@ -222,7 +227,7 @@ impl Place {
             Err(PresenceReason::GateRejected)
         } else {
             let window_s = crate::detmath::max(span_sum_s / paths.max(1) as f32, config.window.window_s);
-            trace.llr.map(|llr| (llr, window_s)).ok_or(PresenceReason::NoInput)
+            fused.map(|llr| (llr, window_s)).ok_or(PresenceReason::NoInput)
         };
         self.filter.step(tick, config.step_s, input, presence);
         let occupied = matches!(
@@ -241,18 +246,13 @@ impl Place {
     }
 }
 
-/// What a link says for anybody being there.
-fn loudness(llr: Llr) -> f32 {
-    crate::detmath::max(llr.moving, llr.still)
-}
-
 impl DecisionTrace {
     /// Keeps the loudest links, the earlier of two equals first.
     fn name(&mut self, link: TraceLink) {
         let named = self.links_named as usize;
         let at = self.links[..named]
             .iter()
-            .position(|kept| loudness(link.llr) > loudness(kept.llr))
+            .position(|kept| link.llr > kept.llr)
             .unwrap_or(named);
         if at < TRACE_LINKS {
             let last = named.min(TRACE_LINKS - 1);
@@ -274,10 +274,7 @@ mod tests {
             trace.name(TraceLink {
                 path,
                 motion_ratio: 0.0,
-                llr: Llr {
-                    moving: llr,
-                    still: -9.0,
-                },
+                llr,
             });
         }
         let paths: Vec<_> = trace.links.iter().map(|l| l.path).collect();

@@ -1,6 +1,6 @@
 //! What the front end hands on: evidence per path, presence per area, the decision's trace.
 
-use crate::presence::{Llr, PresenceReason, PresenceState};
+use crate::presence::{PresenceReason, PresenceState};
 
 /// Which fields of a [`LinkEvidence`] hold a measurement.
 pub mod valid {
@@ -72,8 +72,9 @@ pub struct TraceLink {
     pub path: u16,
     /// Its motion ratio.
     pub motion_ratio: f32,
-    /// The link's log-likelihood ratios against empty, mean over its paths.
-    pub llr: Llr,
+    /// The link's log-likelihood ratio of somebody (moving or still, whichever is larger) against nobody, mean over
+    /// its paths.
+    pub llr: f32,
 }
 
 /// Why an area is in the state it is in.
@@ -83,8 +84,8 @@ pub struct DecisionTrace {
     pub links_used: u16,
     /// Links that could see the area.
     pub links_covering: u16,
-    /// Fused log-likelihood ratios against empty over one window; none without evidence.
-    pub llr: Option<Llr>,
+    /// Fused log-likelihood ratio of somebody against nobody over one window; none without evidence.
+    pub llr: Option<f32>,
     /// Ratio at which a link's evidence changes sides.
     pub ratio_threshold: f32,
     /// Probability that would change the published state of occupied or empty.

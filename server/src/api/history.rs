@@ -3,8 +3,8 @@
 //! The store is behind a trait so that the API neither knows SQL nor needs a file in its tests. All calls
 //! may block; the API makes them on blocking threads, a few at a time.
 
-/// A cycle as it is kept.
-#[derive(Clone, Debug, PartialEq)]
+/// A cycle whose outcome is still kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredCycle {
     /// `seq` of its leaf.
     pub cycle: u64,
@@ -14,17 +14,8 @@ pub struct StoredCycle {
     pub boot_id: [u8; 16],
     /// Witness W of the leaf.
     pub witness: [u8; 32],
-    /// `outcome_bytes` as committed; none when retention has taken them.
-    pub outcome_bytes: Option<Vec<u8>>,
-}
-
-/// A leaf as it is kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoredLeaf {
-    /// The canonical bytes.
-    pub bytes: Vec<u8>,
-    /// BLAKE3 witness W.
-    pub witness: [u8; 32],
+    /// `outcome_bytes` as committed.
+    pub outcome_bytes: Vec<u8>,
 }
 
 /// A signed checkpoint.
@@ -37,39 +28,35 @@ pub struct StoredCheckpoint {
 }
 
 /// A node of the WorldGraph.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WorldNode {
-    /// Stable id within the log.
+    /// Stable id within the log, for example `room:0`.
     pub id: String,
-    /// What it stands for, for example `room`, `zone`, `person`, `node`.
+    /// What it stands for, for example `Room`.
     pub kind: String,
-    /// For people.
-    pub label: String,
-    /// x, y, z in metres; an axis that is not known is none.
-    pub position_m: [Option<f32>; 3],
-    /// Cycle in which it appeared.
+    /// What is known of it, JSON.
+    pub attributes: String,
+    /// First cycle with it as it is.
     pub since_cycle: u64,
-    /// Last cycle in which it changed.
-    pub changed_cycle: u64,
 }
 
 /// An edge of the WorldGraph.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WorldEdge {
     /// Where from.
     pub from: String,
     /// Where to.
     pub to: String,
-    /// What it says, for example `in`, `observes`, `leads to`.
+    /// What it says, for example `LocatedIn`.
     pub kind: String,
-    /// How sure, 0 to 1; none when it is configured rather than observed.
-    pub weight: Option<f32>,
-    /// Cycle in which it appeared.
+    /// What is known of it, JSON.
+    pub attributes: String,
+    /// First cycle with it.
     pub since_cycle: u64,
 }
 
 /// The WorldGraph after a cycle.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct World {
     /// The cycle.
     pub cycle: u64,
@@ -99,17 +86,17 @@ pub struct HistoryError(pub String);
 
 /// The past, as far as it is kept. Calls may block.
 pub trait History: Send + Sync + 'static {
-    /// Cycles of a page.
+    /// Cycles of a page whose outcome is still kept.
     ///
     /// # Errors
     /// When the store cannot be read.
     fn cycles(&self, page: CyclePage) -> Result<Vec<StoredCycle>, HistoryError>;
 
-    /// One leaf by its `seq`; none when there is none or retention has taken it.
+    /// The bytes of one leaf by its `seq`; none when there is none or retention has taken it.
     ///
     /// # Errors
     /// When the store cannot be read.
-    fn leaf(&self, seq: u64) -> Result<Option<StoredLeaf>, HistoryError>;
+    fn leaf(&self, seq: u64) -> Result<Option<Vec<u8>>, HistoryError>;
 
     /// The published checkpoint of this size, or the newest.
     ///
@@ -117,9 +104,9 @@ pub trait History: Send + Sync + 'static {
     /// When the store cannot be read.
     fn checkpoint(&self, size: Option<u64>) -> Result<Option<StoredCheckpoint>, HistoryError>;
 
-    /// The newest WorldGraph.
+    /// The WorldGraph after this cycle, or the newest.
     ///
     /// # Errors
     /// When the store cannot be read.
-    fn world(&self) -> Result<World, HistoryError>;
+    fn world(&self, at: Option<u64>) -> Result<World, HistoryError>;
 }

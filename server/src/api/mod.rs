@@ -19,6 +19,7 @@ mod limits;
 mod metrics;
 mod rest;
 mod schema;
+mod store;
 #[cfg(test)]
 mod tests;
 mod ws;
@@ -41,9 +42,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use self::{error::Failure, fanout::Fanout};
 pub use self::{
-    history::{
-        CyclePage, History, HistoryError, StoredCheckpoint, StoredCycle, StoredLeaf, World, WorldEdge, WorldNode,
-    },
+    history::{CyclePage, History, HistoryError, StoredCheckpoint, StoredCycle, World, WorldEdge, WorldNode},
     limits::Limits,
     metrics::{Metrics, STAGES},
     schema::sdl,

@@ -9,7 +9,7 @@ use crate::config::{ConfigError, Fleet, witnessed};
 
 /// What to do with the fleet file.
 #[derive(Subcommand)]
-pub enum Command {
+pub(super) enum Command {
     /// Check a fleet file: every problem with line, key, what was found, what is allowed
     Check {
         /// The file

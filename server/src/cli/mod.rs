@@ -1,9 +1,16 @@
 //! The command line. Exit code 0: done, or yes; 1: the answer is no; 2: bad usage or input.
 
+mod bench_cycle;
 mod config;
+mod fsck;
+mod manifest;
 mod output;
+mod plugin;
 mod progress;
 mod replay;
+mod send;
+mod serve;
+mod simulate;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -39,18 +46,47 @@ pub struct ConfigArguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Run the server
+    Serve(serve::Options),
     /// Run a recording through the pipeline of `serve`, in recorded time
     Replay(replay::Options),
+    /// Play a recording as real datagrams
+    Send(send::Options),
+    /// Stream a simulated room as real datagrams, or write its configuration, recording and truth
+    Simulate(simulate::Options),
+    /// Check the log and everything it commits to
+    Fsck(fsck::Options),
     /// Work with the fleet file
     #[command(subcommand)]
     Config(config::Command),
+    /// Work with plugin manifests
+    #[command(subcommand)]
+    Manifest(manifest::Command),
+    /// Work with plugins
+    #[command(subcommand)]
+    Plugin(plugin::Command),
+    /// Print the GraphQL schema
+    Schema,
+    /// Time the cycle and its parts against their budgets
+    BenchCycle(bench_cycle::Options),
 }
 
 /// Runs the program.
 pub fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
+        Command::Serve(options) => serve::run(&options),
         Command::Replay(options) => replay::run(&options),
+        Command::Send(options) => send::run(&options),
+        Command::Simulate(options) => simulate::run(&options),
+        Command::Fsck(options) => fsck::run(&options),
         Command::Config(command) => config::run(&command),
+        Command::Manifest(command) => manifest::run(&command),
+        Command::Plugin(command) => plugin::run(&command),
+        Command::Schema => {
+            output::print(&crate::api::sdl());
+            Ok(Outcome::Yes)
+        }
+        Command::BenchCycle(options) => bench_cycle::run(&options),
     };
     output::exit(outcome)
 }

@@ -16,7 +16,7 @@ use crate::run::{
 
 /// What to replay, and how.
 #[derive(Args)]
-pub struct Options {
+pub(super) struct Options {
     /// JSON lines, pcap, ESP32 CSI_DATA CSV, or a Tapline capture
     recording: PathBuf,
     #[command(flatten)]

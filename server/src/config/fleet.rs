@@ -476,14 +476,14 @@ impl Fleet {
     pub fn path(&self) -> &Path {
         &self.path
     }
+}
 
+impl FleetStore {
     /// Where the anchor file is.
     pub fn anchor(&self) -> PathBuf {
-        self.store.anchor.clone().unwrap_or_else(|| {
-            let mut name = self.store.dir.file_name().unwrap_or_default().to_owned();
-            name.push(".anchor");
-            self.store.dir.with_file_name(name)
-        })
+        self.anchor
+            .clone()
+            .unwrap_or_else(|| crate::log::default_anchor_path(&self.dir))
     }
 }
 

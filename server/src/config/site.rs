@@ -306,7 +306,7 @@ impl Checker<'_> {
                 "an IP address or a block such as 192.168.1.0/24",
             );
         }
-        let anchor = fleet.anchor();
+        let anchor = fleet.store.anchor();
         self.expect(
             !anchor.starts_with(&fleet.store.dir),
             "store.anchor",

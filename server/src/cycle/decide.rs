@@ -158,6 +158,7 @@ fn presence_of(evidence: &AreaEvidence) -> Presence {
             presence::PresenceReason::GateRejected => Reason::GateRejected,
             presence::PresenceReason::NotCovered => Reason::NotCovered,
             presence::PresenceReason::Motion => Reason::Motion,
+            presence::PresenceReason::Attenuation => Reason::Attenuation,
             presence::PresenceReason::Held => Reason::Held,
             presence::PresenceReason::Quiet => Reason::Quiet,
         },

@@ -278,7 +278,7 @@ fn resolve(
 ) -> Result<PluginModule, HostError> {
     let module = match row.linked {
         Some(_) => linked(spec, row)?,
-        None => load::load(&spec.plugin_dir, row, spec.cpu, step)?,
+        None => load::load(&spec.plugin_dir, row, spec.cpu, step)?.module,
     };
     let proof = golden::prove(&row.name, &module, spec.proof_time)?;
     golden::agree(&row.name, &proof, &row.golden.0)?;

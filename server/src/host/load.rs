@@ -92,13 +92,16 @@ pub struct LoadedModule {
     pub allocations: Option<extern "C" fn() -> u64>,
 }
 
-/// Loads the build of a plugin that fits this machine.
-pub(super) fn load(
+/// Loads the build of a plugin that fits this machine, telling each step that it passes.
+///
+/// # Errors
+/// [`HostError`] of the first step that is not passed.
+pub fn load(
     dir: &Path,
     row: &PluginRow,
     cpu: Option<CpuLevel>,
-    step: &mut impl FnMut(PluginState, &str),
-) -> Result<PluginModule, HostError> {
+    step: &mut dyn FnMut(PluginState, &str),
+) -> Result<LoadedModule, HostError> {
     let cpu = cpu.unwrap_or_else(CpuLevel::of_this_machine);
     let build = row.build_for(&target(), cpu).ok_or_else(|| HostError::NoBuild {
         name: row.name.clone(),
@@ -119,7 +122,7 @@ pub(super) fn load(
         PluginState::Loaded,
         &format!("{}: mapped from a sealed copy", build.file),
     );
-    Ok(loaded.module)
+    Ok(loaded)
 }
 
 fn builds_of(row: &PluginRow) -> String {
@@ -127,23 +130,29 @@ fn builds_of(row: &PluginRow) -> String {
     builds.collect::<Vec<_>>().join(", ")
 }
 
-/// Reads a library that no manifest names yet, puts it through the gate and loads it: for `plugin check`,
-/// `plugin prove` and `manifest build`, which are about to run the author's own code on purpose.
+/// Hashes a library that no manifest names yet and puts it through the gate, without running any of its code. What
+/// rustfft needs is let through: whether the library says that it uses it is known only once it is loaded.
+///
+/// # Errors
+/// [`HostError::Read`] or [`HostError::Gate`].
+pub fn examine(path: &Path) -> Result<Examined, HostError> {
+    examine_bytes(path, &read_file(path)?, true)
+}
+
+/// As [`examine`], then loads it: for `plugin prove` and `manifest build`, which are about to run the author's own
+/// code on purpose.
 ///
 /// # Errors
 /// [`HostError`] of any step but the comparison with a manifest.
-pub fn load_unlisted(path: &Path, uses_rustfft: bool) -> Result<(Examined, LoadedModule), HostError> {
-    let name = path
-        .file_name()
-        .map_or_else(String::new, |n| n.to_string_lossy().into_owned());
+pub fn load_unlisted(path: &Path) -> Result<(Examined, LoadedModule), HostError> {
     let bytes = read_file(path)?;
-    let examined = examine(path, &bytes, uses_rustfft)?;
-    let loaded = open(&name, &bytes, &examined.passed)?;
-    Ok((examined, loaded))
+    let examined = examine_bytes(path, &bytes, true)?;
+    let loaded = open(&examined.file, &bytes, &examined.passed)?;
+    let uses_rustfft = (loaded.module.describe)().uses_rustfft;
+    Ok((examine_bytes(path, &bytes, uses_rustfft)?, loaded))
 }
 
-/// Hashes a library and puts it through the gate without loading it.
-fn examine(path: &Path, bytes: &[u8], uses_rustfft: bool) -> Result<Examined, HostError> {
+fn examine_bytes(path: &Path, bytes: &[u8], uses_rustfft: bool) -> Result<Examined, HostError> {
     let passed = gate::check(bytes, uses_rustfft).map_err(|why| HostError::Gate {
         path: path.display().to_string(),
         why,
@@ -483,3 +492,61 @@ pub fn check_environment() -> Result<(), HostError> {
 }
 
 const _: () = assert!(mem::size_of::<AbiHeaderRef>() == mem::size_of::<usize>());
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn library() -> Vec<u8> {
+        let exe = std::env::current_exe().expect("a path");
+        let dir = exe.ancestors().nth(2).expect("a target directory");
+        let dir = std::env::var_os("TAPLINE_PLUGIN_DIR").map_or_else(|| dir.to_owned(), Into::into);
+        let path = dir.join("libplugin_minimal.so");
+        std::fs::read(&path).unwrap_or_else(|e| {
+            panic!(
+                "{}: {e}; build it first: cargo build -p tapline-plugin-minimal",
+                path.display()
+            )
+        })
+    }
+
+    /// The linker knows libraries by path. When the descriptor behind `/proc/self/fd/N` is closed and its number
+    /// given to another file, opening the path again gives the old library back (seen with glibc 2.36). Hence
+    /// descriptors are kept open; and if one were not, the mapping's inode tells.
+    #[test]
+    fn a_library_of_a_reused_descriptor_is_not_taken_for_the_new_one() {
+        let one = library();
+        let two: Vec<u8> = one.iter().copied().chain(*b"another file").collect();
+        let passed = gate::check(&one, true).expect("it passes");
+        let first = seal("first", &[1; 32], &one).expect("sealed");
+        let number = first.as_raw_fd();
+        let path = format!("/proc/self/fd/{number}");
+        // SAFETY: the example plugin, built with this test; leaked like any other.
+        let old = unsafe { Library::open(Some(&path), RTLD_NOW | RTLD_LOCAL) }.expect("it opens");
+        let old: &'static Library = Box::leak(Box::new(old));
+        let symbol_of = |library| symbol(library, "x", entry::LOADER_VERSION_SYMBOL).expect("it is exported");
+        assert!(confirm_mapping("x", &first, symbol_of(old), &passed).is_ok());
+
+        let second = seal("second", &[2; 32], &two).expect("sealed");
+        // The number goes from the first file to the second.
+        rustix::io::dup2(&second, &mut { first }).expect("dup2");
+        // SAFETY: as above.
+        let new = unsafe { Library::open(Some(&path), RTLD_NOW | RTLD_LOCAL) }.expect("it opens");
+        let new: &'static Library = Box::leak(Box::new(new));
+        let stale = symbol_of(new) == symbol_of(old);
+        let confirmed = confirm_mapping("x", &second, symbol_of(new), &passed);
+        // Whatever this machine's linker does, a stale library is never confirmed and a fresh one is.
+        assert_eq!(confirmed.is_err(), stale, "{confirmed:?}");
+        if stale {
+            assert!(matches!(confirmed, Err(HostError::Mapping { what: "inode", .. })));
+        }
+    }
+
+    #[test]
+    fn a_sealed_copy_cannot_be_written() {
+        let sealed = seal("sealed", &[3; 32], b"some bytes").expect("sealed");
+        let mut file = File::from(sealed);
+        assert!(file.write_all(b"x").is_err());
+        assert!(file.set_len(0).is_err());
+    }
+}

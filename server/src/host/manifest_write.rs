@@ -1,14 +1,15 @@
 //! Writing a manifest: the one time its text is made.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, path::Path, time::Duration};
 
 use tapline_plugin_api::{CONTRACT_VERSION, Description, abi::PluginModule, conformance::Proof};
 
 use super::{
     error::HostError,
+    golden, load,
     manifest::{
-        BuildRow, Digest, HostStage, LINK_GROUP, MANIFEST_VERSION, Manifest, PIPELINE, PROFILE, PluginRow,
-        config_digest,
+        BuildRow, CpuLevel, Digest, HostStage, LINK_GROUP, MANIFEST_VERSION, Manifest, PIPELINE, PROFILE, PluginRow,
+        config_digest, target,
     },
 };
 
@@ -135,6 +136,17 @@ pub fn linked_row(module: &PluginModule, proof: &Proof, table: &str) -> PluginRo
     }
 }
 
+/// Loads and proves one library that no manifest names yet: the row that would.
+///
+/// # Errors
+/// [`HostError`] of the gate, the handshake or the golden vectors.
+pub fn library_row_of(path: &Path, cpu: CpuLevel, table: &str, within: Duration) -> Result<PluginRow, HostError> {
+    let (examined, loaded) = load::load_unlisted(path)?;
+    let about = (loaded.module.describe)();
+    let proof = golden::prove(&about.name, &loaded.module, within)?;
+    Ok(library_row(&about, &proof, table, vec![examined.row(target(), cpu)]))
+}
+
 /// The row of a plugin with these builds.
 pub fn library_row(about: &Description, proof: &Proof, table: &str, builds: Vec<BuildRow>) -> PluginRow {
     PluginRow {
@@ -219,7 +231,7 @@ fn code_of(row: &PluginRow) -> String {
     parts.join(", ")
 }
 
-pub(super) const fn stage_kinds() -> [tapline_plugin_api::StageKind; 3] {
+pub(crate) const fn stage_kinds() -> [tapline_plugin_api::StageKind; 3] {
     use tapline_plugin_api::StageKind::{Cir, Tomography, Tracker};
     [Cir, Tomography, Tracker]
 }

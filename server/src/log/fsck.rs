@@ -8,6 +8,7 @@ use tapline_witness::{
     body::{Body, Cycle},
     checkpoint::Checkpoint,
     hash::{Domain, Field, Hash, ZERO, commit, salt, utc_day},
+    leaf::Kind,
     outcome_codec::decode_outcome,
     tile::TileId,
     tree::{Edge, leaf_hash},
@@ -190,6 +191,9 @@ impl Fsck<'_> {
                         "leaf {seq}: the kind column does not say {}",
                         leaf.header.kind.name()
                     ));
+                }
+                Ok(leaf) if leaf.header.kind == Kind::Cycle && !walk.in_force_known() => {
+                    check.problem(format!("leaf {seq}: no BOOT leaf says under which manifest it ran"));
                 }
                 Ok(_) => {}
                 Err(error) => check.problem(error),

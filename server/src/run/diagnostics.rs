@@ -131,8 +131,8 @@ fn trace(area: &AreaEvidence, site: &Site) -> Vec<String> {
     ];
     if let (Some(p), Some(llr)) = (area.probability, t.llr) {
         lines.push(format!(
-            "probability of somebody {p:.3}, evidence of motion (log-likelihood ratio) {llr:.2}; the state changes at {:.2}",
-            t.probability_threshold
+            "probability of somebody {p:.3}, log-likelihood ratios against empty: moving {:+.2}, still {:+.2}; the state changes at {:.2}",
+            llr.moving, llr.still, t.probability_threshold
         ));
     }
     for link in t.links.iter().take(usize::from(t.links_named)) {
@@ -140,8 +140,8 @@ fn trace(area: &AreaEvidence, site: &Site) -> Vec<String> {
             continue;
         };
         lines.push(format!(
-            "link {} to {}: {:.1} times its quiet level (threshold {:.1}), counts {:+.2}",
-            path.tx, path.rx, link.motion_ratio, t.ratio_threshold, link.llr
+            "link {} to {}: {:.1} times its quiet level (threshold {:.1}), counts {:+.2} for moving, {:+.2} for still",
+            path.tx, path.rx, link.motion_ratio, t.ratio_threshold, link.llr.moving, link.llr.still
         ));
     }
     lines

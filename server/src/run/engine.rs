@@ -18,7 +18,7 @@ use crate::{
     ingest::frames::Frames,
     live::{Cycle, Hub},
     log::{Appended, Chain, CycleFacts, LogError, Record, Stamp, Writer},
-    store::rows::WorldChange,
+    store::{StoreError, reader::Reader, rows::WorldChange},
     world::{Change, Node, World},
 };
 
@@ -85,6 +85,8 @@ pub struct Engine {
     calibrations: Calibrations,
     /// How long a slot may wait for a free record.
     patience: Duration,
+    /// Rows for the next record: beliefs that an earlier process left open.
+    ended: Vec<WorldChange>,
 }
 
 impl Engine {
@@ -105,6 +107,7 @@ impl Engine {
             hub,
             calibrations: Calibrations::default(),
             patience,
+            ended: Vec::new(),
         }
     }
 
@@ -130,6 +133,7 @@ impl Engine {
         if self.chain.keyframe_due(&self.in_force.manifest_hash) {
             self.core.export_state(&mut record.state)?;
         }
+        record.world.append(&mut self.ended);
         world_rows(&self.core.world, &mut record);
         let facts = self.facts(input.tick, &report);
         let leaf = self.chain.append_cycle(input.stamp, &facts, &mut record)?;
@@ -146,6 +150,28 @@ impl Engine {
             input.stamp,
         )?;
         Ok(Stepped { leaf, report })
+    }
+
+    /// Ends what an earlier process believed and did not live to end: nobody knows what became of it.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn end_beliefs_of_earlier_boots(&mut self, store: &Reader) -> Result<(), StoreError> {
+        let mut after = String::new();
+        loop {
+            let page = store.world_nodes(None, &after, 1_000)?;
+            let Some(last) = page.last() else { break };
+            last.id.clone_into(&mut after);
+            self.ended
+                .extend(page.into_iter().map(|row| WorldChange::NodeGone { id: row.id }));
+        }
+        let edges = store.world_edges(None, 100_000)?;
+        self.ended.extend(edges.into_iter().map(|e| WorldChange::EdgeGone {
+            src: e.src,
+            dst: e.dst,
+            kind: e.kind,
+        }));
+        Ok(())
     }
 
     /// Learns the empty room from now on, for a time.

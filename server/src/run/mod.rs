@@ -7,6 +7,7 @@ mod diagnostics;
 mod engine;
 pub mod environment;
 pub mod histogram;
+pub mod live;
 
 pub mod replay;
 pub mod start;

@@ -146,13 +146,12 @@ fn with_tables(manifest: Manifest, spec: &HostSpec) -> Result<Manifest, HostErro
     draft.write()
 }
 
-/// Beside the fleet file, then beside the program; an absolute path is taken as it is.
+/// In the working directory, then beside the fleet file, then beside the program.
 fn find_manifest(named: &Path, config: &Path) -> Result<PathBuf, StartError> {
     let beside = |place: Option<&Path>| place.map(|p| p.join(named));
     let program = std::env::current_exe().ok();
     let mut looked: Vec<PathBuf> = vec![named.to_owned()];
     if named.is_relative() {
-        looked.clear();
         looked.extend(beside(config.parent()));
         looked.extend(beside(program.as_deref().and_then(Path::parent)));
         // A test program lies one directory below the programs it tests.

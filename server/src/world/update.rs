@@ -40,6 +40,8 @@ pub struct World {
     edges: BTreeSet<Edge>,
     events: VecDeque<u64>,
     next_event: u64,
+    /// True once the configured part stood in [`Self::changes`].
+    announced: bool,
     #[borsh(skip)]
     changes: Vec<Change>,
 }
@@ -110,6 +112,11 @@ impl World {
     /// `rooms..rooms + zones`. What changed stands in [`Self::changes`] until the next call.
     pub fn update(&mut self, cycle: u64, outcome: &Outcome, rooms: u16) {
         self.changes.clear();
+        if !self.announced {
+            self.announced = true;
+            self.changes.extend(self.nodes.keys().map(|id| Change::Node(*id)));
+            self.changes.extend(self.edges.iter().map(|edge| Change::Edge(*edge)));
+        }
         self.area(cycle, None, &outcome.presence);
         for AreaPresence { area, presence, .. } in &outcome.rooms {
             self.area(cycle, Some(*area), presence);

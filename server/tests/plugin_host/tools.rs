@@ -1,6 +1,11 @@
 //! A site, a moody stage, and where the built libraries are.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use sha2::Digest as _;
 
 use tapline_dsp::tier::Tier;
 use tapline_plugin_api::{
@@ -14,7 +19,13 @@ use tapline_plugin_api::{
     linked,
     tomography::{LinkObservation, TomographyInput, TomographyOutput, TomographySummary, observed},
 };
-use tapline_server::host::{HostSpec, PluginHost, Tables, golden::PROOF_TIME, stages};
+use tapline_server::host::{
+    HostSpec, Manifest, PluginHost, Tables, gate,
+    golden::PROOF_TIME,
+    manifest::{BuildRow, CpuLevel, Digest, PluginRow, config_digest, target},
+    manifest_write::{self, Draft},
+    stages,
+};
 
 /// A room of 6 x 5 voxels.
 pub(crate) fn grid() -> Grid {
@@ -251,4 +262,53 @@ pub(crate) fn plugin_dir() -> PathBuf {
     let exe = std::env::current_exe().expect("the test has a path");
     // target/debug/deps/plugin_host-... -> target/debug
     exe.ancestors().nth(2).expect("a target directory").to_owned()
+}
+
+/// The row that names a built library as it is, with a golden digest that nothing gives.
+pub(crate) fn row(dir: &Path, file: &str, name: &str) -> PluginRow {
+    let path = dir.join(file);
+    let bytes = std::fs::read(&path).unwrap_or_else(|e| {
+        panic!(
+            "{}: {e}; build the plugins first: cargo build --workspace",
+            path.display()
+        );
+    });
+    let passed = gate::check(&bytes, true).ok();
+    PluginRow {
+        name: name.to_owned(),
+        version: "0.1.0".to_owned(),
+        stage: StageKind::Cir,
+        contract: 1,
+        state_schema: 1,
+        uses_rustfft: false,
+        golden: Digest([0; 32]),
+        config: config_digest(""),
+        linked: None,
+        builds: vec![BuildRow {
+            target: target(),
+            cpu: CpuLevel::Baseline,
+            file: file.to_owned(),
+            size: bytes.len() as u64,
+            blake3: Digest(*blake3::hash(&bytes).as_bytes()),
+            sha256: Digest(sha2::Sha256::digest(&bytes).into()),
+            build_id: passed.as_ref().map(|p| hex::encode(&p.build_id)).unwrap_or_default(),
+            needed: passed.map(|p| p.needed).unwrap_or_default(),
+        }],
+    }
+}
+
+/// The row of a built library that proves itself.
+pub(crate) fn good_row(file: &str, table: &str) -> PluginRow {
+    let path = plugin_dir().join(file);
+    manifest_write::library_row_of(&path, CpuLevel::Baseline, table, PROOF_TIME)
+        .unwrap_or_else(|e| panic!("{file}: {e}; build the plugins first: cargo build --workspace"))
+}
+
+/// The manifest of these plugins.
+pub(crate) fn manifest(plugins: Vec<PluginRow>) -> Manifest {
+    let draft = Draft {
+        plugins,
+        ..Draft::default()
+    };
+    draft.write().expect("a manifest")
 }

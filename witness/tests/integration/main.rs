@@ -1,9 +1,12 @@
 //! Tests of the witness crate from outside: one binary, so that it links once.
 
+mod bundle;
 mod checkpoint;
 mod known_answers;
 mod laws;
+mod memory_log;
 mod outcome;
+mod policy;
 mod strategies;
 mod tiles;
 mod tree;

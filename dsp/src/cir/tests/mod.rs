@@ -3,6 +3,7 @@
 
 mod chain;
 mod exact;
+mod golden;
 mod noise;
 mod reference;
 pub(crate) mod scene;

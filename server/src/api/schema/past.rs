@@ -2,15 +2,19 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, ID, SimpleObject};
+use async_graphql::{Context, ID, Json, SimpleObject};
 use base64::Engine as _;
-use tapline_witness::outcome::Outcome;
+use tapline_witness::{
+    hash,
+    leaf::{self, flags},
+    outcome_codec::decode_outcome,
+};
 
 use super::{
     api,
     cycle::Snapshot,
     person::Person,
-    scalars::{Long, Timestamp, decimal, hex},
+    scalars::{Long, Timestamp, hex},
 };
 use crate::{
     api::{
@@ -20,21 +24,15 @@ use crate::{
     live,
 };
 
-/// Reads cycles from the store; those whose outcome retention has taken are left out.
+/// Reads cycles from the store; those whose outcome retention has taken are not there.
 pub(crate) async fn cycles(ctx: &Context<'_>, page: CyclePage) -> Result<Vec<Snapshot>, Failure> {
     let durable = api(ctx).hub.durable().borrow().size;
     let stored = api(ctx).read(move |history| history.cycles(page)).await?;
-    stored
-        .into_iter()
-        .filter_map(|s| snapshot(s, durable).transpose())
-        .collect()
+    stored.into_iter().map(|s| snapshot(s, durable)).collect()
 }
 
-fn snapshot(stored: StoredCycle, durable: u64) -> Result<Option<Snapshot>, Failure> {
-    let Some(outcome_bytes) = stored.outcome_bytes else {
-        return Ok(None);
-    };
-    let outcome: Outcome = borsh::from_slice(&outcome_bytes).map_err(|e| Failure::Internal {
+fn snapshot(stored: StoredCycle, durable: u64) -> Result<Snapshot, Failure> {
+    let outcome = decode_outcome(&stored.outcome_bytes).map_err(|e| Failure::Internal {
         detail: format!("the stored outcome of cycle {} cannot be read: {e}", stored.cycle),
     })?;
     let cycle = live::Cycle {
@@ -42,16 +40,16 @@ fn snapshot(stored: StoredCycle, durable: u64) -> Result<Option<Snapshot>, Failu
         witness: stored.witness,
         wall_ns: stored.wall_ns,
         outcome,
-        outcome_bytes,
+        outcome_bytes: stored.outcome_bytes,
         stages: Default::default(),
     };
-    Ok(Some(Snapshot {
+    Ok(Snapshot {
         durable: stored.cycle < durable,
         cycle: Arc::new(cycle),
         boot_id: stored.boot_id,
         live: false,
         skipped: 0,
-    }))
+    })
 }
 
 /// Where a person was in one cycle.
@@ -122,36 +120,41 @@ impl From<history::World> for World {
 /// A node of the WorldGraph.
 #[derive(SimpleObject)]
 struct WorldNode {
-    /// Stable within the log.
+    /// Stable within the log, for example `room:0`.
     id: ID,
-    /// What it stands for, for example `room`, `zone`, `person`, `node`.
+    /// What it stands for: `Room`, `Zone`, `Wall`, `Doorway`, `Sensor`, `RfLink`, `PersonTrack`,
+    /// `SemanticState` or `Event`.
     kind: String,
-    /// Name for people.
-    label: String,
+    /// Name for people; null when it has none.
+    name: Option<String>,
     /// Position x, metres; null when unknown.
     x: Option<f64>,
     /// Position y, metres; null when unknown.
     y: Option<f64>,
     /// Position z, metres; null when unknown.
     z: Option<f64>,
-    /// Cycle in which it appeared.
+    /// Standard deviation of the position, metres; null without a position.
+    sigma_m: Option<f64>,
+    /// Everything that is known of it.
+    attributes: Json<serde_json::Value>,
+    /// First cycle with it as it is.
     since_cycle: Long,
-    /// Last cycle in which it changed.
-    changed_cycle: Long,
 }
 
 impl From<history::WorldNode> for WorldNode {
     fn from(n: history::WorldNode) -> Self {
-        let [x, y, z] = n.position_m.map(|v| v.map(decimal));
+        let attributes: serde_json::Value = serde_json::from_str(&n.attributes).unwrap_or_default();
+        let axis = |i: usize| attributes["position_m"][i].as_f64();
         Self {
             id: n.id.into(),
             kind: n.kind,
-            label: n.label,
-            x,
-            y,
-            z,
+            name: attributes["name"].as_str().map(str::to_owned),
+            x: axis(0),
+            y: axis(1),
+            z: axis(2),
+            sigma_m: attributes["sigma_m"].as_f64(),
             since_cycle: n.since_cycle.into(),
-            changed_cycle: n.changed_cycle.into(),
+            attributes: Json(attributes),
         }
     }
 }
@@ -163,11 +166,12 @@ struct WorldEdge {
     from: ID,
     /// Id of the node it ends at.
     to: ID,
-    /// What it says.
+    /// What it says: `Observes`, `LocatedIn`, `AdjacentTo`, `Supports`, `Contradicts`, `DerivedFrom` or
+    /// `PrivacyLimitedBy`.
     kind: String,
-    /// How sure, 0 to 1; null when it is configured rather than observed.
-    weight: Option<f64>,
-    /// Cycle in which it appeared.
+    /// Everything that is known of it.
+    attributes: Json<serde_json::Value>,
+    /// First cycle with it.
     since_cycle: Long,
 }
 
@@ -177,7 +181,7 @@ impl From<history::WorldEdge> for WorldEdge {
             from: e.from.into(),
             to: e.to.into(),
             kind: e.kind,
-            weight: e.weight.map(decimal),
+            attributes: Json(serde_json::from_str(&e.attributes).unwrap_or_default()),
             since_cycle: e.since_cycle.into(),
         }
     }
@@ -222,57 +226,34 @@ pub(crate) struct Leaf {
     base64: String,
 }
 
-/// Kinds of leaves by their byte (docs/witness-format.md).
-const KINDS: [&str; 14] = [
-    "GENESIS",
-    "CYCLE",
-    "BOOT",
-    "SWAP",
-    "ROLLUP",
-    "CONFIG",
-    "CALIBRATION",
-    "KEY",
-    "PRIVACY_MODE",
-    "GAP",
-    "CLOCK_STEP",
-    "RETENTION_POLICY",
-    "SHUTDOWN",
-    "AUDIT",
-];
-
 impl Leaf {
     /// Shows the header of a stored leaf.
-    pub(crate) fn new(seq: u64, stored: &history::StoredLeaf, durable: u64) -> Result<Self, Failure> {
-        let bytes = stored.bytes.as_slice();
-        let broken = |what: &str| Failure::Internal {
+    pub(crate) fn new(seq: u64, bytes: &[u8], durable: u64) -> Result<Self, Failure> {
+        let broken = |what: String| Failure::Internal {
             detail: format!("stored leaf {seq}: {what}"),
         };
-        let header: &[u8; 124] = bytes.first_chunk().ok_or_else(|| broken("shorter than its header"))?;
-        let u64_at = |at: usize| u64::from_le_bytes(std::array::from_fn(|i| header[at + i]));
-        if header[..4] != *b"CWR1" || u64_at(40) != seq {
-            return Err(broken("not a leaf, or of another number"));
+        let (header, body) = leaf::split(bytes).map_err(|e| broken(e.to_string()))?;
+        if header.seq != seq {
+            return Err(broken(format!("holds leaf {}", header.seq)));
         }
-        let flag = |bit: u8| header[5] >> bit & 1 == 1;
+        let flag = |bit: u8| header.flags & bit != 0;
         Ok(Self {
             seq: seq.into(),
-            kind: KINDS
-                .get(usize::from(header[4]))
-                .copied()
-                .ok_or_else(|| broken("unknown kind"))?,
-            witness: hex(&stored.witness),
-            prev: hex(&header[48..80]),
-            log_id: hex(&header[8..40]),
-            boot_id: hex(&header[80..96]).into(),
-            tick: u64_at(96).into(),
-            mono_ns: u64_at(104).to_string(),
+            kind: header.kind.name(),
+            witness: hex(&hash::witness(bytes)),
+            prev: hex(&header.prev),
+            log_id: hex(&header.log_id),
+            boot_id: hex(&header.boot_id).into(),
+            tick: header.tick.into(),
+            mono_ns: header.mono_ns.to_string(),
             at: Timestamp {
-                wall_ns: u64_at(112).cast_signed(),
+                wall_ns: header.wall_ns,
             },
-            keyframe: flag(0),
-            demoted: flag(1),
-            degraded_clock: flag(2),
-            simulated: flag(3),
-            body_bytes: (bytes.len() - header.len()) as u32,
+            keyframe: flag(flags::KEYFRAME),
+            demoted: flag(flags::DEMOTED),
+            degraded_clock: flag(flags::DEGRADED_CLOCK),
+            simulated: flag(flags::SIMULATED),
+            body_bytes: body.len() as u32,
             durable: seq < durable,
             hex: hex(bytes),
             base64: base64::engine::general_purpose::STANDARD.encode(bytes),

@@ -8,7 +8,8 @@ use super::scalars::decimal;
 /// One person.
 #[derive(SimpleObject)]
 pub(crate) struct Person {
-    /// Published identity, 16 hex digits: stable, or a pseudonym that changes every hour, by privacy class.
+    /// Published identity, a decimal number as text: stable, or a pseudonym that changes every hour, by privacy
+    /// class.
     pub(crate) id: ID,
     /// True while measurements support the track, false while it is coasting.
     active: bool,
@@ -34,17 +35,12 @@ pub(crate) struct Person {
     keypoints: Option<Vec<Keypoint>>,
 }
 
-/// A published identity as text.
-pub(crate) fn id_text(id: u64) -> String {
-    format!("{id:016x}")
-}
-
 impl From<&outcome::Person> for Person {
     fn from(p: &outcome::Person) -> Self {
         let [x, y, z] = p.position_m.map(|v| v.map(decimal));
         let [vx, vy, vz] = p.velocity_m_s.map(|v| v.map(decimal));
         Self {
-            id: id_text(p.id).into(),
+            id: p.id.to_string().into(),
             active: p.active,
             existence: decimal(p.existence),
             x,

@@ -197,10 +197,15 @@ impl Query {
         Ok(TrackPoint::all(&past::cycles(ctx, page).await?, person))
     }
 
-    /// The WorldGraph after the newest stored cycle.
+    /// The WorldGraph after the newest stored cycle, or after the one with this number, as far as it is kept.
     #[graphql(complexity = "50 * child_complexity")]
-    async fn world(&self, ctx: &Context<'_>) -> async_graphql::Result<World> {
-        Ok(api(ctx).read(|history| history.world()).await?.into())
+    async fn world(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Number of the cycle; without it the newest.")] at_cycle: Option<Long>,
+    ) -> async_graphql::Result<World> {
+        let at = at_cycle.map(|n| natural("atCycle", n)).transpose()?;
+        Ok(api(ctx).read(move |history| history.world(at)).await?.into())
     }
 
     /// A leaf of the witness log; null when there is none of this number, or when retention has taken it.

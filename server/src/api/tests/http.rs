@@ -81,10 +81,7 @@ async fn every_payload_is_stamped() {
     // Numbers leave as the shortest text of their f32, not as the f64 beside it.
     assert_eq!(c["quality"]["score"].to_string(), "0.8");
     let person = &c["tracks"][0];
-    assert_eq!(
-        (&person["id"], &person["z"]),
-        (&json!("000000000000abcd"), &json!(null))
-    );
+    assert_eq!((&person["id"], &person["z"]), (&json!("43981"), &json!(null)));
     assert_eq!(person["keypoints"].as_array().unwrap().len(), 17);
     assert_eq!(person["keypoints"][16]["name"], "RIGHT_ANKLE");
     assert_eq!(person["keypoints"][0]["source"], "PRIOR");

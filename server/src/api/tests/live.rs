@@ -86,7 +86,7 @@ async fn poses_come_once_a_cycle_at_20_hz() {
         assert_eq!((&message["type"], &message["id"]), (&json!("next"), &json!("1")));
         let poses = &message["payload"]["data"]["poses"];
         assert_eq!((&poses["skipped"], &poses["durable"]), (&json!(0), &json!(false)));
-        assert_eq!(poses["tracks"][0]["id"], "000000000000abcd");
+        assert_eq!(poses["tracks"][0]["id"], "43981");
         let n = poses["cycle"].as_u64().unwrap();
         if n < first {
             continue; // of the settling

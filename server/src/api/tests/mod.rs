@@ -28,8 +28,8 @@ use tapline_witness::{
 use tower::ServiceExt as _;
 
 use super::{
-    CyclePage, History, HistoryError, Limits, Metrics, StoredCheckpoint, StoredCycle, StoredLeaf, World, WorldEdge,
-    WorldNode, bind, with_limits,
+    CyclePage, History, HistoryError, Limits, Metrics, StoredCheckpoint, StoredCycle, World, WorldEdge, WorldNode,
+    bind, with_limits,
 };
 use crate::{
     config::Fleet,
@@ -248,7 +248,7 @@ fn diagnostics() -> Diagnostics {
 #[derive(Default)]
 struct Memory {
     cycles: Mutex<BTreeMap<u64, StoredCycle>>,
-    leaves: Mutex<BTreeMap<u64, StoredLeaf>>,
+    leaves: Mutex<BTreeMap<u64, Vec<u8>>>,
     checkpoints: Mutex<BTreeMap<u64, StoredCheckpoint>>,
     broken: Mutex<bool>,
 }
@@ -260,7 +260,7 @@ impl Memory {
             wall_ns: cycle.wall_ns,
             boot_id: [7; 16],
             witness: cycle.witness,
-            outcome_bytes: Some(cycle.outcome_bytes.clone()),
+            outcome_bytes: cycle.outcome_bytes.clone(),
         };
         self.cycles.lock().unwrap().insert(cycle.cycle, stored);
     }
@@ -286,7 +286,7 @@ impl History for Memory {
         })
     }
 
-    fn leaf(&self, seq: u64) -> Result<Option<StoredLeaf>, HistoryError> {
+    fn leaf(&self, seq: u64) -> Result<Option<Vec<u8>>, HistoryError> {
         self.check()?;
         Ok(self.leaves.lock().unwrap().get(&seq).cloned())
     }
@@ -300,23 +300,21 @@ impl History for Memory {
         })
     }
 
-    fn world(&self) -> Result<World, HistoryError> {
+    fn world(&self, at: Option<u64>) -> Result<World, HistoryError> {
         self.check()?;
         Ok(World {
-            cycle: 5,
+            cycle: at.unwrap_or(5),
             nodes: vec![WorldNode {
-                id: "room/living".to_owned(),
-                kind: "room".to_owned(),
-                label: "Living room".to_owned(),
-                position_m: [Some(2.5), Some(2.0), None],
+                id: "person:43981".to_owned(),
+                kind: "PersonTrack".to_owned(),
+                attributes: r#"{"position_m":[2.5,2.0,null],"sigma_m":0.3}"#.to_owned(),
                 since_cycle: 1,
-                changed_cycle: 4,
             }],
             edges: vec![WorldEdge {
-                from: "person/abcd".to_owned(),
-                to: "room/living".to_owned(),
-                kind: "in".to_owned(),
-                weight: Some(0.75),
+                from: "person:43981".to_owned(),
+                to: "room:0".to_owned(),
+                kind: "LocatedIn".to_owned(),
+                attributes: "{}".to_owned(),
                 since_cycle: 2,
             }],
         })

@@ -1,5 +1,7 @@
 //! History: pages, tracks, world, log.
 
+use tapline_witness::leaf::{Header, Kind, encode_raw, flags};
+
 use super::*;
 
 async fn filled() -> (Bench, Router) {
@@ -60,9 +62,9 @@ async fn one_cycle_by_number_comes_from_the_store() {
     .await;
     assert_eq!(
         answer,
-        json!({ "a": { "cycle": 4, "tick": 14, "tracks": [{ "id": "000000000000abcd" }] }, "b": null })
+        json!({ "a": { "cycle": 4, "tick": 14, "tracks": [{ "id": "43981" }] }, "b": null })
     );
-    bench.store.cycles.lock().unwrap().get_mut(&4).unwrap().outcome_bytes = None;
+    bench.store.cycles.lock().unwrap().remove(&4);
     let answer = data(&router, "{ cycle(number: 4) { cycle } }").await;
     assert_eq!(answer, json!({ "cycle": null }), "retention has taken its outcome");
 }
@@ -70,7 +72,7 @@ async fn one_cycle_by_number_comes_from_the_store() {
 #[tokio::test]
 async fn tracks_over_a_range() {
     let (_bench, router) = filled().await;
-    let answer = data(&router, "{ tracks(fromCycle: 3, toCycle: 5) { cycle person { id x } } none: tracks(fromCycle: 1, person: \"ff\") { cycle } now: tracks { cycle } }").await;
+    let answer = data(&router, "{ tracks(fromCycle: 3, toCycle: 5) { cycle person { id x } } none: tracks(fromCycle: 1, person: \"255\") { cycle } now: tracks { cycle } }").await;
     let cycles: Vec<_> = answer["tracks"]
         .as_array()
         .unwrap()
@@ -94,56 +96,62 @@ async fn tracks_over_a_range() {
 #[tokio::test]
 async fn the_world_and_the_log_are_shown() {
     let (bench, router) = filled().await;
-    let mut leaf = b"CWR1\x01\x09\0\0".to_vec();
-    leaf.extend([3; 32]);
-    leaf.extend(4_u64.to_le_bytes());
-    leaf.extend([5; 32]);
-    leaf.extend([7; 16]);
-    leaf.extend(14_u64.to_le_bytes());
-    leaf.extend(u64::MAX.to_le_bytes());
-    leaf.extend(1_795_454_525_250_000_000_i64.to_le_bytes());
-    leaf.extend(2_u32.to_le_bytes());
-    leaf.extend(b"ab");
-    let stored = |bytes: Vec<u8>| StoredLeaf {
-        bytes,
-        witness: [6; 32],
+    let header = Header {
+        kind: Kind::Cycle,
+        flags: flags::KEYFRAME | flags::SIMULATED,
+        log_id: [3; 32],
+        seq: 4,
+        prev: [5; 32],
+        boot_id: [7; 16],
+        tick: 14,
+        mono_ns: u64::MAX,
+        wall_ns: 1_795_454_525_250_000_000,
     };
-    bench.store.leaves.lock().unwrap().insert(4, stored(leaf.clone()));
+    let mut leaf = Vec::new();
+    encode_raw(&header, b"ab", &mut leaf);
     bench
         .store
         .leaves
         .lock()
         .unwrap()
-        .insert(5, stored(leaf[..60].to_vec()));
-    bench.store.leaves.lock().unwrap().insert(6, stored(leaf.clone()));
-    bench.store.checkpoints.lock().unwrap().insert(
-        21,
-        StoredCheckpoint {
-            size: 21,
-            note: "n\n".to_owned(),
-        },
-    );
+        .extend([(4, leaf.clone()), (5, leaf[..60].to_vec()), (6, leaf.clone())]);
+    let checkpoint = StoredCheckpoint {
+        size: 21,
+        note: "n\n".to_owned(),
+    };
+    bench.store.checkpoints.lock().unwrap().insert(21, checkpoint);
     let answer = data(
         &router,
-        "{ world { cycle nodes { id kind x z } edges { from to kind weight } }
+        "{ world { cycle nodes { id kind name x z sigmaM attributes } edges { from to kind } } then: world(atCycle: 3) { cycle }
            leaf(seq: 4) { seq kind witness prev bootId tick monoNs at keyframe demoted simulated bodyBytes durable hex base64 }
            none: leaf(seq: 77) { seq } checkpoint { size note } old: checkpoint(size: 3) { size } }",
     )
     .await;
+    let person = &answer["world"]["nodes"][0];
     assert_eq!(
-        answer["world"]["nodes"][0],
-        json!({ "id": "room/living", "kind": "room", "x": 2.5, "z": null })
+        (&person["x"], &person["z"], &person["sigmaM"]),
+        (&json!(2.5), &json!(null), &json!(0.3))
     );
-    assert_eq!(answer["world"]["edges"][0]["weight"], 0.75);
-    let l = &answer["leaf"];
+    assert_eq!(person["attributes"]["position_m"][1], 2.0);
     assert_eq!(
-        (&l["kind"], &l["tick"], &l["keyframe"], &l["demoted"], &l["simulated"]),
-        (&json!("CYCLE"), &json!(14), &json!(true), &json!(false), &json!(true))
+        answer["world"]["edges"][0],
+        json!({ "from": "person:43981", "to": "room:0", "kind": "LocatedIn" })
     );
-    assert_eq!(
-        (&l["monoNs"], &l["bodyBytes"], &l["hex"]),
-        (&json!(u64::MAX.to_string()), &json!(2), &json!(hex::encode(&leaf)))
-    );
+    assert_eq!(answer["then"]["cycle"], 3);
+    let shown = &answer["leaf"];
+    for (field, value) in [
+        ("kind", json!("CYCLE")),
+        ("tick", json!(14)),
+        ("keyframe", json!(true)),
+        ("demoted", json!(false)),
+        ("simulated", json!(true)),
+        ("monoNs", json!(u64::MAX.to_string())),
+        ("bodyBytes", json!(2)),
+        ("hex", json!(hex::encode(&leaf))),
+        ("witness", json!(hex::encode(tapline_witness::hash::witness(&leaf)))),
+    ] {
+        assert_eq!(shown[field], value, "{field}");
+    }
     assert_eq!((&answer["none"], &answer["old"]), (&json!(null), &json!(null)));
     assert_eq!(answer["checkpoint"], json!({ "size": 21, "note": "n\n" }));
     for seq in [5, 6] {

@@ -1,0 +1,5 @@
+//! Benchmarks, and the scenes they are made on.
+
+#![forbid(unsafe_code)]
+
+pub mod cir_scene;

@@ -1,0 +1,160 @@
+//! `tapline manifest`.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use clap::Subcommand;
+use tapline_plugin_api::StageKind;
+
+use super::output::{Failure, Outcome, Result, print};
+use crate::{
+    config::Fleet,
+    host::{
+        HostError, Manifest, golden,
+        load::load_unlisted,
+        manifest::{self, CpuLevel, PluginRow},
+        manifest_write::{self, Draft, library_row},
+    },
+};
+
+/// How long golden vectors may take.
+const PROOF_TIME: Duration = Duration::from_secs(120);
+
+/// What to do with a manifest.
+#[derive(Subcommand)]
+pub(super) enum Command {
+    /// Load and prove the plugins of a directory and write their manifest
+    Build {
+        /// Directory with the libraries
+        #[arg(long, default_value = "plugins")]
+        dir: PathBuf,
+        /// The file to write
+        #[arg(long, default_value = "plugins/manifest.toml")]
+        out: PathBuf,
+        /// Fleet file whose tables the plugins run with (default: empty tables)
+        #[arg(long)]
+        config: Option<PathBuf>,
+        /// Plugin for the stage cir
+        #[arg(long, default_value = "cir-fft")]
+        cir: String,
+        /// Plugin for the stage tomography
+        #[arg(long, default_value = "tomography")]
+        tomography: String,
+        /// Plugin for the stage tracker
+        #[arg(long, default_value = "tracker")]
+        tracker: String,
+    },
+    /// Print a manifest and its hash
+    Show {
+        /// The file
+        #[arg(default_value = "plugins/manifest.toml")]
+        file: PathBuf,
+        /// As one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Say what differs between two manifests; exit code 1 when anything does
+    Diff {
+        /// Before
+        old: PathBuf,
+        /// After
+        new: PathBuf,
+    },
+}
+
+pub(super) fn run(command: &Command) -> Result {
+    match command {
+        Command::Build {
+            dir,
+            out,
+            config,
+            cir,
+            tomography,
+            tracker,
+        } => build(dir, out, config.as_deref(), [cir, tomography, tracker]),
+        Command::Show { file, json } => show(file, *json),
+        Command::Diff { old, new } => {
+            let lines = manifest_write::diff(&read(old)?, &read(new)?);
+            print(&if lines.is_empty() {
+                "no difference".to_owned()
+            } else {
+                lines.join("\n")
+            });
+            Ok(if lines.is_empty() { Outcome::Yes } else { Outcome::No })
+        }
+    }
+}
+
+fn read(file: &Path) -> std::result::Result<Manifest, Failure> {
+    let text = fs::read_to_string(file).map_err(|e| {
+        Failure(format!(
+            "cannot read {}: {e}; `tapline manifest build` makes one",
+            file.display()
+        ))
+    })?;
+    Manifest::parse(text).map_err(Failure::of)
+}
+
+fn build(dir: &Path, out: &Path, config: Option<&Path>, names: [&str; 3]) -> Result {
+    let tables = match config {
+        None => Default::default(),
+        Some(path) => {
+            let fleet = Fleet::load(path).map_err(Failure::of)?;
+            let site = fleet.select(None, &crate::hostname()).map_err(Failure::of)?;
+            crate::cycle::host_spec(&site, dir.to_owned())
+                .map_err(Failure::of)?
+                .tables
+        }
+    };
+    let mut draft = Draft::default();
+    for (stage, name) in manifest_write::stage_kinds().into_iter().zip(names) {
+        draft.replace(row(dir, stage, name, tables.of(stage)).map_err(Failure::of)?);
+    }
+    let manifest = draft.write().map_err(Failure::of)?;
+    fs::write(out, manifest.text()).map_err(|e| Failure(format!("cannot write {}: {e}", out.display())))?;
+    print(&format!("{}  {}", hex::encode(manifest.hash()), out.display()));
+    Ok(Outcome::Yes)
+}
+
+/// Loads `NAME.so` of the directory, proves it, describes it.
+fn row(dir: &Path, stage: StageKind, name: &str, table: &str) -> std::result::Result<PluginRow, HostError> {
+    let path = dir.join(format!("{name}.so"));
+    // Whether it may import sin and cos is in its own description, which is readable only once it is loaded;
+    // the manifest says it then, and every later load is held to it.
+    let (examined, loaded) = load_unlisted(&path, true)?;
+    let about = (loaded.module.describe)();
+    if about.stage != stage || about.name.as_str() != name {
+        return Err(HostError::NotLinked {
+            name: format!("{name} (stage {})", stage.name()),
+            known: format!("{} (stage {}) in {}", about.name, about.stage.name(), path.display()),
+        });
+    }
+    let proof = golden::prove(name, &loaded.module, PROOF_TIME)?;
+    Ok(library_row(
+        &about,
+        &proof,
+        table,
+        vec![examined.row(manifest::target(), CpuLevel::Baseline)],
+    ))
+}
+
+fn show(file: &Path, json: bool) -> Result {
+    let manifest = read(file)?;
+    let hash = hex::encode(manifest.hash());
+    if json {
+        let plugins: Vec<_> = manifest
+            .plugins()
+            .iter()
+            .map(|p| serde_json::json!({ "name": p.name, "version": p.version, "stage": p.stage.name(), "golden": p.golden.to_string() }))
+            .collect();
+        print(
+            &serde_json::json!({ "hash": hash, "generation": manifest.generation(), "plugins": plugins }).to_string(),
+        );
+    } else {
+        print(&format!("{}\n# hash {hash}", manifest.text()));
+    }
+    Ok(Outcome::Yes)
+}

@@ -1,0 +1,93 @@
+//! `tapline serve`.
+
+use std::{
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{Arc, atomic::AtomicBool},
+};
+
+use clap::Args;
+use tracing_subscriber::EnvFilter;
+
+use super::{
+    ConfigArguments,
+    output::{Failure, Outcome, Result},
+};
+use crate::run::{
+    live::{LiveOptions, serve},
+    start::prepare,
+};
+
+/// How to serve.
+#[derive(Args)]
+pub(super) struct Options {
+    #[command(flatten)]
+    config: ConfigArguments,
+    /// Data directory instead of the one in the file
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// HTTP address instead of the one in the file
+    #[arg(long, value_name = "ADDRESS")]
+    http: Option<SocketAddr>,
+    /// UDP address instead of the one in the file
+    #[arg(long, value_name = "ADDRESS")]
+    udp: Option<SocketAddr>,
+    /// Write every datagram and slot into this new file, for `replay`
+    #[arg(long, value_name = "FILE")]
+    capture: Option<PathBuf>,
+    /// What to log, for example `info` or `tapline_server=debug`
+    #[arg(long, value_name = "FILTER", default_value = "info", env = "TAPLINE_LOG")]
+    log: String,
+    /// Log as JSON lines
+    #[arg(long)]
+    log_json: bool,
+}
+
+pub(super) fn run(options: &Options) -> Result {
+    start_logging(options)?;
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
+        // A second signal ends the process at once: the log survives that too.
+        signal_hook::flag::register_conditional_shutdown(signal, 1, Arc::clone(&stop)).map_err(Failure::of)?;
+        signal_hook::flag::register(signal, Arc::clone(&stop)).map_err(Failure::of)?;
+    }
+    let c = &options.config;
+    let prepared = prepare(&c.config, c.site.as_deref(), c.manifest.as_deref()).map_err(Failure::of)?;
+    let live = live_options(options, &prepared.fleet);
+    if !live.udp.ip().is_loopback() && prepared.fleet.server.allow.is_empty() {
+        return Err(Failure(format!(
+            "--udp {} is not a loopback address: name the senders in [server] allow first",
+            live.udp
+        )));
+    }
+    serve(prepared, &live, &stop).map_err(Failure::of)?;
+    Ok(Outcome::Yes)
+}
+
+fn live_options(options: &Options, fleet: &crate::config::Fleet) -> LiveOptions {
+    let mut fleet_store = fleet.store.clone();
+    if let Some(dir) = &options.data_dir {
+        dir.clone_into(&mut fleet_store.dir);
+    }
+    LiveOptions {
+        http: options.http.unwrap_or(fleet.server.http),
+        udp: options.udp.unwrap_or(fleet.server.udp),
+        anchor: fleet_store.anchor(),
+        data_dir: fleet_store.dir,
+        capture: options.capture.clone(),
+    }
+}
+
+fn start_logging(options: &Options) -> std::result::Result<(), Failure> {
+    let filter = EnvFilter::try_new(&options.log)
+        .map_err(|e| Failure(format!("--log {:?}: {e}; try info or debug", options.log)))?;
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    if options.log_json {
+        builder.json().init();
+    } else {
+        builder.init();
+    }
+    Ok(())
+}

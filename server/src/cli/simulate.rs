@@ -1,0 +1,138 @@
+//! `tapline simulate`.
+
+use std::{
+    fs::File,
+    io::{BufWriter, Write},
+    net::{SocketAddr, UdpSocket},
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use clap::Args;
+use tapline_sim::{Scene, Simulator, write_truth};
+
+use super::output::{Failure, Outcome, Result, print};
+
+/// What to simulate, and where it goes.
+#[derive(Args)]
+pub(super) struct Options {
+    /// A built-in scene, or a scene file
+    #[arg(long, default_value = "demo")]
+    scene: String,
+    /// Seed of everything random
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Stream datagrams to this address, in real time
+    #[arg(long, value_name = "ADDRESS")]
+    to: Option<SocketAddr>,
+    /// Begin again when the scene ends
+    #[arg(long = "loop")]
+    forever: bool,
+    /// Write the room's fleet file
+    #[arg(long, value_name = "FILE")]
+    write_config: Option<PathBuf>,
+    /// Write the datagrams as a recording (JSON lines)
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
+    /// Write the exact truth (JSON lines, 20 Hz)
+    #[arg(long, value_name = "FILE")]
+    truth: Option<PathBuf>,
+    /// List the built-in scenes
+    #[arg(long)]
+    list: bool,
+}
+
+pub(super) fn run(options: &Options) -> Result {
+    if options.list {
+        Scene::names().for_each(print);
+        return Ok(Outcome::Yes);
+    }
+    if options.to.is_none() && options.write_config.is_none() && options.record.is_none() && options.truth.is_none() {
+        return Err(Failure(
+            "nothing to do: give --to ADDRESS, --record FILE, --truth FILE or --write-config FILE".to_owned(),
+        ));
+    }
+    let new = || Simulator::new(scene(&options.scene)?, options.seed).map_err(Failure::of);
+    if let Some(path) = &options.write_config {
+        let text = fleet_file(&options.scene, &new()?);
+        std::fs::write(path, text).map_err(|e| Failure(format!("cannot write {}: {e}", path.display())))?;
+    }
+    if let Some(path) = &options.truth {
+        write_file(path, |out| write_truth(&new()?, 20.0, out).map_err(Failure::of))?;
+    }
+    if let Some(path) = &options.record {
+        write_file(path, |out| record(new()?, out))?;
+    }
+    if let Some(to) = options.to {
+        loop {
+            stream(new()?, to)?;
+            if !options.forever {
+                break;
+            }
+        }
+    }
+    Ok(Outcome::Yes)
+}
+
+fn scene(name: &str) -> std::result::Result<Scene, Failure> {
+    if Scene::names().any(|n| n == name) {
+        return Scene::builtin(name).map_err(Failure::of);
+    }
+    let text = std::fs::read_to_string(name).map_err(|e| {
+        let names: Vec<_> = Scene::names().collect();
+        Failure(format!(
+            "{name:?} is neither a built-in scene ({}) nor a file that can be read ({e})",
+            names.join(", ")
+        ))
+    })?;
+    Scene::from_toml(&text).map_err(Failure::of)
+}
+
+fn fleet_file(scene: &str, simulator: &Simulator) -> String {
+    format!(
+        "# The simulated room `{scene}`, written by `tapline simulate --write-config`.\n\nversion = 1\n\n\
+         [defaults.privacy]\nmode = \"RawResearch\"\n\n{}",
+        simulator.site_config().to_fleet_toml()
+    )
+}
+
+fn write_file(
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<File>) -> std::result::Result<(), Failure>,
+) -> std::result::Result<(), Failure> {
+    let fail = |e: std::io::Error| Failure(format!("cannot write {}: {e}", path.display()));
+    let mut out = BufWriter::new(File::create(path).map_err(fail)?);
+    write(&mut out)?;
+    out.flush().map_err(fail)
+}
+
+fn record(mut simulator: Simulator, out: &mut impl Write) -> std::result::Result<(), Failure> {
+    let mut datagram = Vec::new();
+    while let Some(emission) = simulator.next_datagram(&mut datagram) {
+        let line = serde_json::json!({
+            "timestamp": emission.time_ns as f64 / 1e9, "node_id": emission.node, "type": "datagram",
+            "simulated": true, "hex": hex::encode(&datagram),
+        });
+        writeln!(out, "{line}").map_err(Failure::of)?;
+        datagram.clear();
+    }
+    Ok(())
+}
+
+fn stream(mut simulator: Simulator, to: SocketAddr) -> std::result::Result<(), Failure> {
+    let local: SocketAddr = if to.is_ipv4() {
+        ([0, 0, 0, 0], 0).into()
+    } else {
+        ([0; 16], 0).into()
+    };
+    let socket = UdpSocket::bind(local).map_err(|e| Failure(format!("cannot open a socket: {e}")))?;
+    let begun = Instant::now();
+    let mut datagram = Vec::new();
+    while let Some(emission) = simulator.next_datagram(&mut datagram) {
+        std::thread::sleep(Duration::from_nanos(emission.time_ns).saturating_sub(begun.elapsed()));
+        // Nobody listening yet is no reason to stop: UDP nodes send on, too.
+        let _ = socket.send_to(&datagram, to);
+        datagram.clear();
+    }
+    Ok(())
+}

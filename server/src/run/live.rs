@@ -1,0 +1,314 @@
+//! The server in real time: socket, cycle thread, readers.
+
+use std::{
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc::Receiver,
+    },
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use tapline_witness::body::{Body, ClockStep, Gap, GapReason, Shutdown, ShutdownReason};
+
+use super::{
+    Engine, EngineError,
+    capture::Capture,
+    diagnostics::Observer,
+    engine::SlotInput,
+    environment,
+    start::{Prepared, StartError, Started, node_keys},
+};
+use crate::{
+    api,
+    config::RawStore,
+    cycle::clock::{SLOT_NS, next_slot, slot_end_ns},
+    host::HostError,
+    ingest::{frames::Frames, gatekeeper::Gatekeeper, udp},
+    live::{Command, Durable, Hub, Readiness},
+    log::{LogOptions, Stamp, WriterOptions},
+    store::{reader::Reader, retention::Retention},
+};
+
+/// The plugin stages of a slot must be done by then; the rest of the slot is for the log and the readers.
+const DEADLINE: Duration = Duration::from_millis(40);
+/// How long a slot may wait for a free record.
+const PATIENCE: Duration = Duration::from_millis(20);
+/// Missed slots from which the log says so in a leaf of its own.
+const GAP_SLOTS: u64 = 20;
+/// A step of the wall clock against the monotonic one that is logged.
+const CLOCK_STEP_NS: i64 = 1_000_000_000;
+
+/// Where the server listens and keeps its data.
+pub struct LiveOptions {
+    /// HTTP.
+    pub http: SocketAddr,
+    /// UDP.
+    pub udp: SocketAddr,
+    /// Data directory.
+    pub data_dir: PathBuf,
+    /// Anchor file.
+    pub anchor: PathBuf,
+    /// Write every datagram and slot into this file.
+    pub capture: Option<PathBuf>,
+}
+
+/// Why the server ended, or never began.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The environment or the plugins.
+    #[error(transparent)]
+    Host(#[from] HostError),
+    /// Configuration, plugins, log.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The node socket.
+    #[error(transparent)]
+    Udp(#[from] udp::UdpError),
+    /// The HTTP socket.
+    #[error(transparent)]
+    Api(#[from] api::ServeError),
+    /// The store cannot be read.
+    #[error(transparent)]
+    Store(#[from] crate::store::StoreError),
+    /// The capture file.
+    #[error("cannot write the capture: {0}")]
+    Capture(std::io::Error),
+    /// A thread or the runtime.
+    #[error("cannot start: {0}")]
+    System(std::io::Error),
+    /// The log failed while running: what was committed is safe, the process must be started again.
+    #[error("the log failed: {0}. What was committed is safe; start the server again")]
+    Engine(#[from] EngineError),
+}
+
+/// Runs until `stop` is set.
+///
+/// # Errors
+/// [`ServeError`].
+pub fn serve(prepared: Prepared, options: &LiveOptions, stop: &Arc<AtomicBool>) -> Result<(), ServeError> {
+    crate::host::load::check_environment()?;
+    let keys = node_keys(&prepared.site)?;
+    let gate = Arc::new(Gatekeeper::new(&prepared.fleet.server, &prepared.site, &keys));
+    let retention = &prepared.site.retention;
+    let log = LogOptions {
+        anchor: Some(options.anchor.clone()),
+        writer: WriterOptions::live(Retention {
+            raw_s: if retention.raw == RawStore::Off {
+                0
+            } else {
+                u64::from(retention.raw_minutes) * 60
+            },
+            cycles_s: u64::from(retention.outcome_hours) * 3_600,
+            ..Retention::default()
+        }),
+        ..LogOptions::live(&options.data_dir)
+    };
+    let boot = Instant::now();
+    let stamp = Stamp {
+        mono_ns: 0,
+        wall_ns: wall_ns(),
+    };
+    let host = environment::host();
+    let Started { mut engine, hub } = prepared.start(log, stamp, host, 1, PATIENCE, true)?;
+    let (hub, commands) = hub.expect("a live start has readers");
+    let capture = options
+        .capture
+        .as_deref()
+        .map(|path| Capture::start(path, &hub.facts))
+        .transpose()
+        .map_err(ServeError::Capture)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(ServeError::System)?;
+    let reader = Arc::new(Reader::open(&options.data_dir)?);
+    engine.end_beliefs_of_earlier_boots(&reader)?;
+    let durable = engine.writer.durable();
+    let listener = {
+        let _inside = runtime.enter();
+        api::bind(options.http)?
+    };
+    let socket = runtime.block_on(udp::bind(options.udp))?;
+    runtime.spawn(udp::receive(socket, Arc::clone(&gate), boot));
+    runtime.spawn(follow_durable(durable, Arc::clone(&hub)));
+    let metrics = Arc::new(api::Metrics::new());
+    let (end, ended) = tokio::sync::oneshot::channel::<()>();
+    let readers = Arc::clone(&hub);
+    let web = runtime.spawn(async move {
+        let ended = async {
+            let _ = ended.await;
+        };
+        api::router(readers, reader, metrics).serve(listener, ended).await
+    });
+    tracing::info!(http = %options.http, udp = %options.udp, site = %hub.facts.site.id, "serving");
+    let live = Live {
+        engine,
+        gate,
+        hub: Arc::clone(&hub),
+        commands,
+        capture,
+        boot,
+        stop: Arc::clone(stop),
+    };
+    let cycle = std::thread::Builder::new()
+        .name("tapline-cycle".into())
+        .spawn(move || live.run())
+        .map_err(ServeError::System)?;
+    let result = cycle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    hub.set_readiness(Readiness::NotReady("stopping".to_owned()));
+    let _ = end.send(());
+    let _ = runtime.block_on(async { tokio::time::timeout(Duration::from_secs(5), web).await });
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    Ok(result?)
+}
+
+async fn follow_durable(mut durable: tokio::sync::watch::Receiver<crate::log::Durable>, hub: Arc<Hub>) {
+    loop {
+        let now = durable.borrow_and_update().clone();
+        hub.publish_durable(Durable {
+            size: now.size,
+            note: now.note.to_string(),
+        });
+        if durable.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+fn wall_ns() -> i64 {
+    match SystemTime::now().duration_since(UNIX_EPOCH) {
+        Ok(after) => i64::try_from(after.as_nanos()).unwrap_or(i64::MAX),
+        Err(before) => i64::try_from(before.duration().as_nanos()).map_or(i64::MIN, |ns| -ns),
+    }
+}
+
+struct Live {
+    engine: Engine,
+    gate: Arc<Gatekeeper>,
+    hub: Arc<Hub>,
+    commands: Receiver<Command>,
+    capture: Option<Capture>,
+    boot: Instant,
+    stop: Arc<AtomicBool>,
+}
+
+impl Live {
+    fn run(mut self) -> Result<(), EngineError> {
+        let mut frames = Frames::with_capacity(512);
+        let mut observer = Observer::new(&self.gate);
+        let first_end_ns = self.now_ns() + SLOT_NS;
+        let (mut last, mut cycles, mut missed) = (None, 0_u64, 0_u64);
+        let mut wall_offset_ns = wall_ns() - self.now_ns().cast_signed();
+        while !self.stop.load(Ordering::Relaxed) {
+            let tick = next_slot(first_end_ns, last, self.now_ns());
+            let due_ns = slot_end_ns(first_end_ns, tick);
+            std::thread::sleep(Duration::from_nanos(due_ns.saturating_sub(self.now_ns())));
+            let expected = last.map_or(0, |t| t + 1);
+            if tick > expected {
+                missed += tick - expected;
+                self.note_gap(expected, tick)?;
+            }
+            let offset_ns = wall_ns() - self.now_ns().cast_signed();
+            if (offset_ns - wall_offset_ns).abs() > CLOCK_STEP_NS {
+                self.note_clock_step(wall_offset_ns, offset_ns)?;
+            }
+            wall_offset_ns = offset_ns;
+            let stamp = Stamp {
+                mono_ns: due_ns,
+                wall_ns: offset_ns.saturating_add_unsigned(due_ns),
+            };
+            frames.clear();
+            self.gate.take_until(due_ns, &mut frames);
+            self.take_commands(due_ns);
+            let t_ms = stamp.wall_ns.div_euclid(1_000_000);
+            let input = SlotInput {
+                tick,
+                stamp,
+                t_ms,
+                frames: &frames,
+                deadline: Some(DEADLINE),
+                obey: None,
+            };
+            let stepped = self.engine.slot(&input)?;
+            if let Some(capture) = &mut self.capture {
+                capture.slot(&frames, tick, stamp, &stepped.report);
+            }
+            (last, cycles) = (Some(tick), cycles + 1);
+            if cycles == 1 {
+                self.hub.set_readiness(Readiness::Ready);
+            }
+            if tick % 20 == 0 {
+                self.hub
+                    .publish_diagnostics(observer.look(&self.engine, &self.gate, cycles, missed));
+            }
+        }
+        self.shut_down(cycles, missed)
+    }
+
+    fn now_ns(&self) -> u64 {
+        self.boot.elapsed().as_nanos() as u64
+    }
+
+    fn take_commands(&mut self, now_ns: u64) {
+        while let Ok(command) = self.commands.try_recv() {
+            match command {
+                Command::StartCalibration { milliseconds } => {
+                    self.engine
+                        .start_calibration(now_ns, Duration::from_millis(milliseconds));
+                }
+                Command::StopCalibration => self.engine.stop_calibration(),
+            }
+        }
+    }
+
+    fn note_gap(&mut self, first_tick: u64, tick: u64) -> Result<(), EngineError> {
+        tracing::warn!(slots = tick - first_tick, "slots missed");
+        if tick - first_tick < GAP_SLOTS {
+            return Ok(());
+        }
+        self.append(&Body::Gap(Gap {
+            first_tick,
+            last_tick: tick - 1,
+            frames_lost: 0,
+            reason: GapReason::Overrun,
+        }))
+    }
+
+    fn note_clock_step(&mut self, before_ns: i64, after_ns: i64) -> Result<(), EngineError> {
+        let now_ns = self.now_ns();
+        tracing::warn!(seconds = (after_ns - before_ns) as f64 / 1e9, "the wall clock was set");
+        self.append(&Body::ClockStep(ClockStep {
+            before_ns: before_ns.saturating_add_unsigned(now_ns),
+            after_ns: after_ns.saturating_add_unsigned(now_ns),
+        }))
+    }
+
+    fn append(&mut self, body: &Body) -> Result<(), EngineError> {
+        let stamp = Stamp {
+            mono_ns: self.now_ns(),
+            wall_ns: wall_ns(),
+        };
+        let mut record = self.engine.writer.checkout(PATIENCE)?;
+        self.engine.chain.append(stamp, body, &mut record)?;
+        self.engine.writer.submit(record)?;
+        Ok(())
+    }
+
+    fn shut_down(mut self, cycles: u64, missed_ticks: u64) -> Result<(), EngineError> {
+        self.append(&Body::Shutdown(Shutdown {
+            reason: ShutdownReason::Requested,
+            cycles,
+            missed_ticks,
+        }))?;
+        let durable = self.engine.writer.close()?;
+        if let Some(capture) = self.capture {
+            capture.finish();
+        }
+        tracing::info!(leaves = durable.size, cycles, missed_ticks, "stopped");
+        Ok(())
+    }
+}

@@ -1,0 +1,377 @@
+//! Building a bundle from a log: which entries a range needs, how long they are, and their bytes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    BundleError, MAX_CYCLES,
+    data::{CycleOpening, Opening},
+    read::EntryKind,
+    tiles_needed,
+    write::Plan,
+};
+use crate::{
+    body::{Body, PrivacyClass},
+    hash::{Hash, ZERO},
+    leaf::{self, Leaf, flags},
+    tile::{TILE_WIDTH, TilePath, put_entry},
+    tree::{TileSource, TreeError, read_tile},
+};
+
+/// What is kept of a cycle, with the salts: an owned [`CycleOpening`] and the state of a keyframe.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeptCycle {
+    /// Salt and bytes of inputs, stages and outcome; none when forgotten.
+    pub fields: [Option<(Hash, Vec<u8>)>; 3],
+    /// Salt and bytes of the state, on keyframes.
+    pub state: Option<(Hash, Vec<u8>)>,
+}
+
+/// A log a bundle can be cut from. All answers must be of one snapshot.
+pub trait LogSource: TileSource {
+    /// The error of the source.
+    type Error: From<BundleError> + From<TreeError>;
+
+    /// The leaves `first..end`, all of them.
+    fn leaves(&self, first: u64, end: u64) -> Result<Vec<Vec<u8>>, Self::Error>;
+
+    /// Indices of the BOOT leaf of the boot that leaf `seq` belongs to, and of the leaves between it and
+    /// `seq` that [`crate::walk::is_context`].
+    fn context(&self, seq: u64) -> Result<Vec<u64>, Self::Error>;
+
+    /// What is kept of a cycle; none when nothing is.
+    fn kept(&self, seq: u64) -> Result<Option<KeptCycle>, Self::Error>;
+
+    /// Lengths of what [`Self::kept`] gives: inputs, stages, outcome, state.
+    fn kept_lens(&self, seq: u64) -> Result<Option<[Option<u64>; 4]>, Self::Error>;
+
+    /// An artefact; none when it is not kept.
+    fn blob(&self, hash: &Hash) -> Result<Option<Vec<u8>>, Self::Error>;
+}
+
+/// What to put into a bundle.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BundleRequest {
+    /// First leaf.
+    pub from: u64,
+    /// One past the last leaf.
+    pub to: u64,
+    /// Raw input and keyframe state too. The range is then extended back to the keyframe a replay starts from.
+    pub inputs: bool,
+    /// Size and signed note of the checkpoint: published, and at least `to`.
+    pub checkpoint: (u64, String),
+    /// Size and signed note of the checkpoint the client has seen.
+    pub old: Option<(u64, String)>,
+}
+
+/// A bundle ready to be written.
+#[derive(Debug)]
+pub struct Prepared<'a, S> {
+    source: &'a S,
+    request: BundleRequest,
+    plan: Plan,
+    /// Disclosed cycles by tile.
+    cycles: BTreeMap<u64, Vec<u64>>,
+}
+
+/// Why raw input cannot be put into a bundle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InputsWithheld {
+    /// A cycle of the range ran in class Anonymous or Restricted.
+    Privacy,
+    /// Some of it is forgotten.
+    Forgotten,
+}
+
+impl<'a, S: LogSource> Prepared<'a, S> {
+    /// Plans a bundle. When raw input was asked for and cannot be given, the bundle is planned without any,
+    /// and the reason comes with it.
+    ///
+    /// # Errors
+    /// An empty range or one beyond the checkpoint; more cycles or bytes than a bundle may have.
+    pub fn new(source: &'a S, request: BundleRequest) -> Result<(Self, Option<InputsWithheld>), S::Error> {
+        check_range(&request)?;
+        let mut range = Range::new(source, &request)?;
+        let withheld = range.inputs_withheld(source, &request)?;
+        let inputs = request.inputs && withheld.is_none();
+        if request.inputs && !inputs {
+            range = Range::new(
+                source,
+                &BundleRequest {
+                    inputs: false,
+                    ..request.clone()
+                },
+            )?;
+        }
+        let request = BundleRequest {
+            from: range.from,
+            inputs,
+            ..request
+        };
+        let (entries, cycles) = range.entries(source, &request)?;
+        let plan = Plan::new(entries)?;
+        Ok((
+            Self {
+                source,
+                request,
+                plan,
+                cycles,
+            },
+            withheld,
+        ))
+    }
+
+    /// Names and lengths.
+    pub const fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Writes the bundle.
+    pub fn write(&self, out: &mut impl std::io::Write) -> Result<(), S::Error> {
+        self.plan.write(out, |name| self.content(name))
+    }
+
+    fn content(&self, name: &str) -> Result<Vec<u8>, S::Error> {
+        let missing = || BundleError::Missing { name: name.to_owned() };
+        match EntryKind::from_name(name).ok_or_else(missing)? {
+            EntryKind::Request => Ok(request_text(&self.request).into_bytes()),
+            EntryKind::Checkpoint => Ok(self.request.checkpoint.1.clone().into_bytes()),
+            EntryKind::OldCheckpoint => Ok(self.request.old.as_ref().ok_or_else(missing)?.1.clone().into_bytes()),
+            EntryKind::Tile(TilePath::Hashes(id)) => Ok(read_tile(self.source, id)?),
+            EntryKind::Tile(TilePath::Entries { index, width }) => {
+                let first = index * TILE_WIDTH as u64;
+                let mut out = Vec::new();
+                for leaf in self.source.leaves(first, first + u64::from(width))? {
+                    put_entry(&leaf, &mut out);
+                }
+                Ok(out)
+            }
+            EntryKind::Data(tile) => {
+                let mut out = Vec::new();
+                for seq in self.cycles.get(&tile).into_iter().flatten() {
+                    let kept = self.source.kept(*seq)?.ok_or_else(missing)?;
+                    let mut fields = kept
+                        .fields
+                        .each_ref()
+                        .map(|field| field.as_ref().map(|(salt, bytes)| Opening { salt: *salt, bytes }));
+                    if !self.request.inputs {
+                        fields[0] = None;
+                    }
+                    CycleOpening { seq: *seq, fields }.put(&mut out);
+                }
+                Ok(out)
+            }
+            EntryKind::State(seq) => {
+                let (salt, state) = self.source.kept(seq)?.and_then(|kept| kept.state).ok_or_else(missing)?;
+                Ok([&salt[..], &state].concat())
+            }
+            EntryKind::Blob(hash) => Ok(self.source.blob(&hash)?.ok_or_else(missing)?),
+        }
+    }
+}
+
+fn check_range(request: &BundleRequest) -> Result<(), BundleError> {
+    let BundleRequest {
+        from,
+        to,
+        checkpoint: (size, _),
+        old,
+        ..
+    } = request;
+    let problem = |name: &str, problem: String| {
+        Err(BundleError::Entry {
+            name: name.into(),
+            problem,
+        })
+    };
+    if from >= to || to > size {
+        return problem("range", format!("{from} to {to} is no range of a log of {size} leaves"));
+    }
+    if to - from > MAX_CYCLES {
+        return Err(BundleError::Limit {
+            what: "number of leaves",
+            limit: MAX_CYCLES,
+            found: to - from,
+        });
+    }
+    match old {
+        Some((old_size, _)) if old_size > size => problem(
+            "checkpoint.old",
+            format!("of size {old_size}, the checkpoint is of size {size}"),
+        ),
+        _ => Ok(()),
+    }
+}
+
+fn request_text(request: &BundleRequest) -> String {
+    let BundleRequest {
+        from,
+        to,
+        inputs,
+        checkpoint: (size, _),
+        ..
+    } = request;
+    format!(
+        "from {from}\nto {to}\ninputs {}\ncheckpoint {size}\n",
+        u8::from(*inputs)
+    )
+}
+
+/// The decoded leaves of a range with what they need beside them.
+struct Range {
+    from: u64,
+    leaves: Vec<Leaf>,
+    /// Indices of entry bundles: of the range and of its context.
+    bundles: BTreeSet<u64>,
+    context: Vec<Leaf>,
+    keyframe: Option<u64>,
+}
+
+impl Range {
+    fn new<S: LogSource>(source: &S, request: &BundleRequest) -> Result<Self, S::Error> {
+        let keyframe = if request.inputs {
+            keyframe_before(source, request.from)?
+        } else {
+            None
+        };
+        let from = keyframe.unwrap_or(request.from);
+        let leaves = decode_all::<S::Error>(source.leaves(from, request.to)?)?;
+        let mut bundles: BTreeSet<u64> = (from / TILE_WIDTH as u64..=(request.to - 1) / TILE_WIDTH as u64).collect();
+        let mut context = Vec::new();
+        for seq in source.context(from)? {
+            bundles.insert(seq / TILE_WIDTH as u64);
+            context.extend(decode_all::<S::Error>(source.leaves(seq, seq + 1)?)?);
+        }
+        Ok(Self {
+            from,
+            leaves,
+            bundles,
+            context,
+            keyframe,
+        })
+    }
+
+    fn inputs_withheld<S: LogSource>(
+        &self,
+        source: &S,
+        request: &BundleRequest,
+    ) -> Result<Option<InputsWithheld>, S::Error> {
+        if !request.inputs {
+            return Ok(None);
+        }
+        let mut withheld = self.keyframe.is_none().then_some(InputsWithheld::Forgotten);
+        for leaf in &self.leaves {
+            let Body::Cycle(cycle) = &leaf.body else { continue };
+            if !matches!(cycle.privacy_class, PrivacyClass::Raw | PrivacyClass::Derived) {
+                return Ok(Some(InputsWithheld::Privacy));
+            }
+            let lens = source.kept_lens(leaf.header.seq)?;
+            if lens.is_none_or(|lens| lens[0].is_none()) {
+                withheld = Some(InputsWithheld::Forgotten);
+            }
+        }
+        Ok(withheld)
+    }
+
+    #[allow(clippy::type_complexity, reason = "names with lengths, and disclosed cycles by tile")]
+    fn entries<S: LogSource>(
+        &self,
+        source: &S,
+        request: &BundleRequest,
+    ) -> Result<(Vec<(String, u64)>, BTreeMap<u64, Vec<u64>>), S::Error> {
+        let (size, note) = &request.checkpoint;
+        let mut entries = vec![
+            (EntryKind::Checkpoint.name(), note.len() as u64),
+            (EntryKind::Request.name(), request_text(request).len() as u64),
+        ];
+        if let Some((_, note)) = &request.old {
+            entries.push((EntryKind::OldCheckpoint.name(), note.len() as u64));
+        }
+        for id in tiles_needed(
+            *size,
+            self.bundles.iter().copied(),
+            request.old.as_ref().map(|(size, _)| *size),
+        ) {
+            entries.push((id.to_string(), 32 * u64::from(id.width)));
+        }
+        for index in &self.bundles {
+            let first = index * TILE_WIDTH as u64;
+            let width = (size - first).min(TILE_WIDTH as u64);
+            let path = TilePath::Entries {
+                index: *index,
+                width: width as u16,
+            };
+            let len: u64 = source
+                .leaves(first, first + width)?
+                .iter()
+                .map(|leaf| 2 + leaf.len() as u64)
+                .sum();
+            entries.push((path.to_string(), len));
+        }
+        let mut data: BTreeMap<u64, (u64, Vec<u64>)> = BTreeMap::new();
+        for leaf in self.leaves.iter().filter(|leaf| matches!(leaf.body, Body::Cycle(_))) {
+            let seq = leaf.header.seq;
+            let Some(lens) = source.kept_lens(seq)? else { continue };
+            let (len, cycles) = data.entry(seq / TILE_WIDTH as u64).or_default();
+            *len += 8 + 3;
+            for (index, field) in lens[..3].iter().enumerate() {
+                if let Some(bytes) = field.filter(|_| index != 0 || request.inputs) {
+                    *len += 36 + bytes;
+                }
+            }
+            cycles.push(seq);
+        }
+        for (tile, (len, _)) in &data {
+            entries.push((EntryKind::Data(*tile).name(), *len));
+        }
+        if let Some(seq) = self.keyframe
+            && let Some([.., Some(len)]) = source.kept_lens(seq)?
+        {
+            entries.push((EntryKind::State(seq).name(), 32 + len));
+        }
+        for hash in self.artefacts() {
+            if let Some(bytes) = source.blob(&hash)? {
+                entries.push((EntryKind::Blob(hash).name(), bytes.len() as u64));
+            }
+        }
+        Ok((
+            entries,
+            data.into_iter().map(|(tile, (_, cycles))| (tile, cycles)).collect(),
+        ))
+    }
+
+    /// The manifests, configurations and calibrations the range ran under.
+    fn artefacts(&self) -> BTreeSet<Hash> {
+        let mut hashes = BTreeSet::new();
+        for leaf in self.leaves.iter().chain(&self.context) {
+            match &leaf.body {
+                Body::Cycle(cycle) => hashes.extend([cycle.manifest_hash, cycle.config_hash, cycle.calibration_id]),
+                Body::Boot(boot) => hashes.extend([boot.manifest_hash, boot.config_hash, boot.calibration_id]),
+                _ => {}
+            }
+        }
+        hashes.remove(&ZERO);
+        hashes
+    }
+}
+
+/// The last keyframe at or before `seq` whose state is kept, looked for in this tile and the two before.
+fn keyframe_before<S: LogSource>(source: &S, seq: u64) -> Result<Option<u64>, S::Error> {
+    let first = (seq / TILE_WIDTH as u64).saturating_sub(2) * TILE_WIDTH as u64;
+    for leaf in decode_all::<S::Error>(source.leaves(first, seq + 1)?)?.iter().rev() {
+        let keyframe = leaf.header.flags & flags::KEYFRAME != 0;
+        if keyframe && matches!(source.kept_lens(leaf.header.seq)?, Some([.., Some(_)])) {
+            return Ok(Some(leaf.header.seq));
+        }
+    }
+    Ok(None)
+}
+
+fn decode_all<E: From<BundleError>>(leaves: Vec<Vec<u8>>) -> Result<Vec<Leaf>, E> {
+    let decode = |bytes: &Vec<u8>| {
+        leaf::decode(bytes).map_err(|error| BundleError::Entry {
+            name: "leaf".into(),
+            problem: error.to_string(),
+        })
+    };
+    Ok(leaves.iter().map(decode).collect::<Result<_, _>>()?)
+}
