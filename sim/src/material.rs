@@ -56,7 +56,7 @@ const TABLE: [(&str, [f64; 4], f64); 9] = [
     ("glass", [6.31, 0.0, 0.0036, 1.3394], 0.006),
     ("ceiling-board", [1.48, 0.0, 0.0011, 1.0750], 0.015),
     ("chipboard", [2.58, 0.0, 0.0217, 0.78], 0.019),
-    ("floorboard", [3.66, 0.0, 0.0044, 1.3515], 0.022),
+    ("plywood", [2.71, 0.0, 0.33, 0.0], 0.018),
     ("metal", [1.0, 0.0, 1e7, 0.0], 0.002),
 ];
 
@@ -203,7 +203,7 @@ mod tests {
 
     #[test]
     fn tm_polarisation_has_a_brewster_angle() {
-        // A loss-free half space reflects nothing of TM waves at tan(theta) = sqrt(eps): floorboard eps 3.66.
+        // A loss-free half space reflects nothing of TM waves at tan(theta) = sqrt(eps).
         let eps: f64 = 3.66;
         let cos_brewster = 1.0 / (1.0 + eps).sqrt();
         let slab = Material::Slab {

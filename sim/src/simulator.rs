@@ -65,8 +65,9 @@ impl Simulator {
     /// A simulator at time 0.
     ///
     /// # Errors
-    /// None at present beyond those of reading the scene; the signature leaves room.
+    /// Those of [`Scene::check`].
     pub fn new(scene: Scene, seed: u64) -> Result<Self, SceneError> {
+        scene.check()?;
         let channel = Channel::new(&scene);
         let nodes = scene.node.len();
         let dense = channel.tones.dense();
@@ -351,6 +352,13 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_scene_changed_for_the_worse_is_refused() {
+        let mut scene = Scene::builtin("demo").unwrap();
+        scene.node[0].id = scene.node[1].id;
+        assert!(Simulator::new(scene, 1).is_err());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The scene file: rooms, furniture, radios and people, in TOML.
 //!
 //! Every key is documented here and in `docs/simulator.md`; unknown keys are refused, everything is bounded and checked
-//! as a whole ([`check`](mod@check)) before a simulation starts.
+//! as a whole ([`Scene::check`]) before a simulation starts.
 
 mod check;
 mod defaults;
@@ -381,8 +381,16 @@ impl Scene {
             });
         }
         let scene: Self = toml::from_str(text)?;
-        check::check(&scene)?;
+        scene.check()?;
         Ok(scene)
+    }
+
+    /// Checks the scene as a whole: after its fields were changed (a longer `duration_s`, say).
+    ///
+    /// # Errors
+    /// [`SceneError::Invalid`]: what was expected, what was found, where.
+    pub fn check(&self) -> Result<(), SceneError> {
+        check::check(self)
     }
 
     /// A built-in scene by name.
