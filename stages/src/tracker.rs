@@ -233,7 +233,9 @@ impl Tracker {
         let voxels = self.grid.voxels();
         for (what, found) in [("mean", input.mean.len()), ("variance", input.variance.len())] {
             if found != 0 && found != voxels {
-                return refused(format!("image {what}: {found} values found; expected {voxels}, or none"));
+                return refused(format!(
+                    "image {what}: {found} values found; expected {voxels}, or none"
+                ));
             }
         }
         if !(input.step_s > 0.0 && input.step_s <= 3600.0) {

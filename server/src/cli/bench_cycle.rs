@@ -150,7 +150,9 @@ fn sketches() -> SketchResult {
     let mut state = 7_u64;
     // Sum of twelve uniform numbers: close enough to normal for a bench, and the same everywhere.
     let mut uniform = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (state >> 40) as f32 / (1_u32 << 24) as f32
     };
     let mut vector = || -> Vec<f32> {
@@ -166,7 +168,11 @@ fn sketches() -> SketchResult {
     let (mut hits, mut spent) = (0, std::time::Duration::ZERO);
     for _ in 0..QUERIES {
         let query = vector();
-        let mut best: Vec<(f32, usize)> = vectors.iter().enumerate().map(|(i, v)| (-cosine(&query, v), i)).collect();
+        let mut best: Vec<(f32, usize)> = vectors
+            .iter()
+            .enumerate()
+            .map(|(i, v)| (-cosine(&query, v), i))
+            .collect();
         best.sort_by(|a, b| a.0.total_cmp(&b.0));
         let mut found = [(0.0, 0); WANTED];
         let begun = Instant::now();

@@ -173,7 +173,7 @@ fn links(front: &Front, cir: impl Fn(usize) -> Option<CirSummary>, into: &mut Ve
         let ns = |seconds: f32| seconds * 1e9;
         LinkReport {
             path: path as u16,
-            age_ms: link.has(valid::AGE).then(|| (link.age_s * 1e3) as u32),
+            age_ms: link.has(valid::AGE).then_some((link.age_s * 1e3) as u32),
             coherence: link.has(valid::COHERENCE).then_some(link.coherence),
             motion_ratio: link.has(valid::CHANGE).then_some(link.motion_ratio),
             delay_ns: summary.map(|s| ns(s.dominant_delay_s)),

@@ -45,7 +45,7 @@ impl Sequence {
         };
         // Signed: a frame just behind a wrap is late, not four billion ahead.
         let ahead = seq.wrapping_sub(newest).cast_signed();
-        if rebooted || ahead > RESTART || ahead < -RESTART {
+        if rebooted || !(-RESTART..=RESTART).contains(&ahead) {
             self.restarts += 1;
             return self.restart(seq);
         }

@@ -241,7 +241,7 @@ impl Live {
             if cycles == 1 {
                 self.hub.set_readiness(Readiness::Ready);
             }
-            if tick % 20 == 0 {
+            if tick.is_multiple_of(20) {
                 self.hub
                     .publish_diagnostics(observer.look(&self.engine, &self.gate, cycles, missed));
             }

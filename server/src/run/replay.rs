@@ -313,7 +313,7 @@ impl Run<'_> {
             let line = CycleView::new(stepped.leaf.seq, self.engine.core.outcome(), &self.names).to_json();
             writeln!(out, "{line}").map_err(ReplayError::Out)?;
         }
-        if self.tick % 200 == 0 {
+        if self.tick.is_multiple_of(200) {
             (self.progress)(self.tick as f64 * 0.05);
         }
         self.tick += 1;

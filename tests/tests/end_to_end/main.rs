@@ -1,0 +1,5 @@
+//! The built programs, used as a user uses them. `cargo xtask test` builds them first.
+
+mod live;
+mod readme;
+mod replay;
