@@ -66,14 +66,20 @@ pub fn restore() -> Option<u32> {
 mod tests {
     use super::*;
 
+    /// Not inlined, so that the product is made where the mode is set and not moved before or after it.
+    #[inline(never)]
+    fn half_of_the_smallest() -> f32 {
+        std::hint::black_box(std::hint::black_box(f32::MIN_POSITIVE) * std::hint::black_box(0.5))
+    }
+
     #[test]
     #[cfg(target_arch = "x86_64")]
     fn flush_to_zero_is_seen_and_undone() {
         assert!(is_strict());
         set(0x9FC0);
-        let tiny = std::hint::black_box(f32::MIN_POSITIVE) * std::hint::black_box(0.5);
+        let tiny = half_of_the_smallest();
         assert_eq!(restore(), Some(0x9FC0));
-        let kept = std::hint::black_box(f32::MIN_POSITIVE) * std::hint::black_box(0.5);
+        let kept = half_of_the_smallest();
         assert_eq!((tiny, kept > 0.0), (0.0, true));
         assert_eq!(restore(), None);
     }
