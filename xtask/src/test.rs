@@ -26,7 +26,10 @@ pub(crate) fn test() -> Result<(), String> {
     build::build(false)?;
     // Shared libraries for the tests that load plugins: every cdylib of the workspace.
     run("build all", cargo().args(["build", "--workspace", "--quiet"]))?;
-    run("tests", cargo().args(["test", "--workspace", "--quiet", "--no-fail-fast"]))?;
+    run(
+        "tests",
+        cargo().args(["test", "--workspace", "--quiet", "--no-fail-fast"]),
+    )?;
     golden::golden(false)?;
     golden::schema(false)
 }

@@ -12,9 +12,9 @@ const TWO_NODE: &str = "esp32-two-node/pretrain-1775182186.csi.jsonl";
 fn two_node_recording_is_used_whole_and_reproduced() {
     let Some(path) = recording(TWO_NODE) else { return };
     let path = path.to_str().expect("a plain path");
-    let directory = tempfile::tempdir().expect("a directory");
-    let dense = directory.path().join("dense.toml");
+    // A manifest lies beside the plugins it names.
     let plugins = tapline_tests::tapline().with_file_name("plugins");
+    let dense = plugins.join("dense-for-test.toml");
     let (plugins, dense) = (plugins.to_str().expect("plain"), dense.to_str().expect("plain"));
     succeed(&[
         "manifest",
