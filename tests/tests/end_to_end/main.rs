@@ -3,3 +3,4 @@
 mod live;
 mod readme;
 mod replay;
+mod state;
