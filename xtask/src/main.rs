@@ -1,4 +1,4 @@
-//! The front door: `cargo xtask demo | build | test | golden | schema | bench`.
+//! The front door: `cargo xtask demo | build | test | golden | schema | accuracy | bench`.
 
 #![forbid(unsafe_code)]
 #![allow(
@@ -7,6 +7,7 @@
     reason = "a command line program talks to its user"
 )]
 
+mod accuracy;
 mod bench;
 mod build;
 mod demo;
@@ -50,6 +51,8 @@ enum Command {
         #[arg(long)]
         update: bool,
     },
+    /// Score sensing on recordings with ground truth, and write docs/accuracy.md
+    Accuracy(accuracy::Options),
     /// Measure, and write docs/benchmarks/
     Bench(bench::Options),
 }
@@ -61,6 +64,7 @@ fn main() -> ExitCode {
         Command::Test => test::test(),
         Command::Golden { update } => golden::golden(update),
         Command::Schema { update } => golden::schema(update),
+        Command::Accuracy(options) => accuracy::accuracy(&options),
         Command::Bench(options) => bench::bench(&options),
     };
     match result {

@@ -1,6 +1,7 @@
 //! The command line. Exit code 0: done, or yes; 1: the answer is no; 2: bad usage or input.
 
 mod bench_cycle;
+mod calibrate;
 mod config;
 mod fsck;
 mod manifest;
@@ -50,6 +51,8 @@ enum Command {
     Serve(serve::Options),
     /// Run a recording through the pipeline of `serve`, in recorded time
     Replay(replay::Options),
+    /// Learn the empty room from a recording and write the calibration file
+    Calibrate(calibrate::Options),
     /// Play a recording as real datagrams
     Send(send::Options),
     /// Stream a simulated room as real datagrams, or write its configuration, recording and truth
@@ -76,6 +79,7 @@ pub fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Serve(options) => serve::run(&options),
         Command::Replay(options) => replay::run(&options),
+        Command::Calibrate(options) => calibrate::run(&options),
         Command::Send(options) => send::run(&options),
         Command::Simulate(options) => simulate::run(&options),
         Command::Fsck(options) => fsck::run(&options),

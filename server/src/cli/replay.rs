@@ -1,6 +1,11 @@
 //! `tapline replay`.
 
-use std::{fs::File, io::BufWriter, path::PathBuf, time::Duration};
+use std::{
+    fs::File,
+    io::BufWriter,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use clap::Args;
 
@@ -10,7 +15,7 @@ use super::{
     progress::Progress,
 };
 use crate::run::{
-    replay::{ReplayOptions, Summary, replay},
+    replay::{Learn, LearnFrom, ReplayOptions, Summary, replay},
     start::prepare,
 };
 
@@ -39,6 +44,9 @@ pub(super) struct Options {
     /// Write one JSON line a cycle
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Write one JSON line a cycle with the evidence behind each decision
+    #[arg(long, value_name = "FILE")]
+    trace: Option<PathBuf>,
     /// Print the summary as one JSON object
     #[arg(long)]
     json: bool,
@@ -60,12 +68,8 @@ pub(super) fn run(options: &Options) -> Result {
         (None, Some(dir)) => dir.path().to_owned(),
         (None, None) => unreachable!("one of both is given"),
     };
-    let mut out = match &options.out {
-        None => None,
-        Some(path) => Some(BufWriter::new(
-            File::create(path).map_err(|e| Failure(format!("cannot write {}: {e}", path.display())))?,
-        )),
-    };
+    let mut out = create(options.out.as_deref())?;
+    let mut trace = create(options.trace.as_deref())?;
     let progress = Progress::seconds("recorded seconds");
     let summary = replay(
         prepared,
@@ -74,9 +78,14 @@ pub(super) fn run(options: &Options) -> Result {
             data_dir,
             real_time: options.speed == "1x",
             calibration: options.calibration.clone(),
-            calibrate_first: options.calibrate_first,
+            learn: options.calibrate_first.map(|length| Learn {
+                from: LearnFrom::Start(Duration::ZERO),
+                length,
+                then_stop: false,
+            }),
             passes: options.passes,
             out: out.as_mut().map(|w| w as &mut dyn std::io::Write),
+            trace: trace.as_mut().map(|w| w as &mut dyn std::io::Write),
             progress: &mut |seconds| progress.at(seconds),
         },
     )
@@ -88,6 +97,14 @@ pub(super) fn run(options: &Options) -> Result {
         print(&human(&summary));
     }
     Ok(Outcome::Yes)
+}
+
+fn create(path: Option<&Path>) -> std::result::Result<Option<BufWriter<File>>, Failure> {
+    path.map(|path| {
+        let file = File::create(path).map_err(|e| Failure(format!("cannot write {}: {e}", path.display())))?;
+        Ok(BufWriter::new(file))
+    })
+    .transpose()
 }
 
 fn human(s: &Summary) -> String {

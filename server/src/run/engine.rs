@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use tapline_dsp::front::CalibrationStatus;
 use tapline_witness::{
     body::{ClockQuality, OutcomeCode, PrivacyClass, PrivacyModeCode},
     disposition::Disposition,
@@ -182,6 +183,14 @@ impl Engine {
     /// Gives up a calibration that is being learned.
     pub fn stop_calibration(&mut self) {
         self.core.front.stop_calibration();
+    }
+
+    /// True while a calibration is being learned.
+    pub fn calibrating(&self) -> bool {
+        matches!(
+            self.core.front.calibration_status(),
+            CalibrationStatus::Running { .. } | CalibrationStatus::Finished
+        )
     }
 
     /// Where calibration stands, one line.

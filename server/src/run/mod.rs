@@ -11,5 +11,6 @@ pub mod live;
 
 pub mod replay;
 pub mod start;
+mod trace;
 
 pub use engine::{Engine, EngineError, SlotInput, Stepped};

@@ -47,14 +47,36 @@ pub struct ReplayOptions<'a> {
     pub real_time: bool,
     /// A calibration file to start with.
     pub calibration: Option<PathBuf>,
-    /// Learn the empty room from the first part.
-    pub calibrate_first: Option<Duration>,
+    /// Learn the empty room from a part of the recording.
+    pub learn: Option<Learn>,
     /// How often to go through the recording.
     pub passes: u32,
     /// One JSON line a cycle.
     pub out: Option<&'a mut dyn Write>,
+    /// One JSON line a cycle with the evidence behind it.
+    pub trace: Option<&'a mut dyn Write>,
     /// Called now and then with the recorded seconds done.
     pub progress: &'a mut dyn FnMut(f64),
+}
+
+/// The part of a recording in which the room is empty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Learn {
+    /// Where it begins.
+    pub from: LearnFrom,
+    /// How long it is.
+    pub length: Duration,
+    /// End the replay once the calibration is there, or was refused.
+    pub then_stop: bool,
+}
+
+/// Where the empty part begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LearnFrom {
+    /// This long after the first record.
+    Start(Duration),
+    /// So that it ends with the recording.
+    End,
 }
 
 /// What came of a replay.
@@ -84,6 +106,9 @@ pub struct Summary {
     pub calibration: String,
     /// BLAKE3 of the recording.
     pub recording: String,
+    /// The calibration that was learned or loaded last, as a file's bytes.
+    #[serde(skip)]
+    pub calibration_file: Option<Vec<u8>>,
 }
 
 /// Why a replay ended early.
@@ -105,7 +130,7 @@ pub enum ReplayError {
         path: PathBuf,
     },
     /// The output cannot be written.
-    #[error("cannot write the poses: {0}")]
+    #[error("cannot write the poses or the trace: {0}")]
     Out(std::io::Error),
 }
 
@@ -139,9 +164,10 @@ pub fn replay(prepared: Prepared, options: ReplayOptions<'_>) -> Result<Summary,
         })?;
         engine.load_calibration(&bytes, stamp)?;
     }
-    if let Some(duration) = options.calibrate_first {
-        engine.start_calibration(FIRST_SLOT_NS, duration);
-    }
+    let learn = match options.learn {
+        None => None,
+        Some(learn) => Some(Learning::new(learn, &options.recording, &read, first_ns)?),
+    };
     let names = AreaNames {
         rooms: engine.core.site().rooms.iter().map(|r| r.id.clone()).collect(),
         zones: engine.core.site().zones.iter().map(|z| z.id.clone()).collect(),
@@ -151,6 +177,7 @@ pub fn replay(prepared: Prepared, options: ReplayOptions<'_>) -> Result<Summary,
         gate,
         names,
         out: options.out,
+        trace: options.trace,
         progress: options.progress,
         begun: Instant::now(),
         real_time: options.real_time,
@@ -158,6 +185,7 @@ pub fn replay(prepared: Prepared, options: ReplayOptions<'_>) -> Result<Summary,
         tick: 0,
         frames: Frames::default(),
         tally: Tally::default(),
+        learning: learn,
     };
     let mut offset_ns = 0;
     for _ in 0..options.passes.max(1) {
@@ -193,6 +221,7 @@ struct Run<'a> {
     gate: Gatekeeper,
     names: AreaNames,
     out: Option<&'a mut dyn Write>,
+    trace: Option<&'a mut dyn Write>,
     progress: &'a mut dyn FnMut(f64),
     begun: Instant,
     real_time: bool,
@@ -201,6 +230,38 @@ struct Run<'a> {
     tick: u64,
     frames: Frames,
     tally: Tally,
+    learning: Option<Learning>,
+}
+
+/// A calibration that is to be learned on the way.
+struct Learning {
+    first_tick: u64,
+    length: Duration,
+    then_stop: bool,
+    started: bool,
+}
+
+impl Learning {
+    /// Begins on a whole slot, never later than asked, so that it ends with the recording's last slot at the latest.
+    fn new(learn: Learn, recording: &Path, read: &ReadOptions, first_ns: i64) -> Result<Self, ReplayError> {
+        let from_ns = match learn.from {
+            LearnFrom::Start(from) => from.as_nanos() as u64,
+            LearnFrom::End => {
+                let mut last_ns = first_ns;
+                for record in Recording::open(recording, read)? {
+                    last_ns = last_ns.max(record?.time_ns);
+                }
+                let span_ns = last_ns.saturating_sub(first_ns).max(0).cast_unsigned();
+                span_ns.saturating_sub(learn.length.as_nanos() as u64)
+            }
+        };
+        Ok(Self {
+            first_tick: from_ns / SLOT_NS,
+            length: learn.length,
+            then_stop: learn.then_stop,
+            started: false,
+        })
+    }
 }
 
 impl Run<'_> {
@@ -209,6 +270,9 @@ impl Run<'_> {
         let is_capture = recording.capture_header().is_some();
         let mut now_ns = offset_ns;
         for record in recording {
+            if self.learned() {
+                return Ok(self.tick * SLOT_NS);
+            }
             let record = record?;
             // Time never goes back: a record out of order counts as arriving with its predecessor.
             let since_ns = record.time_ns.saturating_sub(self.first_ns).max(0).cast_unsigned();
@@ -286,8 +350,22 @@ impl Run<'_> {
         }
     }
 
+    /// True when a calibration was all that was wanted, and its time is over.
+    fn learned(&self) -> bool {
+        let over = |l: &Learning| l.then_stop && l.started && !self.engine.calibrating();
+        self.learning.as_ref().is_some_and(over)
+    }
+
     fn slot(&mut self, obey: Option<Obey>) -> Result<(), ReplayError> {
         let stamp = self.stamp();
+        if let Some(learning) = self
+            .learning
+            .as_mut()
+            .filter(|l| !l.started && self.tick >= l.first_tick)
+        {
+            learning.started = true;
+            self.engine.start_calibration(stamp.mono_ns, learning.length);
+        }
         if self.real_time {
             let due = Duration::from_nanos(self.tick * SLOT_NS);
             std::thread::sleep(due.saturating_sub(self.begun.elapsed()));
@@ -313,6 +391,10 @@ impl Run<'_> {
             let line = CycleView::new(stepped.leaf.seq, self.engine.core.outcome(), &self.names).to_json();
             writeln!(out, "{line}").map_err(ReplayError::Out)?;
         }
+        if let Some(trace) = &mut self.trace {
+            let line = super::trace::line(&self.engine.core, self.tick, input.t_ms);
+            writeln!(trace, "{line}").map_err(ReplayError::Out)?;
+        }
         if self.tick.is_multiple_of(200) {
             (self.progress)(self.tick as f64 * 0.05);
         }
@@ -334,6 +416,7 @@ impl Run<'_> {
             .map_err(EngineError::from)?;
         self.engine.writer.submit(record).map_err(EngineError::from)?;
         let calibration = self.engine.calibration_line();
+        let calibration_file = self.engine.calibration_file().map(<[u8]>::to_vec);
         let manifest_hash = hex::encode(self.engine.in_force.manifest_hash);
         let mut not_used: BTreeMap<String, u64> = BTreeMap::new();
         for (reason, count) in self.gate.counters().not_used {
@@ -343,7 +426,7 @@ impl Run<'_> {
             *not_used.entry((*reason).to_owned()).or_default() += count;
         }
         let durable = self.engine.writer.close().map_err(EngineError::from)?;
-        if let Some(out) = &mut self.out {
+        for out in [&mut self.out, &mut self.trace].into_iter().flatten() {
             out.flush().map_err(ReplayError::Out)?;
         }
         let quantile = |q: f64| {
@@ -366,6 +449,7 @@ impl Run<'_> {
             stage_p99_us: quantile(0.99),
             calibration,
             recording: hex::encode(digest),
+            calibration_file,
         })
     }
 }

@@ -1,0 +1,126 @@
+//! `cargo xtask accuracy`: what sensing scores on recordings with ground truth, through the product alone.
+//!
+//! Every figure comes from what `tapline calibrate` and `tapline replay` wrote; nothing here computes a stage. A family
+//! of recordings is one file beside this one: it brings its conversion to a recording, its fleet file and its
+//! scoring rule, and returns a [`report::Section`]. `docs/accuracy.md` holds the sections; running a few families
+//! replaces theirs and leaves the others.
+
+mod basement;
+mod drift;
+mod esp32_motion;
+mod lab;
+mod report;
+mod room_a;
+mod score;
+mod site;
+mod svg;
+mod two_node;
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::{
+    build,
+    run::{root, target},
+};
+use lab::Lab;
+use report::Section;
+
+/// What to run.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Families of recordings (default: all)
+    families: Vec<String>,
+    /// Optimised build (slower to make; the bits are the same)
+    #[arg(long)]
+    release: bool,
+    /// Directory of the recordings
+    #[arg(long, env = "TAPLINE_DATA", value_name = "DIR")]
+    data: PathBuf,
+    /// Print, do not write docs/accuracy.md
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// A family of recordings.
+struct Family {
+    /// Its name on the command line and in the document.
+    name: &'static str,
+    /// The directory of its recordings; empty for what the product itself makes.
+    directory: &'static str,
+    run: fn(&Lab) -> Result<Section, String>,
+}
+
+/// In the order of the document.
+const FAMILIES: &[Family] = &[
+    Family {
+        name: "esp32-motion",
+        directory: "esp32-motion",
+        run: esp32_motion::run,
+    },
+    Family {
+        name: "room-a",
+        directory: "iwl5300-occupancy",
+        run: room_a::run,
+    },
+    Family {
+        name: "basement-presence",
+        directory: "rti-basement",
+        run: basement::run,
+    },
+    Family {
+        name: "esp32-drift",
+        directory: "esp32-drift",
+        run: drift::run,
+    },
+    Family {
+        name: "two-node",
+        directory: "esp32-two-node",
+        run: two_node::run,
+    },
+];
+
+/// Builds the product, runs the families, prints and writes what came of them.
+pub(crate) fn accuracy(options: &Options) -> Result<(), String> {
+    for name in &options.families {
+        if !FAMILIES.iter().any(|f| f.name == name) {
+            let names: Vec<_> = FAMILIES.iter().map(|f| f.name).collect();
+            return Err(format!("found {name:?}; there are: {}", names.join(", ")));
+        }
+    }
+    let built = build::build(options.release)?;
+    let lab = Lab::new(built.tapline, options.data.clone(), target().join("accuracy"))?;
+    let mut sections = Vec::new();
+    let mut missed = false;
+    for family in FAMILIES {
+        let wanted = options.families.is_empty() || options.families.iter().any(|n| n == family.name);
+        if !wanted {
+            continue;
+        }
+        if !lab.data().join(family.directory).is_dir() {
+            println!(
+                "==> {}: SKIPPED, {} is not there",
+                family.name,
+                lab.data().join(family.directory).display()
+            );
+            continue;
+        }
+        println!("==> {}", family.name);
+        let section = (family.run)(&lab).map_err(|e| format!("{}: {e}", family.name))?;
+        print!("{}", section.table_text());
+        missed |= section.missed();
+        sections.push((family.name, section));
+    }
+    if !options.dry_run {
+        let path = root().join("docs/accuracy.md");
+        let names: Vec<_> = FAMILIES.iter().map(|f| f.name).collect();
+        report::write(&path, &names, &sections)?;
+        lab.publish_images(&root().join("docs/images"))?;
+        println!("    {}", path.strip_prefix(root()).unwrap_or(&path).display());
+    }
+    if missed {
+        println!("    some figures are missed; they are marked in the table");
+    }
+    Ok(())
+}
