@@ -68,6 +68,14 @@ pub(super) enum Failure {
         /// The limit.
         seconds: u64,
     },
+    /// The privacy class in force does not let it out.
+    #[error("{what} does not leave under class {class}")]
+    Privacy {
+        /// Which field or route.
+        what: String,
+        /// The class.
+        class: &'static str,
+    },
     /// Something limited is used up.
     #[error("{what}: all {limit} are in use")]
     Busy {
@@ -85,6 +93,12 @@ pub(super) enum Failure {
 }
 
 impl Failure {
+    /// What the class in force (0 Raw to 3 Restricted) keeps back.
+    pub(super) fn privacy(what: String, class: u8) -> Self {
+        let class = ["Raw", "Derived", "Anonymous", "Restricted"][usize::from(class.min(3))];
+        Self::Privacy { what, class }
+    }
+
     /// The stable code in `error.code` (REST) and `extensions.code` (GraphQL).
     pub(super) fn code(&self) -> &'static str {
         match self {
@@ -96,6 +110,7 @@ impl Failure {
             Self::MediaType { .. } => "UNSUPPORTED_MEDIA_TYPE",
             Self::TooLarge { .. } => "TOO_LARGE",
             Self::Invalid { .. } => "INVALID_ARGUMENT",
+            Self::Privacy { .. } => "PRIVACY",
             Self::TimedOut { .. } => "TIMED_OUT",
             Self::Busy { .. } => "BUSY",
             Self::Internal { .. } => "INTERNAL",
@@ -107,7 +122,7 @@ impl Failure {
         match self {
             Self::HostMissing | Self::Invalid { .. } => StatusCode::BAD_REQUEST,
             Self::HostNotAllowed { .. } => StatusCode::MISDIRECTED_REQUEST,
-            Self::OriginNotAllowed { .. } => StatusCode::FORBIDDEN,
+            Self::OriginNotAllowed { .. } | Self::Privacy { .. } => StatusCode::FORBIDDEN,
             Self::NotFound { .. } => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::MediaType { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -129,6 +144,7 @@ impl Failure {
             Self::MediaType { .. } => "Send the header Content-Type: application/json.",
             Self::TooLarge { .. } => "Ask for less at a time, and put values into variables.",
             Self::Invalid { .. } => "The schema's description of the argument says what it takes.",
+            Self::Privacy { .. } => "docs/api.md says what each class lets out; the site's mode decides the class.",
             Self::TimedOut { .. } => "Ask for a shorter range, or try again later.",
             Self::Busy { .. } => "Close what is not needed, or try again later.",
             Self::Internal { .. } => "Look for the correlation id in the server's log.",

@@ -4,16 +4,33 @@ use std::sync::Arc;
 
 use async_graphql::{Request, parser::types::OperationType};
 use axum::{
+    Router,
     body::Bytes,
     extract::State,
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
+    routing,
 };
 
 use super::{
     Transport,
+    access::{Caller, Leaves, Route, route},
     error::{Failure, explain},
+    ws,
 };
+
+/// The routes of GraphQL.
+pub(super) const ROUTES: &[Route] = &[
+    route("POST", "/graphql", Caller::Known, Leaves::Anyway),
+    route("GET", "/graphql/ws", Caller::Anybody, Leaves::Anyway),
+];
+
+/// The routes of GraphQL.
+pub(super) fn router() -> Router<Arc<Transport>> {
+    Router::new()
+        .route("/graphql", routing::post(post))
+        .route("/graphql/ws", routing::get(ws::upgrade))
+}
 
 /// `POST /graphql`.
 pub(super) async fn post(

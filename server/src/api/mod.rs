@@ -10,6 +10,8 @@
 //! Readers never block the cycle: they take `Arc`s from the [`Hub`], and the store is read on blocking
 //! threads, a few at a time. docs/api.md is the user's page.
 
+#[allow(dead_code, reason = "scopes are asked for with the tokens, which come next")]
+mod access;
 mod error;
 mod fanout;
 mod graphql;
@@ -33,14 +35,14 @@ use std::{
 
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, Request, State},
+    extract::{DefaultBodyLimit, MatchedPath, Request, State},
+    http::Method,
     middleware::{self, Next},
     response::{IntoResponse, Response},
-    routing::{get, post},
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-use self::{error::Failure, fanout::Fanout};
+use self::{access::Route, error::Failure, fanout::Fanout};
 pub use self::{
     history::{CyclePage, History, HistoryError, StoredCheckpoint, StoredCycle, World, WorldEdge, WorldNode},
     limits::Limits,
@@ -172,17 +174,10 @@ pub fn with_limits(hub: Arc<Hub>, history: Arc<dyn History>, metrics: Arc<Metric
         api,
         stopping: Stopping(stopping),
     });
-    let router = Router::new()
-        .route("/graphql", post(graphql::post))
-        .route("/graphql/ws", get(ws::upgrade))
-        .route("/graphiql", get(rest::graphiql))
-        .route("/schema.graphql", get(rest::schema))
-        .route("/healthz", get(rest::healthz))
-        .route("/readyz", get(rest::readyz))
-        .route("/metrics", get(rest::metrics))
-        .route("/version", get(rest::version))
+    let router = routes()
         .fallback(rest::nothing)
         .method_not_allowed_fallback(rest::other_method)
+        .layer(middleware::from_fn_with_state(Arc::clone(&transport), ruled))
         .layer(DefaultBodyLimit::max(limits.body_bytes))
         .layer(middleware::from_fn_with_state(limits.request, in_time))
         .layer(middleware::from_fn_with_state(
@@ -191,6 +186,48 @@ pub fn with_limits(hub: Arc<Hub>, history: Arc<dyn History>, metrics: Arc<Metric
         ))
         .with_state(transport);
     Server { router, stop }
+}
+
+/// The rules of all routes. An area adds its own; [`access`] says how.
+const ROUTES: &[&[Route]] = &[graphql::ROUTES, rest::ROUTES];
+
+/// All routes. An area merges its own.
+fn routes() -> Router<Arc<Transport>> {
+    Router::new().merge(graphql::router()).merge(rest::router())
+}
+
+/// Rules of a path, one a method.
+fn rules_of(path: &str) -> impl Iterator<Item = &'static Route> {
+    ROUTES
+        .iter()
+        .flat_map(|area| area.iter())
+        .filter(move |rule| rule.path == path)
+}
+
+/// A route that has no rule is nobody's; one whose answer the class in force does not let out answers so.
+async fn ruled(State(transport): State<Arc<Transport>>, request: Request, next: Next) -> Response {
+    let Some(path) = request.extensions().get::<MatchedPath>() else {
+        // The fallback, which gives nothing away.
+        return next.run(request).await;
+    };
+    let method = if request.method() == Method::HEAD {
+        "GET"
+    } else {
+        request.method().as_str()
+    };
+    let Some(rule) = rules_of(path.as_str()).find(|rule| rule.method == method) else {
+        return if rules_of(path.as_str()).next().is_some() {
+            // Another method of a known path: the router says which there are.
+            next.run(request).await
+        } else {
+            rest::nothing(request.uri().clone()).await.into_response()
+        };
+    };
+    let class = access::class(&transport.api);
+    if !rule.leaves.under(class) {
+        return Failure::privacy(format!("{} {}", rule.method, rule.path), class).into_response();
+    }
+    next.run(request).await
 }
 
 /// Ends a request that takes too long. A websocket's handshake is a request, its conversation is not.

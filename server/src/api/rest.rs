@@ -3,15 +3,42 @@
 use std::sync::Arc;
 
 use axum::{
-    Json,
+    Json, Router,
     extract::State,
     http::{HeaderValue, StatusCode, Uri, header},
     response::{Html, IntoResponse, Response},
+    routing::get,
 };
 use serde_json::json;
 
-use super::{Transport, error::Failure, schema};
+use super::{
+    Transport,
+    access::{Caller, Leaves, Route, Scope, route},
+    error::Failure,
+    schema,
+};
 use crate::live::Readiness;
+
+/// The probes and pages.
+pub(super) const ROUTES: &[Route] = &[
+    route("GET", "/graphiql", Caller::Anybody, Leaves::Anyway),
+    route("GET", "/schema.graphql", Caller::With(Scope::Read), Leaves::Anyway),
+    route("GET", "/healthz", Caller::Anybody, Leaves::Anyway),
+    route("GET", "/readyz", Caller::Anybody, Leaves::Anyway),
+    route("GET", "/metrics", Caller::With(Scope::Read), Leaves::Anyway),
+    route("GET", "/version", Caller::With(Scope::Read), Leaves::Anyway),
+];
+
+/// The probes and pages.
+pub(super) fn router() -> Router<Arc<Transport>> {
+    Router::new()
+        .route("/graphiql", get(graphiql))
+        .route("/schema.graphql", get(schema))
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics))
+        .route("/version", get(version))
+}
 
 /// `GET /healthz`: the process answers.
 pub(super) async fn healthz() -> Json<serde_json::Value> {

@@ -16,7 +16,45 @@ use super::{
     scalars::{Long, Timestamp, decimal, hex},
     skips,
 };
+use crate::api::access::{Leaves::*, Rule, Scope::Read, rule};
 use crate::{api::metrics::STAGES, live};
+
+/// What the fields give away.
+pub(in crate::api) const RULES: &[Rule] = &[
+    rule(
+        "Cycle",
+        Read,
+        Anyway,
+        "ageMs at bootId cycle demotions durable privacyClass privacyMode quality simulated tMs tick witness presence people rooms gate gateReason links stages",
+    ),
+    rule("Cycle", Read, Zones, "zones"),
+    rule("Cycle", Read, People, "tracks"),
+    rule(
+        "CycleUpdate",
+        Read,
+        Anyway,
+        "skipped ageMs at bootId cycle demotions durable privacyClass privacyMode quality simulated tMs tick witness presence people rooms gate gateReason links stages",
+    ),
+    rule("CycleUpdate", Read, Zones, "zones"),
+    rule("CycleUpdate", Read, People, "tracks"),
+    rule(
+        "PoseFrame",
+        Read,
+        Anyway,
+        "skipped ageMs at bootId cycle demotions durable privacyClass privacyMode quality simulated tMs tick witness presence people rooms",
+    ),
+    rule("PoseFrame", Read, Zones, "zones"),
+    rule("PoseFrame", Read, People, "tracks"),
+    rule("StageReport", Read, Anyway, "stage disposition tookUs budgetUs"),
+    rule("AreaOccupancy", Read, Anyway, "id name presence people"),
+    rule("Presence", Read, Anyway, "state probability reason sinceTick"),
+    rule(
+        "Quality",
+        Read,
+        Anyway,
+        "score linksShare coherence stagesShare contradictions",
+    ),
+];
 
 /// One cycle with what the API knows about it.
 #[derive(Clone, Debug)]

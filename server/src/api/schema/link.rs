@@ -1,6 +1,24 @@
 //! Link paths.
 
+use crate::api::access::{Leaves::*, Rule, Scope::Read, rule};
 use async_graphql::{Context, Enum, Object, SimpleObject};
+
+/// What the fields give away.
+pub(in crate::api) const RULES: &[Rule] = &[
+    rule(
+        "Link",
+        Read,
+        Anyway,
+        "channel kind latest path rx rxAntenna tier tx txAntenna",
+    ),
+    rule("LinkReport", Read, Anyway, "ageMs coherence path"),
+    rule(
+        "LinkReport",
+        Read,
+        Zones,
+        "delayNs delaySigmaNs delaySpreadNs gap kFactorDb motionRatio",
+    ),
+];
 use tapline_witness::outcome;
 
 use super::{

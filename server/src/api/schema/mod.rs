@@ -14,21 +14,50 @@ mod subscription;
 
 use std::sync::Arc;
 
-use async_graphql::{Context, SDLExportOptions, SchemaBuilder, connection::Connection};
-
-use self::{
-    cycle::{CycleObject, Snapshot},
-    mutation::Mutation,
-    query::Query,
-    subscription::Subscription,
+use async_graphql::{
+    Context, MergedObject, MergedSubscription, SDLExportOptions, SchemaBuilder, connection::Connection,
 };
-use super::{Api, limits::Limits};
+
+use self::cycle::{CycleObject, Snapshot};
+use super::{
+    Api,
+    access::{Held, Rule},
+    limits::Limits,
+};
+
+// An area adds its objects and its rules to these four; api/access.rs says how.
+
+/// Questions.
+#[derive(Default, MergedObject)]
+pub(crate) struct Query(query::CoreQuery);
+
+/// Orders. Each is taken at the next cycle boundary.
+#[derive(Default, MergedObject)]
+pub(crate) struct Mutation(mutation::CoreMutation);
+
+/// What is sent as it happens.
+#[derive(Default, MergedSubscription)]
+pub(crate) struct Subscription(subscription::CoreSubscription);
+
+/// The rules of all fields.
+pub(super) const AREAS: &[&[Rule]] = &[
+    cycle::RULES,
+    link::RULES,
+    mutation::RULES,
+    past::RULES,
+    person::RULES,
+    query::RULES,
+    site::RULES,
+    status::RULES,
+    subscription::RULES,
+];
 
 /// The schema with its data.
 pub(super) type Schema = async_graphql::Schema<Query, Mutation, Subscription>;
 
 fn builder(limits: &Limits) -> SchemaBuilder<Query, Mutation, Subscription> {
-    async_graphql::Schema::build(Query, Mutation, Subscription)
+    async_graphql::Schema::build(Query::default(), Mutation::default(), Subscription::default())
+        .extension(Held)
         .limit_depth(limits.depth)
         .limit_complexity(limits.complexity)
         .limit_recursive_depth(32)

@@ -3,17 +3,29 @@
 use async_graphql::{Context, Object, SimpleObject};
 
 use super::{api, query::invalid, scalars::Long};
-use crate::{api::error::Failure, live::Command};
+use crate::{
+    api::{
+        access::{Leaves::Anyway, Rule, Scope::*, rule},
+        error::Failure,
+    },
+    live::Command,
+};
+
+/// Who may order, and what the answers give away.
+pub(in crate::api) const RULES: &[Rule] = &[
+    rule("Mutation", Operate, Anyway, "startCalibration stopCalibration"),
+    rule("Accepted", Operate, Anyway, "order"),
+];
 
 /// Seconds of an empty-room calibration when neither the caller nor the configuration says.
 const CALIBRATION_S: f64 = 30.0;
 
-/// Orders. Each is taken at the next cycle boundary.
-pub(crate) struct Mutation;
+/// Orders about the calibration.
+#[derive(Default)]
+pub(crate) struct CoreMutation;
 
-/// Orders. Each is taken at the next cycle boundary.
 #[Object]
-impl Mutation {
+impl CoreMutation {
     /// Learns the empty room. Leave the room first: it is refused when somebody moves. `calibration.status`
     /// tells how far it is.
     async fn start_calibration(

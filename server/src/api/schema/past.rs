@@ -1,6 +1,28 @@
 //! The past: stored cycles, the world, the witness log.
 
+use crate::api::access::{Leaves::*, Rule, Scope::Read, rule};
 use std::sync::Arc;
+
+/// What the fields give away.
+pub(in crate::api) const RULES: &[Rule] = &[
+    rule(
+        "Leaf",
+        Read,
+        Anyway,
+        "at base64 bodyBytes bootId degradedClock demoted durable hex keyframe kind logId monoNs prev seq simulated tick witness",
+    ),
+    rule("Checkpoint", Read, Anyway, "note size"),
+    rule("TrackPoint", Read, Anyway, "at bootId cycle durable simulated tMs tick"),
+    rule("TrackPoint", Read, People, "person"),
+    rule("World", Read, People, "cycle edges nodes"),
+    rule("WorldEdge", Read, People, "attributes from kind sinceCycle to"),
+    rule(
+        "WorldNode",
+        Read,
+        People,
+        "attributes id kind name sigmaM sinceCycle x y z",
+    ),
+];
 
 use async_graphql::{Context, ID, Json, SimpleObject};
 use base64::Engine as _;

@@ -1,6 +1,23 @@
 //! People and their keypoints.
 
+use crate::api::access::{Leaves::*, Rule, Scope::Read, rule};
 use async_graphql::{Enum, ID, SimpleObject};
+
+/// What the fields give away.
+pub(in crate::api) const RULES: &[Rule] = &[
+    rule(
+        "Person",
+        Read,
+        People,
+        "active covariance existence id keypoints sigmaM vx vy vz x y z",
+    ),
+    rule(
+        "Keypoint",
+        Read,
+        People,
+        "confidence covariance name sigmaM source x y z",
+    ),
+];
 use tapline_witness::outcome;
 
 use super::scalars::decimal;

@@ -15,19 +15,42 @@ use super::{
     site::Site,
     status::{Calibration, DecisionTrace, Document, Node, Plugin, Server, UnknownSender},
 };
-use crate::api::{error::Failure, history::CyclePage};
+use crate::api::{
+    access::{Leaves::*, Rule, Scope::*, rule},
+    error::Failure,
+    history::CyclePage,
+};
+
+/// Who may ask, and what the answers give away.
+pub(in crate::api) const RULES: &[Rule] = &[
+    rule(
+        "Query",
+        Read,
+        Anyway,
+        "server site nodes unknownSenders links plugins manifest config calibration why cycle cycles leaf checkpoint",
+    ),
+    rule("Query", Read, People, "tracks world"),
+    rule("CycleConnection", Read, Anyway, "edges nodes pageInfo"),
+    rule("CycleEdge", Read, Anyway, "cursor node"),
+    rule(
+        "PageInfo",
+        Read,
+        Anyway,
+        "endCursor hasNextPage hasPreviousPage startCursor",
+    ),
+];
 
 /// Cycles of one page at most.
 const PAGE: usize = 500;
 /// Cycles `tracks` reads at most: one minute.
 const TRACK_CYCLES: u64 = 1_200;
 
-/// Questions.
-pub(crate) struct Query;
+/// Questions about now and the past.
+#[derive(Default)]
+pub(crate) struct CoreQuery;
 
-/// Questions.
 #[Object]
-impl Query {
+impl CoreQuery {
     /// This server process.
     async fn server(&self) -> Server {
         Server

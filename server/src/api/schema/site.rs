@@ -7,7 +7,29 @@ use super::{
     cycle::{Presence, PrivacyMode},
     scalars::decimal,
 };
+use crate::api::access::{Leaves::*, Rule, Scope::Read, rule};
 use crate::config;
+
+/// What the fields give away.
+pub(in crate::api) const RULES: &[Rule] = &[
+    rule("Point", Read, Anyway, "x y"),
+    rule(
+        "Site",
+        Read,
+        Anyway,
+        "doors id name presence privacyMode retention rooms zones",
+    ),
+    rule("Retention", Read, Anyway, "outcomeHours rawInputKept rawMinutes"),
+    rule(
+        "Room",
+        Read,
+        Anyway,
+        "doors heightM id name outline people presence why zones",
+    ),
+    rule("Zone", Read, Anyway, "id name outline room"),
+    rule("Zone", Read, Zones, "people presence why"),
+    rule("Door", Read, Anyway, "at id room widthM"),
+];
 
 /// A point on the floor.
 #[derive(SimpleObject)]

@@ -6,10 +6,38 @@ use super::{
     api,
     scalars::{Long, Timestamp, decimal, hex},
 };
+use crate::api::access::{Leaves::Anyway, Rule, Scope::Read, rule};
 use crate::{
     config::{self, NodeRole},
     live::{self, Readiness},
 };
+
+/// What the fields give away.
+pub(in crate::api) const RULES: &[Rule] = &[
+    rule(
+        "Server",
+        Read,
+        Anyway,
+        "bootId cyclesRun logKey logOrigin missedTicks mode notReadyReason notUsed otherSites ready received startedAt uptimeS version",
+    ),
+    rule("Count", Read, Anyway, "count name"),
+    rule("Document", Read, Anyway, "hash text"),
+    rule("Calibration", Read, Anyway, "status"),
+    rule("DecisionTrace", Read, Anyway, "area lines"),
+    rule(
+        "Node",
+        Read,
+        Anyway,
+        "address frames health healthReason id lastSeenS loss name notUsed rateHz reboots role rssiDbm simulated x y z",
+    ),
+    rule("UnknownSender", Read, Anyway, "address admit datagrams node reason"),
+    rule(
+        "Plugin",
+        Read,
+        Anyway,
+        "blake3 golden method name reason stage state version",
+    ),
+];
 
 /// Where the newest cycle's input came from.
 #[derive(Clone, Copy, Debug, Enum, PartialEq, Eq)]

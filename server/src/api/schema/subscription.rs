@@ -11,13 +11,17 @@ use super::{
     cycle::{CycleUpdate, PoseFrame, Snapshot},
     skips,
 };
+use crate::api::access::{Leaves::Anyway, Rule, Scope::*, rule};
 
-/// What is sent as it happens: one message a cycle, 20 a second, whatever the input rate.
-pub(crate) struct Subscription;
+/// Who may follow, and what the messages give away.
+pub(in crate::api) const RULES: &[Rule] = &[rule("Subscription", Subscribe, Anyway, "cycles poses")];
 
-/// What is sent as it happens: one message a cycle, 20 a second, whatever the input rate.
+/// One message a cycle.
+#[derive(Default)]
+pub(crate) struct CoreSubscription;
+
 #[Subscription]
-impl Subscription {
+impl CoreSubscription {
     /// People and occupancy: one message a cycle, exactly 20 a second.
     async fn poses(&self, ctx: &Context<'_>) -> impl Stream<Item = PoseFrame> {
         snapshots(ctx).map(PoseFrame::from)
