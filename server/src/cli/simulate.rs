@@ -88,7 +88,7 @@ fn scene(name: &str) -> std::result::Result<Scene, Failure> {
     Scene::from_toml(&text).map_err(Failure::of)
 }
 
-fn fleet_file(scene: &str, simulator: &Simulator) -> String {
+pub(super) fn fleet_file(scene: &str, simulator: &Simulator) -> String {
     format!(
         "# The simulated room `{scene}`, written by `tapline simulate --write-config`.\n\nversion = 1\n\n\
          [defaults.privacy]\nmode = \"RawResearch\"\n\n{}",

@@ -44,6 +44,11 @@ impl Histogram {
         u64::from(self.largest)
     }
 
+    /// How many were added.
+    pub fn count(&self) -> u64 {
+        self.total
+    }
+
     /// The longest time.
     pub fn largest(&self) -> u32 {
         self.largest

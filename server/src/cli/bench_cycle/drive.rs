@@ -1,0 +1,157 @@
+//! Runs the engine over a room, timed.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tapline_sim::Scene;
+use tokio::sync::broadcast::error::RecvError;
+
+use super::{super::output::Failure, Options, room::Room};
+use crate::{
+    cli::simulate::fleet_file,
+    cycle::clock::SLOT_NS,
+    ingest::frames::Frames,
+    live::Hub,
+    log::{LogOptions, Stamp},
+    run::{Engine, SlotInput, environment, histogram::Histogram, start},
+};
+
+/// Seconds in which the empty room is learned, before anything counts.
+const CALIBRATION_S: u64 = 30;
+/// Cycles with people that do not count.
+const WARM_UP: u64 = 200;
+/// Cycles after which the log is waited for when nothing else paces the run: a live log takes 20 a second.
+const FLUSH: u64 = 100;
+/// How long a slot may wait for the log.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Wall clock of slot 0, Unix nanoseconds; any will do.
+const WALL_NS: i64 = 1_790_000_000_000_000_000;
+
+/// How cycles follow each other.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pace {
+    /// As fast as they go.
+    BackToBack,
+    /// One every 50 ms, with whatever the machine does to its caches in between.
+    RealTime,
+}
+
+/// What was measured.
+pub(super) struct Measured {
+    pub(super) whole: Histogram,
+    pub(super) stages: [Histogram; 10],
+    pub(super) frames: u64,
+    pub(super) links: usize,
+    ingest_us: u64,
+}
+
+impl Measured {
+    /// Mean time of stage 1 for one frame.
+    pub(super) fn ingest_frame_us(&self) -> f64 {
+        self.ingest_us as f64 / self.frames.max(1) as f64
+    }
+}
+
+/// Learns the empty room, warms up, then counts `cycles`.
+pub(super) fn drive(options: &Options, pace: Pace, cycles: u64) -> Result<Measured, Failure> {
+    let scene = Scene::builtin(&options.scene).map_err(Failure::of)?;
+    let directory = tempfile::tempdir().map_err(Failure::of)?;
+    let (mut engine, hub) = engine(&scene, options, &directory)?;
+    // Ends with the engine, whose hub it reads from.
+    std::thread::spawn({
+        let cycles = hub.subscribe();
+        move || read(cycles)
+    });
+    let mut measured = Measured {
+        whole: Histogram::default(),
+        stages: Default::default(),
+        frames: 0,
+        links: engine.core.site().paths.len(),
+        ingest_us: 0,
+    };
+    let mut frames = Frames::default();
+    let mut room = Room::empty(&scene)?;
+    engine.start_calibration(0, Duration::from_secs(CALIBRATION_S));
+    let lived_in = CALIBRATION_S * 20 + 20;
+    let counted = lived_in + WARM_UP;
+    let mut begun = Instant::now();
+    for tick in 0..counted + cycles {
+        let end_ns = tick * SLOT_NS;
+        if tick == lived_in {
+            room = Room::lived_in(&scene, end_ns)?;
+        }
+        room.slot(end_ns, &mut frames)?;
+        if tick == counted {
+            begun = Instant::now();
+        }
+        if pace == Pace::RealTime && tick >= counted {
+            let due = Duration::from_nanos((tick - counted) * SLOT_NS);
+            std::thread::sleep(due.saturating_sub(begun.elapsed()));
+        } else if tick.is_multiple_of(FLUSH) {
+            engine.writer.flush().map_err(Failure::of)?;
+        }
+        let step = Instant::now();
+        let stepped = engine
+            .slot(&SlotInput {
+                tick,
+                stamp: Stamp {
+                    mono_ns: end_ns + 1_000_000,
+                    wall_ns: WALL_NS + end_ns.cast_signed(),
+                },
+                t_ms: (end_ns / 1_000_000).cast_signed(),
+                frames: &frames,
+                deadline: None,
+                obey: None,
+            })
+            .map_err(Failure::of)?;
+        let micros = step.elapsed().as_micros() as u32;
+        if tick >= counted {
+            measured.whole.add(micros);
+            measured.frames += u64::from(stepped.report.inputs);
+            measured.ingest_us += u64::from(stepped.report.stage[0].1);
+            for (histogram, (_, micros)) in measured.stages.iter_mut().zip(stepped.report.stage) {
+                histogram.add(micros);
+            }
+        }
+    }
+    let calibration = engine.calibration_line();
+    if engine.in_force.calibration_id == [0; 32] {
+        return Err(Failure(format!(
+            "the empty room was not learned ({calibration}): the figures would not be those of a calibrated server"
+        )));
+    }
+    engine.writer.close().map_err(Failure::of)?;
+    Ok(measured)
+}
+
+fn engine(scene: &Scene, options: &Options, directory: &tempfile::TempDir) -> Result<(Engine, Arc<Hub>), Failure> {
+    let simulator = tapline_sim::Simulator::new(scene.clone(), 1).map_err(Failure::of)?;
+    let config = directory.path().join("fleet.toml");
+    std::fs::write(&config, fleet_file(&options.scene, &simulator)).map_err(Failure::of)?;
+    let prepared = start::prepare(&config, None, Some(&options.manifest)).map_err(Failure::of)?;
+    let log = LogOptions::live(directory.path().join("data"));
+    let stamp = Stamp {
+        mono_ns: 0,
+        wall_ns: WALL_NS,
+    };
+    let started = prepared
+        .start(log, stamp, environment::host(), 1, PATIENCE, true)
+        .map_err(Failure::of)?;
+    let (hub, _) = started.hub.expect("a start with readers has a hub");
+    Ok((started.engine, hub))
+}
+
+/// A subscriber: takes every message and renders nothing.
+fn read(mut cycles: tokio::sync::broadcast::Receiver<Arc<crate::live::Cycle>>) {
+    while !matches!(cycles.blocking_recv(), Err(RecvError::Closed)) {}
+}
+
+/// Highest resident set of this process so far, kB.
+pub(super) fn peak_rss_kb() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"));
+    line.and_then(|l| l.trim().trim_end_matches("kB").trim().parse().ok())
+        .unwrap_or(0)
+}
