@@ -90,10 +90,16 @@ pub struct Server {
 impl Server {
     /// Starts it on free ports over a data directory and waits until it is ready.
     pub fn start(config: &Path, data_dir: &Path) -> Self {
+        Self::start_with(config, data_dir, &[])
+    }
+
+    /// The same with more arguments.
+    pub fn start_with(config: &Path, data_dir: &Path, more: &[&str]) -> Self {
         let (http, udp) = (free_tcp(), free_udp());
         let mut command = command(&["serve", "--log", "warn", "--config"]);
         command.arg(config).arg("--data-dir").arg(data_dir);
         command.args(["--http", &http.to_string(), "--udp", &udp.to_string()]);
+        command.args(more);
         let child = command.stdout(Stdio::null()).spawn().expect("the server starts");
         let mut server = Self { child, http, udp };
         let begun = Instant::now();

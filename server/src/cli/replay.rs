@@ -15,8 +15,8 @@ use super::{
     progress::Progress,
 };
 use crate::run::{
-    replay::{Learn, LearnFrom, ReplayOptions, Summary, replay},
-    start::prepare,
+    replay::{Learn, LearnFrom, ReplayOptions, Summary, is_simulated, replay},
+    start::prepare_with,
 };
 
 /// What to replay, and how.
@@ -54,7 +54,11 @@ pub(super) struct Options {
 
 pub(super) fn run(options: &Options) -> Result {
     let c = &options.config;
-    let prepared = prepare(&c.config, c.site.as_deref(), c.manifest.as_deref()).map_err(Failure::of)?;
+    let simulated = is_simulated(&options.recording).map_err(Failure::of)?;
+    let prepared = prepare_with(&c.config, c.site.as_deref(), c.manifest.as_deref(), |site| {
+        site.nodes.iter_mut().for_each(|node| node.simulated |= simulated);
+    })
+    .map_err(Failure::of)?;
     let temporary = match options.data_dir {
         None => Some(tempfile::tempdir().map_err(|e| {
             Failure(format!(

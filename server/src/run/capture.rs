@@ -35,7 +35,7 @@ impl Capture {
     pub(super) fn start(path: &Path, facts: &Facts) -> io::Result<Self> {
         let file = File::create_new(path)?;
         let header = CaptureHeader {
-            simulated: false,
+            simulated: facts.site.nodes.iter().any(|node| node.simulated),
             opened_ns: facts.started_wall_ns,
             manifest_hash: facts.manifest_hash,
             site_id: facts.site.id.clone(),

@@ -1,7 +1,9 @@
 //! A recording through the very pipeline of `serve`, in recorded time.
 //!
 //! Slot 0 ends at the time of the first record; slot n, 50 ms times n later, takes what arrived in the 50 ms
-//! before its end. A capture brings its own slots and dispositions, and they are obeyed.
+//! before its end. A capture brings its own slots and dispositions, and they are obeyed ([`capture`]).
+
+mod capture;
 
 use std::{
     collections::BTreeMap,
@@ -14,7 +16,6 @@ use serde::Serialize;
 use tapline_wire::recording::{ReadOptions, RecordBody, Recording, RecordingError};
 use tapline_witness::{
     body::{Body, Gap, GapReason, Host, Shutdown, ShutdownReason},
-    disposition::Disposition,
     render::{AreaNames, CycleView},
 };
 
@@ -183,16 +184,38 @@ pub fn replay(prepared: Prepared, options: ReplayOptions<'_>) -> Result<Summary,
         real_time: options.real_time,
         first_ns,
         tick: 0,
+        last: None,
         frames: Frames::default(),
         tally: Tally::default(),
         learning: learn,
     };
     let mut offset_ns = 0;
     for _ in 0..options.passes.max(1) {
-        let last_ns = run.pass(Recording::open(&options.recording, &read)?, offset_ns)?;
-        offset_ns = last_ns + SLOT_NS;
+        let recording = Recording::open(&options.recording, &read)?;
+        if recording.capture_header().is_some() {
+            run.pass_capture(recording)?;
+        } else {
+            offset_ns = run.pass(recording, offset_ns)? + SLOT_NS;
+        }
     }
     run.finish(&digest)
+}
+
+/// Records that are looked at to tell whether a recording is simulated.
+const PEEKED_RECORDS: usize = 4_096;
+
+/// Is this recording simulated, by its own word? ADR-018 frames cannot say so themselves: what replays it marks the
+/// site's nodes.
+///
+/// # Errors
+/// When the recording cannot be read.
+pub fn is_simulated(path: &Path) -> Result<bool, RecordingError> {
+    for record in Recording::open(path, &ReadOptions::default())?.take(PEEKED_RECORDS) {
+        if record?.simulated {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Time of the first record that has one.
@@ -228,6 +251,8 @@ struct Run<'a> {
     first_ns: i64,
     /// The next slot to run.
     tick: u64,
+    /// End of the last slot that ran.
+    last: Option<Stamp>,
     frames: Frames,
     tally: Tally,
     learning: Option<Learning>,
@@ -267,7 +292,6 @@ impl Learning {
 impl Run<'_> {
     /// Goes through the recording once; `offset_ns` is where it begins. Returns where it ended.
     fn pass(&mut self, recording: Recording, offset_ns: u64) -> Result<u64, ReplayError> {
-        let is_capture = recording.capture_header().is_some();
         let mut now_ns = offset_ns;
         for record in recording {
             if self.learned() {
@@ -279,9 +303,7 @@ impl Run<'_> {
             now_ns = now_ns.max(since_ns + offset_ns);
             match record.body {
                 RecordBody::Datagram(bytes) => {
-                    if !is_capture {
-                        self.run_until(now_ns)?;
-                    }
+                    self.run_until(now_ns)?;
                     self.tally.records += 1;
                     // A refusal is counted by the gatekeeper.
                     let _ = self.gate.admit(None, FIRST_SLOT_NS + now_ns, &bytes);
@@ -290,28 +312,22 @@ impl Run<'_> {
                     self.tally.records += 1;
                     self.gate.count_not_used(reason);
                 }
-                RecordBody::Tick(tick) => {
-                    let end_ns = tick.wall_ns.saturating_sub(self.first_ns).max(0).cast_unsigned() + offset_ns;
-                    self.skip_to(end_ns / SLOT_NS)?;
-                    self.slot(obey(&tick.dispositions))?;
-                }
+                RecordBody::Tick(_) => unreachable!("only captures have ticks"),
             }
         }
-        if !is_capture {
-            self.run_until(now_ns)?;
-            self.slot(None)?;
-        }
+        self.run_until(now_ns)?;
+        self.next_slot()?;
         Ok(self.tick * SLOT_NS)
     }
 
     /// Runs every slot that ends before `now_ns`.
     fn run_until(&mut self, now_ns: u64) -> Result<(), ReplayError> {
         if now_ns > self.tick * SLOT_NS + LONGEST_PAUSE_NS {
-            self.slot(None)?;
+            self.next_slot()?;
             self.skip_to(now_ns.div_ceil(SLOT_NS))?;
         }
         while self.tick * SLOT_NS < now_ns {
-            self.slot(None)?;
+            self.next_slot()?;
         }
         Ok(())
     }
@@ -330,7 +346,7 @@ impl Run<'_> {
         self.tally.missed += tick - self.tick;
         if tick - self.tick >= 20 {
             let mut record = self.engine.writer.checkout_blocking().map_err(EngineError::from)?;
-            let stamp = self.stamp();
+            let stamp = self.after_last();
             self.engine
                 .chain
                 .append(stamp, &Body::Gap(gap), &mut record)
@@ -356,8 +372,25 @@ impl Run<'_> {
         self.learning.as_ref().is_some_and(over)
     }
 
-    fn slot(&mut self, obey: Option<Obey>) -> Result<(), ReplayError> {
+    /// For a leaf that belongs to no slot: just after the last one.
+    fn after_last(&self) -> Stamp {
+        self.last.map_or_else(
+            || self.stamp(),
+            |last| Stamp {
+                mono_ns: last.mono_ns + 1,
+                ..last
+            },
+        )
+    }
+
+    /// Runs the next slot of the regular grid with what arrived in it.
+    fn next_slot(&mut self) -> Result<(), ReplayError> {
         let stamp = self.stamp();
+        self.slot(stamp, stamp.mono_ns, None)
+    }
+
+    /// Runs slot `self.tick` with what waits and arrived until `until_ns`.
+    fn slot(&mut self, stamp: Stamp, until_ns: u64, obey: Option<Obey>) -> Result<(), ReplayError> {
         if let Some(learning) = self
             .learning
             .as_mut()
@@ -371,7 +404,7 @@ impl Run<'_> {
             std::thread::sleep(due.saturating_sub(self.begun.elapsed()));
         }
         self.frames.clear();
-        self.gate.take_until(stamp.mono_ns, &mut self.frames);
+        self.gate.take_until(until_ns, &mut self.frames);
         let input = SlotInput {
             tick: self.tick,
             stamp,
@@ -399,6 +432,7 @@ impl Run<'_> {
             (self.progress)(self.tick as f64 * 0.05);
         }
         self.tick += 1;
+        self.last = Some(stamp);
         Ok(())
     }
 
@@ -409,7 +443,7 @@ impl Run<'_> {
             cycles: self.tally.cycles,
             missed_ticks: self.tally.missed,
         };
-        let stamp = self.stamp();
+        let stamp = self.after_last();
         self.engine
             .chain
             .append(stamp, &Body::Shutdown(shutdown), &mut record)
@@ -452,13 +486,4 @@ impl Run<'_> {
             calibration_file,
         })
     }
-}
-
-/// Dispositions as `serve --capture` writes them: one byte each for cir, tomography, tracker.
-fn obey(bytes: &[u8]) -> Option<Obey> {
-    let mut obey = [Disposition::Ran; 3];
-    for (slot, byte) in obey.iter_mut().zip(bytes) {
-        *slot = Disposition::from_byte(*byte)?;
-    }
-    (bytes.len() == 3).then_some(obey)
 }

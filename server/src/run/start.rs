@@ -102,8 +102,23 @@ pub struct Prepared {
 /// # Errors
 /// [`StartError`]: the first thing that does not fit.
 pub fn prepare(config: &Path, site: Option<&str>, manifest: Option<&Path>) -> Result<Prepared, StartError> {
+    prepare_with(config, site, manifest, |_| {})
+}
+
+/// The same for a site that is adjusted before anything is built from it; the witnessed configuration says so.
+///
+/// # Errors
+/// [`StartError`]: the first thing that does not fit.
+pub fn prepare_with(
+    config: &Path,
+    site: Option<&str>,
+    manifest: Option<&Path>,
+    adjust: impl FnOnce(&mut Site),
+) -> Result<Prepared, StartError> {
     let fleet = Fleet::load(config)?;
-    let site = Arc::new(fleet.select(site, &crate::hostname())?);
+    let mut site = fleet.select(site, &crate::hostname())?;
+    adjust(&mut site);
+    let site = Arc::new(site);
     let named = manifest.unwrap_or(&site.pipeline.manifest);
     let host = if named == Path::new(LINKED) {
         let spec = host_spec(&site, PathBuf::new())?;

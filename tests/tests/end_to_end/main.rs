@@ -2,5 +2,6 @@
 
 mod live;
 mod readme;
+mod recorded;
 mod replay;
 mod state;
