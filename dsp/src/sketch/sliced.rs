@@ -79,13 +79,13 @@ impl Sliced {
             let count: usize = self.blocks.iter().map(|block| ones(&low(block))).sum();
             for block in &mut self.blocks {
                 let low = low(block);
-                for w in 0..WORDS {
-                    if count <= room {
-                        block.near[w] |= low[w];
+                if count <= room {
+                    for (w, low) in low.iter().enumerate() {
+                        block.near[w] |= low;
                         block.tied[w] &= block.digits[digit][w];
-                    } else {
-                        block.tied[w] = low[w];
                     }
+                } else {
+                    block.tied = low;
                 }
             }
             room -= if count <= room { count } else { 0 };
