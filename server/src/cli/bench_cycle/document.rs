@@ -34,10 +34,10 @@ pub(super) fn document(options: &Options, burst: &Measured, paced: &Measured, sk
          | stage | 20 Hz p50 | p99 | max | back to back p50 | p99 | max | budget |\n|---|---|---|---|---|---|---|---|\n",
     );
     for (index, (name, budget_ms)) in STAGE_NAMES.iter().zip(STAGE_BUDGET_MS).enumerate() {
-        let row = [&paced.stages[index], &burst.stages[index]].map(|h| columns(h));
+        let row = [&paced.stages[index], &burst.stages[index]].map(columns);
         let _ = writeln!(text, "| {name} | {} | {} | {} |", row[0], row[1], budget_ms * 1_000);
     }
-    let row = [&paced.whole, &burst.whole].map(|h| columns(h));
+    let row = [&paced.whole, &burst.whole].map(columns);
     let _ = writeln!(text, "| **whole cycle** | {} | {} | 50000 |\n", row[0], row[1]);
     let _ = writeln!(
         text,

@@ -65,7 +65,7 @@ impl Run<'_> {
         let goes_on = self
             .last
             .is_none_or(|last| mono_ns > last.mono_ns.saturating_add(SLOT_NS / 2));
-        let is_sane = tick >= self.tick && tick < TICK_MAX && mono_ns >= SLOT_NS / 2 && mono_ns < TICK_MAX * SLOT_NS;
+        let is_sane = (self.tick..TICK_MAX).contains(&tick) && (SLOT_NS / 2..TICK_MAX * SLOT_NS).contains(&mono_ns);
         let Some(obey) = obey(&entry.dispositions).filter(|_| goes_on && is_sane) else {
             self.gate.count_not_used("capture-bad-slot");
             return Ok(());
