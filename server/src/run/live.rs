@@ -53,6 +53,8 @@ pub struct LiveOptions {
     pub anchor: PathBuf,
     /// Write every datagram and slot into this file.
     pub capture: Option<PathBuf>,
+    /// Told once when the sockets are open: what the demo hangs its room on.
+    pub ready: Option<Box<dyn Fn(&Arc<Hub>) + Send + Sync>>,
 }
 
 /// Why the server ended, or never began.
@@ -144,6 +146,9 @@ pub fn serve(prepared: Prepared, options: &LiveOptions, stop: &Arc<AtomicBool>) 
         };
         api::router(readers, reader, metrics).serve(listener, ended).await
     });
+    if let Some(ready) = &options.ready {
+        ready(&hub);
+    }
     tracing::info!(http = %options.http, udp = %options.udp, site = %hub.facts.site.id, "serving");
     let live = Live {
         engine,
