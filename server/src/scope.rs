@@ -19,7 +19,7 @@ use crate::{config::Site, cycle::Core};
 
 /// The strictest class that lets the image out: Derived.
 const IMAGE_CLASS: u8 = 1;
-/// The strictest class that lets taps out: Raw.
+/// The only class that lets taps out: Raw.
 const TAPS_CLASS: u8 = 0;
 /// The image is shown every second cycle.
 const IMAGE_CYCLES: u64 = 2;
@@ -147,7 +147,7 @@ impl Scope {
         if class <= IMAGE_CLASS && tick.is_multiple_of(IMAGE_CYCLES) && self.image.receiver_count() > 0 && ran(7) {
             self.show_image(core, tick);
         }
-        if class <= TAPS_CLASS && self.responses.receiver_count() > 0 {
+        if class == TAPS_CLASS && self.responses.receiver_count() > 0 {
             for path in (0..self.looked_at.len()).filter(|p| self.looked_at[*p].load(Ordering::Relaxed) > 0) {
                 let response = response(core, path, tick, ran(5));
                 let _ = self.responses.send(Arc::new(response));

@@ -41,6 +41,9 @@ const GAP_SLOTS: u64 = 20;
 /// A step of the wall clock against the monotonic one that is logged.
 const CLOCK_STEP_NS: i64 = 1_000_000_000;
 
+/// Called with the readers' side when the sockets are open.
+pub type OnReady = Box<dyn Fn(&Arc<Hub>) + Send + Sync>;
+
 /// Where the server listens and keeps its data.
 pub struct LiveOptions {
     /// HTTP.
@@ -54,7 +57,7 @@ pub struct LiveOptions {
     /// Write every datagram and slot into this file.
     pub capture: Option<PathBuf>,
     /// Told once when the sockets are open: what the demo hangs its room on.
-    pub ready: Option<Box<dyn Fn(&Arc<Hub>) + Send + Sync>>,
+    pub ready: Option<OnReady>,
 }
 
 /// Why the server ended, or never began.
