@@ -12,6 +12,7 @@ pub mod ingest;
 pub mod live;
 pub mod log;
 pub mod run;
+pub mod scope;
 pub mod store;
 pub mod world;
 

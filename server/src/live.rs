@@ -15,7 +15,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use tapline_witness::{disposition::Disposition, outcome::Outcome};
 use tokio::sync::{broadcast, watch};
 
-use crate::config::Site;
+use crate::{config::Site, scope::Scope};
 
 /// Cycles a subscriber may fall behind before it skips: three seconds.
 pub const SUBSCRIBER_CYCLES: usize = 64;
@@ -181,6 +181,8 @@ pub struct Facts {
 pub struct Hub {
     /// Constants.
     pub facts: Facts,
+    /// Windows into the cycle, for who looks.
+    pub scope: Scope,
     cycles: broadcast::Sender<Arc<Cycle>>,
     latest: ArcSwapOption<Cycle>,
     durable: watch::Sender<Durable>,
@@ -195,6 +197,7 @@ impl Hub {
     pub fn new(facts: Facts) -> (Arc<Self>, std::sync::mpsc::Receiver<Command>) {
         let (commands, receiver) = std::sync::mpsc::sync_channel(16);
         let hub = Self {
+            scope: Scope::new(&facts.site),
             facts,
             cycles: broadcast::Sender::new(SUBSCRIBER_CYCLES),
             latest: ArcSwapOption::empty(),

@@ -68,11 +68,25 @@ impl Simulator {
     /// Those of [`Scene::check`].
     pub fn new(scene: Scene, seed: u64) -> Result<Self, SceneError> {
         scene.check()?;
+        Ok(Self::build(scene, seed))
+    }
+
+    /// A simulator whose room is empty for `empty_s` seconds before the scene begins: time to learn the empty room.
+    ///
+    /// # Errors
+    /// Those of [`Scene::check`].
+    pub fn after_empty(mut scene: Scene, seed: u64, empty_s: f64) -> Result<Self, SceneError> {
+        scene.check()?;
+        scene.begin_later(empty_s);
+        Ok(Self::build(scene, seed))
+    }
+
+    fn build(scene: Scene, seed: u64) -> Self {
         let channel = Channel::new(&scene);
         let nodes = scene.node.len();
         let dense = channel.tones.dense();
         let without = |role| (0..nodes).filter(|i| scene.node[*i].role != role).collect::<Vec<_>>();
-        Ok(Self {
+        Self {
             transmitters: without(Role::Receiver),
             listeners: without(Role::Transmitter),
             actors: scene.person.iter().map(|p| Actor::new(p, seed)).collect(),
@@ -96,7 +110,7 @@ impl Simulator {
             framer: Framer::default(),
             seed,
             scene,
-        })
+        }
     }
 
     /// The scene.

@@ -2,7 +2,10 @@
 
 use std::{fs, path::PathBuf};
 
-use crate::run::{cargo, program, root, run, target};
+use crate::{
+    run::{cargo, program, root, run, target},
+    web,
+};
 
 /// The shipped plugins.
 pub(crate) const PLUGINS: [&str; 4] = ["cir-dense", "cir-fft", "tomography", "tracker"];
@@ -15,6 +18,8 @@ pub(crate) struct Built {
 
 /// Builds server and plugins, copies the plugins beside the program, writes the manifest.
 pub(crate) fn build(release: bool) -> Result<Built, String> {
+    // First, because an optimised server holds the page.
+    web::build()?;
     let profile = if release { "release" } else { "debug" };
     let mut command = cargo();
     command.args(["build", "--package", "tapline-server"]);

@@ -15,6 +15,7 @@ mod golden;
 mod run;
 mod test;
 mod tidy;
+mod web;
 
 use std::process::ExitCode;
 

@@ -2,6 +2,7 @@
 //!
 //! | route | what |
 //! |---|---|
+//! | `GET /` | the live page |
 //! | `POST /graphql` | queries and mutations |
 //! | `GET /graphql/ws` | the same and subscriptions, `graphql-transport-ws` |
 //! | `GET /graphiql`, `/schema.graphql` | a page to try queries on; the schema as text |
@@ -19,6 +20,7 @@ mod guard;
 mod history;
 mod limits;
 mod metrics;
+mod page;
 mod rest;
 mod schema;
 mod store;
@@ -189,11 +191,14 @@ pub fn with_limits(hub: Arc<Hub>, history: Arc<dyn History>, metrics: Arc<Metric
 }
 
 /// The rules of all routes. An area adds its own; [`access`] says how.
-const ROUTES: &[&[Route]] = &[graphql::ROUTES, rest::ROUTES];
+const ROUTES: &[&[Route]] = &[graphql::ROUTES, page::ROUTES, rest::ROUTES];
 
 /// All routes. An area merges its own.
 fn routes() -> Router<Arc<Transport>> {
-    Router::new().merge(graphql::router()).merge(rest::router())
+    Router::new()
+        .merge(graphql::router())
+        .merge(page::router())
+        .merge(rest::router())
 }
 
 /// Rules of a path, one a method.

@@ -3,6 +3,7 @@
 mod bench_cycle;
 mod calibrate;
 mod config;
+mod demo;
 mod fsck;
 mod manifest;
 mod output;
@@ -49,6 +50,8 @@ pub struct ConfigArguments {
 enum Command {
     /// Run the server
     Serve(serve::Options),
+    /// Run the server with a simulated room and show both on the live page
+    Demo(demo::Options),
     /// Run a recording through the pipeline of `serve`, in recorded time
     Replay(replay::Options),
     /// Learn the empty room from a recording and write the calibration file
@@ -78,6 +81,7 @@ enum Command {
 pub fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Serve(options) => serve::run(&options),
+        Command::Demo(options) => demo::run(&options),
         Command::Replay(options) => replay::run(&options),
         Command::Calibrate(options) => calibrate::run(&options),
         Command::Send(options) => send::run(&options),

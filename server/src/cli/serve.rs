@@ -44,13 +44,8 @@ pub(super) struct Options {
 }
 
 pub(super) fn run(options: &Options) -> Result {
-    start_logging(options)?;
-    let stop = Arc::new(AtomicBool::new(false));
-    for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
-        // A second signal ends the process at once: the log survives that too.
-        signal_hook::flag::register_conditional_shutdown(signal, 1, Arc::clone(&stop)).map_err(Failure::of)?;
-        signal_hook::flag::register(signal, Arc::clone(&stop)).map_err(Failure::of)?;
-    }
+    start_logging(&options.log, options.log_json)?;
+    let stop = stop_on_signal()?;
     let c = &options.config;
     let prepared = prepare(&c.config, c.site.as_deref(), c.manifest.as_deref()).map_err(Failure::of)?;
     let live = live_options(options, &prepared.fleet);
@@ -64,6 +59,17 @@ pub(super) fn run(options: &Options) -> Result {
     Ok(Outcome::Yes)
 }
 
+/// Set by SIGTERM and SIGINT.
+pub(super) fn stop_on_signal() -> std::result::Result<Arc<AtomicBool>, Failure> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
+        // A second signal ends the process at once: the log survives that too.
+        signal_hook::flag::register_conditional_shutdown(signal, 1, Arc::clone(&stop)).map_err(Failure::of)?;
+        signal_hook::flag::register(signal, Arc::clone(&stop)).map_err(Failure::of)?;
+    }
+    Ok(stop)
+}
+
 fn live_options(options: &Options, fleet: &crate::config::Fleet) -> LiveOptions {
     let mut fleet_store = fleet.store.clone();
     if let Some(dir) = &options.data_dir {
@@ -75,16 +81,17 @@ fn live_options(options: &Options, fleet: &crate::config::Fleet) -> LiveOptions 
         anchor: fleet_store.anchor(),
         data_dir: fleet_store.dir,
         capture: options.capture.clone(),
+        ready: None,
     }
 }
 
-fn start_logging(options: &Options) -> std::result::Result<(), Failure> {
-    let filter = EnvFilter::try_new(&options.log)
-        .map_err(|e| Failure(format!("--log {:?}: {e}; try info or debug", options.log)))?;
+pub(super) fn start_logging(wanted: &str, json: bool) -> std::result::Result<(), Failure> {
+    let filter =
+        EnvFilter::try_new(wanted).map_err(|e| Failure(format!("--log {wanted:?}: {e}; try info or debug")))?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr);
-    if options.log_json {
+    if json {
         builder.json().init();
     } else {
         builder.init();

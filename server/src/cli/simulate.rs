@@ -54,7 +54,7 @@ pub(super) fn run(options: &Options) -> Result {
     }
     let new = || Simulator::new(scene(&options.scene)?, options.seed).map_err(Failure::of);
     if let Some(path) = &options.write_config {
-        let text = fleet_file(&options.scene, &new()?);
+        let text = fleet_file(&options.scene, "RawResearch", &new()?);
         std::fs::write(path, text).map_err(|e| Failure(format!("cannot write {}: {e}", path.display())))?;
     }
     if let Some(path) = &options.truth {
@@ -74,7 +74,7 @@ pub(super) fn run(options: &Options) -> Result {
     Ok(Outcome::Yes)
 }
 
-fn scene(name: &str) -> std::result::Result<Scene, Failure> {
+pub(super) fn scene(name: &str) -> std::result::Result<Scene, Failure> {
     if Scene::names().any(|n| n == name) {
         return Scene::builtin(name).map_err(Failure::of);
     }
@@ -88,10 +88,10 @@ fn scene(name: &str) -> std::result::Result<Scene, Failure> {
     Scene::from_toml(&text).map_err(Failure::of)
 }
 
-pub(super) fn fleet_file(scene: &str, simulator: &Simulator) -> String {
+pub(super) fn fleet_file(scene: &str, mode: &str, simulator: &Simulator) -> String {
     format!(
         "# The simulated room `{scene}`, written by `tapline simulate --write-config`.\n\nversion = 1\n\n\
-         [defaults.privacy]\nmode = \"RawResearch\"\n\n{}",
+         [defaults.privacy]\nmode = \"{mode}\"\n\n{}",
         simulator.site_config().to_fleet_toml()
     )
 }
@@ -119,7 +119,17 @@ fn record(mut simulator: Simulator, out: &mut impl Write) -> std::result::Result
     Ok(())
 }
 
-fn stream(mut simulator: Simulator, to: SocketAddr) -> std::result::Result<(), Failure> {
+fn stream(simulator: Simulator, to: SocketAddr) -> std::result::Result<(), Failure> {
+    stream_until(simulator, to, |_, _| true)
+}
+
+/// Streams in real time until the scene ends, or until `go_on`, asked before each datagram with the seconds since the
+/// start, says no.
+pub(super) fn stream_until(
+    mut simulator: Simulator,
+    to: SocketAddr,
+    mut go_on: impl FnMut(&Simulator, f64) -> bool,
+) -> std::result::Result<(), Failure> {
     let local: SocketAddr = if to.is_ipv4() {
         ([0, 0, 0, 0], 0).into()
     } else {
@@ -130,6 +140,9 @@ fn stream(mut simulator: Simulator, to: SocketAddr) -> std::result::Result<(), F
     let mut datagram = Vec::new();
     while let Some(emission) = simulator.next_datagram(&mut datagram) {
         std::thread::sleep(Duration::from_nanos(emission.time_ns).saturating_sub(begun.elapsed()));
+        if !go_on(&simulator, begun.elapsed().as_secs_f64()) {
+            break;
+        }
         // Nobody listening yet is no reason to stop: UDP nodes send on, too.
         let _ = socket.send_to(&datagram, to);
         datagram.clear();

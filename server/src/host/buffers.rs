@@ -142,6 +142,11 @@ impl TomographyBuffers {
         }
     }
 
+    /// Where the image's voxels are.
+    pub fn grid(&self) -> Grid {
+        self.grid
+    }
+
     pub(super) fn parts(&mut self) -> (TomographyInput<'_>, TomographyOutput<'_>) {
         (
             TomographyInput {

@@ -260,6 +260,7 @@ impl Engine {
             outcome_bytes: self.core.outcome_bytes().to_vec(),
             stages: report.stage,
         }));
+        hub.scope.show(&self.core, input.tick, &report.stage);
     }
 }
 

@@ -41,6 +41,9 @@ const GAP_SLOTS: u64 = 20;
 /// A step of the wall clock against the monotonic one that is logged.
 const CLOCK_STEP_NS: i64 = 1_000_000_000;
 
+/// Called with the readers' side when the sockets are open.
+pub type OnReady = Box<dyn Fn(&Arc<Hub>) + Send + Sync>;
+
 /// Where the server listens and keeps its data.
 pub struct LiveOptions {
     /// HTTP.
@@ -53,6 +56,8 @@ pub struct LiveOptions {
     pub anchor: PathBuf,
     /// Write every datagram and slot into this file.
     pub capture: Option<PathBuf>,
+    /// Told once when the sockets are open: what the demo hangs its room on.
+    pub ready: Option<OnReady>,
 }
 
 /// Why the server ended, or never began.
@@ -144,6 +149,9 @@ pub fn serve(prepared: Prepared, options: &LiveOptions, stop: &Arc<AtomicBool>) 
         };
         api::router(readers, reader, metrics).serve(listener, ended).await
     });
+    if let Some(ready) = &options.ready {
+        ready(&hub);
+    }
     tracing::info!(http = %options.http, udp = %options.udp, site = %hub.facts.site.id, "serving");
     let live = Live {
         engine,

@@ -406,6 +406,28 @@ impl Scene {
         library::SCENES.iter().map(|(name, _)| *name)
     }
 
+    /// When the first person comes, seconds; none when nobody ever does.
+    pub fn first_person_s(&self) -> Option<f64> {
+        self.person.iter().map(|p| p.appear_s).min_by(f64::total_cmp)
+    }
+
+    /// Puts off everything that happens, and the end, by some seconds. What stands in the room from the start still does.
+    pub(crate) fn begin_later(&mut self, by_s: f64) {
+        self.duration_s += by_s;
+        for person in &mut self.person {
+            person.appear_s += by_s;
+        }
+        for furniture in &mut self.furniture {
+            if furniture.from_s > 0.0 {
+                furniture.from_s += by_s;
+            }
+            furniture.until_s = furniture.until_s.map(|t| t + by_s);
+        }
+        for node in &mut self.node {
+            node.reboot_s = node.reboot_s.map(|t| t + by_s);
+        }
+    }
+
     /// The index of the room that holds this point of the floor plan.
     pub(crate) fn room_at(&self, x_m: f64, y_m: f64) -> Option<usize> {
         self.room

@@ -7,6 +7,7 @@ mod past;
 mod person;
 mod query;
 mod scalars;
+mod scope;
 mod site;
 pub(super) mod skips;
 mod status;
@@ -29,7 +30,7 @@ use super::{
 
 /// Questions.
 #[derive(Default, MergedObject)]
-pub(crate) struct Query(query::CoreQuery);
+pub(crate) struct Query(query::CoreQuery, scope::ScopeQuery);
 
 /// Orders. Each is taken at the next cycle boundary.
 #[derive(Default, MergedObject)]
@@ -37,7 +38,7 @@ pub(crate) struct Mutation(mutation::CoreMutation);
 
 /// What is sent as it happens.
 #[derive(Default, MergedSubscription)]
-pub(crate) struct Subscription(subscription::CoreSubscription);
+pub(crate) struct Subscription(subscription::CoreSubscription, scope::ScopeSubscription);
 
 /// The rules of all fields.
 pub(super) const AREAS: &[&[Rule]] = &[
@@ -47,6 +48,7 @@ pub(super) const AREAS: &[&[Rule]] = &[
     past::RULES,
     person::RULES,
     query::RULES,
+    scope::RULES,
     site::RULES,
     status::RULES,
     subscription::RULES,

@@ -131,7 +131,7 @@ enum KeypointSource {
 
 /// COCO-17 joints.
 #[derive(Clone, Copy, Debug, Enum, PartialEq, Eq)]
-enum KeypointName {
+pub(crate) enum KeypointName {
     /// Nose.
     Nose,
     /// Left eye.
@@ -170,7 +170,7 @@ enum KeypointName {
 
 impl KeypointName {
     /// COCO order.
-    const COCO: [Self; 17] = [
+    pub(crate) const COCO: [Self; 17] = [
         Self::Nose,
         Self::LeftEye,
         Self::RightEye,

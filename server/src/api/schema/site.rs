@@ -35,9 +35,9 @@ pub(in crate::api) const RULES: &[Rule] = &[
 #[derive(SimpleObject)]
 pub(crate) struct Point {
     /// Metres.
-    x: f64,
+    pub(crate) x: f64,
     /// Metres.
-    y: f64,
+    pub(crate) y: f64,
 }
 
 impl From<[f32; 2]> for Point {

@@ -3,6 +3,7 @@
 mod hostile;
 mod http;
 mod live;
+mod page;
 mod past;
 
 use std::{

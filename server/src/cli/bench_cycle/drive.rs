@@ -129,7 +129,7 @@ pub(super) fn drive(options: &Options, pace: Pace, cycles: u64) -> Result<Measur
 fn engine(scene: &Scene, options: &Options, directory: &tempfile::TempDir) -> Result<(Engine, Arc<Hub>), Failure> {
     let simulator = tapline_sim::Simulator::new(scene.clone(), 1).map_err(Failure::of)?;
     let config = directory.path().join("fleet.toml");
-    std::fs::write(&config, fleet_file(&options.scene, &simulator)).map_err(Failure::of)?;
+    std::fs::write(&config, fleet_file(&options.scene, "RawResearch", &simulator)).map_err(Failure::of)?;
     let prepared = start::prepare(&config, None, Some(&options.manifest)).map_err(Failure::of)?;
     let log = LogOptions::live(directory.path().join("data"));
     let stamp = Stamp {

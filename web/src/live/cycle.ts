@@ -1,0 +1,85 @@
+/** The newest cycle, and a short memory. The canvas reads `latest` sixty times a second; the text reads
+ *  `shown`, which changes four times a second: no reader follows more. */
+import { computed, signal } from "@preact/signals";
+import { connection, follow } from "../api/client";
+import { CyclesDocument, type CyclesSubscription } from "../generated/operations";
+
+export type Cycle = CyclesSubscription["cycles"];
+export type Track = Cycle["tracks"][number];
+export type Area = Cycle["zones"][number];
+export type PresenceState = Cycle["presence"]["state"];
+
+/** Cycles of the short memory: one minute. */
+const MEMORY = 1_200;
+/** Milliseconds between two updates of the text. */
+const TEXT_MS = 250;
+/** Without a cycle, or without a frame, for this long what is shown is old. */
+const STALE_MS = 1_500;
+
+interface Arrived {
+  cycle: Cycle;
+  at: number;
+}
+
+let now: Arrived | undefined;
+let before: Arrived | undefined;
+let textAt = 0;
+const memory: Cycle[] = [];
+
+export const shown = signal<Cycle | undefined>(undefined);
+/** Ticks the whole page's slow clock: ages, durations. */
+export const clock = signal(performance.now());
+/** Changes when another server process answers. */
+export const boot = computed(() => shown.value?.bootId);
+/** Cycles that arrived over the last second. */
+export const rateHz = signal(0);
+
+/** The newest two cycles and when they arrived, for interpolation. */
+export function latest(): { now: Arrived; before: Arrived | undefined } | undefined {
+  return now && { now, before };
+}
+
+/** The cycles of the last minute, oldest first. */
+export function recent(): readonly Cycle[] {
+  return memory;
+}
+
+/** Why what is shown is old; nothing when it is not. */
+export const stale = computed<string | undefined>(() => {
+  const cycle = shown.value;
+  const time = clock.value;
+  if (!cycle) return connection.value === "open" ? "waiting for the first cycle" : "no connection yet";
+  const silent = time - (now?.at ?? time);
+  if (silent > STALE_MS) return `nothing from the server for ${(silent / 1_000).toFixed(0)} s`;
+  if (cycle.ageMs == null) return "no node was heard yet";
+  if (cycle.ageMs > STALE_MS) return `no node was heard for ${(cycle.ageMs / 1_000).toFixed(0)} s`;
+  return undefined;
+});
+
+const arrivals: number[] = [];
+
+export function start(): () => void {
+  const stop = follow(CyclesDocument, {}, ({ cycles: cycle }) => {
+    const at = performance.now();
+    if (now && now.cycle.bootId !== cycle.bootId) memory.length = 0;
+    before = now?.cycle.bootId === cycle.bootId ? now : undefined;
+    now = { cycle, at };
+    memory.push(cycle);
+    if (memory.length > MEMORY) memory.splice(0, memory.length - MEMORY);
+    arrivals.push(at);
+    if (at - textAt >= TEXT_MS) {
+      textAt = at;
+      shown.value = cycle;
+    }
+  });
+  const timer = setInterval(() => {
+    const at = performance.now();
+    while (arrivals.length && arrivals[0]! < at - 1_000) arrivals.shift();
+    rateHz.value = arrivals.length;
+    clock.value = at;
+  }, 500);
+  return () => {
+    stop();
+    clearInterval(timer);
+  };
+}

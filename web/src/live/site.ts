@@ -1,0 +1,23 @@
+/** What does not change while a server process runs: rooms, nodes, links, the demo's scene. Asked for again when
+ *  another process answers. */
+import { effect, signal } from "@preact/signals";
+import { ask, connection, token } from "../api/client";
+import { SiteDocument, type SiteQuery } from "../generated/operations";
+import { boot } from "./cycle";
+
+export type Site = SiteQuery;
+
+export const site = signal<Site | undefined>(undefined);
+
+export function start(): () => void {
+  let asked: string | undefined;
+  return effect(() => {
+    const wanted = `${boot.value} ${token.value}`;
+    if (connection.value !== "open" || wanted === asked) return;
+    asked = wanted;
+    ask(SiteDocument).then(
+      (answer) => (site.value = answer),
+      () => (asked = undefined),
+    );
+  });
+}

@@ -1,0 +1,77 @@
+/** From the schema's codes to words. */
+import type { Cycle, PresenceState } from "./cycle";
+
+export const PRESENCE: Record<PresenceState, string> = {
+  UNKNOWN: "Unknown",
+  EMPTY: "Empty",
+  OCCUPIED_MOVING: "Occupied, moving",
+  OCCUPIED_STILL: "Occupied, still",
+};
+
+export const REASON: Record<Cycle["presence"]["reason"], string> = {
+  NONE: "",
+  NO_INPUT: "no frames arrive",
+  NOT_CALIBRATED: "the empty room was not learned yet",
+  GATE_REJECTED: "the measurements are not trusted",
+  DRIFTED: "the calibration no longer fits the room",
+  NOT_COVERED: "no link passes through it",
+  PRIVACY: "the privacy class does not let it out",
+  STAGE_FAILED: "the stage that would know failed",
+  MOTION: "links flicker more than in the empty room",
+  ATTENUATION: "somebody stands in the way of links",
+  HELD: "held for its minimum time",
+  QUIET: "all evidence is below its thresholds",
+};
+
+export const GATE: Record<Cycle["gate"], [name: string, meaning: string]> = {
+  ACCEPT: ["Accept", "measurements are used"],
+  PREDICT_ONLY: ["Predict only", "measurements are doubtful, filters predict"],
+  REJECT: ["Reject", "measurements are not trusted"],
+  RECALIBRATE: ["Recalibrate", "the room is no longer the one that was learned"],
+};
+
+export const CONTRADICTION: Record<Cycle["quality"]["contradictions"][number], string> = {
+  CLOCK_SPREAD: "clocks of nodes spread too far",
+  EMPTY_BUT_TRACKED: "motion says empty, the tracker reports somebody",
+  MOTION_WITHOUT_IMAGE: "links flicker, the image is quiet",
+  NODES_DISAGREE: "nodes disagree about the channel",
+};
+
+export const PRIVACY_CLASS: Record<NonNullable<Cycle["privacyClass"]>, string> = {
+  RAW: "Raw",
+  DERIVED: "Derived",
+  ANONYMOUS: "Anonymous",
+  RESTRICTED: "Restricted",
+};
+
+export const PRIVACY_MODE: Record<NonNullable<Cycle["privacyMode"]>, string> = {
+  RAW_RESEARCH: "Raw research",
+  CARE_WITH_CONSENT: "Care with consent",
+  PRIVATE_HOME: "Private home",
+  ENTERPRISE_ANONYMOUS: "Enterprise anonymous",
+  STRICT_NO_IDENTITY: "Strict, no identity",
+};
+
+export function people(count: number | null | undefined): string {
+  if (count == null) return "uncounted";
+  return count === 1 ? "1 person" : `${count} people`;
+}
+
+export function duration(seconds: number): string {
+  if (seconds < 60) return `${Math.floor(seconds)} s`;
+  if (seconds < 3_600) return `${Math.floor(seconds / 60)} min ${Math.floor(seconds % 60)} s`;
+  return `${Math.floor(seconds / 3_600)} h ${Math.floor((seconds % 3_600) / 60)} min`;
+}
+
+export function percent(share: number | null | undefined, digits = 0): string {
+  return share == null ? "–" : `${(100 * share).toFixed(digits)} %`;
+}
+
+export function fixed(x: number | null | undefined, digits: number, unit = ""): string {
+  return x == null ? "–" : `${x.toFixed(digits)}${unit && `\u202f${unit}`}`;
+}
+
+export function names(id: string | null | undefined, name: string | null | undefined): string {
+  const text = name || id || "an area of the past";
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}

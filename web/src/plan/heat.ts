@@ -1,0 +1,57 @@
+/** The tomographic image, on a canvas of one pixel a voxel: the browser scales and smooths it. */
+import type { ImageSubscription } from "../generated/operations";
+import type { Frame } from "./frame";
+import type { Palette } from "./palette";
+
+export type Image = ImageSubscription["image"];
+
+/** Share of the scale's top that is kept from image to image (half-life 7 s at 10 Hz). */
+const KEEP = 0.99;
+
+export class Heat {
+  /** Value that is drawn in full colour: the highest of late. */
+  top = 0;
+  image: Image | undefined;
+  private pixels: ImageData | undefined;
+
+  constructor(private readonly canvas: HTMLCanvasElement) {}
+
+  take(image: Image): void {
+    this.image = image;
+    this.top = Math.max(KEEP * this.top, ...image.mean);
+  }
+
+  /** Puts the canvas where the image lies in the room. */
+  place(f: Frame): void {
+    if (!this.image) return;
+    const { nx, ny, origin, pitchM } = this.image;
+    const corner = f.at(origin.x, origin.y + ny * pitchM);
+    const { style } = this.canvas;
+    style.left = `${corner.x}px`;
+    style.top = `${corner.y}px`;
+    style.width = `${nx * pitchM * f.scale}px`;
+    style.height = `${ny * pitchM * f.scale}px`;
+  }
+
+  draw(p: Palette): void {
+    const { image, canvas, top } = this;
+    if (!image) return;
+    const { nx, ny, mean } = image;
+    if (canvas.width !== nx || canvas.height !== ny) [canvas.width, canvas.height] = [nx, ny];
+    if (this.pixels?.width !== nx || this.pixels.height !== ny) this.pixels = new ImageData(nx, ny);
+    const { data } = this.pixels;
+    const [red, green, blue] = p.heat;
+    for (let iy = 0; iy < ny; iy++) {
+      for (let ix = 0; ix < nx; ix++) {
+        const share = top > 0 ? Math.min(1, Math.max(0, mean[iy * nx + ix]! / top)) : 0;
+        // y runs up in the room and down on the screen.
+        const at = 4 * ((ny - 1 - iy) * nx + ix);
+        data[at] = red;
+        data[at + 1] = green;
+        data[at + 2] = blue;
+        data[at + 3] = 225 * share * share;
+      }
+    }
+    canvas.getContext("2d")!.putImageData(this.pixels, 0, 0);
+  }
+}
