@@ -1,7 +1,7 @@
 //! The configuration table of the CIR stages, `[site.pipeline.stage.cir]`.
 //!
 //! ```toml
-//! method = "working-set"      # or "fista", "ista"; cir-dense: "fista"
+//! method = "working-set"      # or "fista", "admm", "ista"; cir-dense: "fista"
 //! lambda = "noise"            # sigma sqrt(2 ln G), or { fixed = 0.05 }: a fraction of the channel's amplitude
 //! lambda_floor = 1e-3         # lower bound of a lambda found from noise
 //! lambda_fallback = 0.1       # lambda where the noise is neither known nor estimable
@@ -35,6 +35,7 @@ struct Table {
 enum MethodName {
     Ista,
     Fista,
+    Admm,
     WorkingSet,
 }
 
@@ -49,6 +50,7 @@ pub(crate) fn parse(text: &str, defaults: Settings) -> Result<Settings, StageErr
         method: table.method.map_or(defaults.method, |method| match method {
             MethodName::Ista => Method::Ista,
             MethodName::Fista => Method::Fista,
+            MethodName::Admm => Method::Admm,
             MethodName::WorkingSet => Method::WorkingSet,
         }),
         lambda: table.lambda.unwrap_or(defaults.lambda),
@@ -156,7 +158,7 @@ mod tests {
         refused("iterations = 5", "unknown field `iterations`, expected one of `method`");
         refused(
             "method = \"lasso\"",
-            "unknown variant `lasso`, expected one of `ista`, `fista`, `working-set`",
+            "unknown variant `lasso`, expected one of `ista`, `fista`, `admm`, `working-set`",
         );
         refused(
             "lambda = \"noisy\"",

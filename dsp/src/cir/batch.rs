@@ -7,6 +7,7 @@
 use num_complex::{Complex, Complex32};
 
 use super::{
+    admm,
     delay::PathFitter,
     estimate::{Estimate, NoAnswer, Solved, describe},
     hybrid::Hybrid,
@@ -167,6 +168,9 @@ impl<T: Lane, O: SensingOperator<T>> BatchSolver<T, O> {
         let gap_tolerance = settings.gap_tolerance;
         let pace = match settings.method {
             Method::WorkingSet => return self.hybrid.solve(operator, &problem, settings, work, ends),
+            Method::Admm => {
+                return admm::solve(operator, &problem, gap_tolerance, settings.max_iterations, work, ends);
+            }
             Method::Ista => Pace::Plain,
             Method::Fista => Pace::Accelerated { gap_tolerance },
         };

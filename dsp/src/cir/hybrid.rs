@@ -2,14 +2,15 @@
 //!
 //! One adjoint gives every lane its `Phi^H y`; after the sets are solved one product each way gives the
 //! certificate from the taps themselves. Lanes whose set grew too large, or whose certificate does not
-//! hold, go on with FISTA from where they are.
+//! hold, go on with ADMM from where they are.
 
 use num_complex::{Complex, Complex32};
 
 use super::{
+    admm,
     lane::Lane,
     operator::SensingOperator,
-    proximal::{self, End, Pace, Problem, Workspace, lanes_of},
+    proximal::{self, End, Problem, Workspace, lanes_of},
     settings::Settings,
     working_set::{Kernel, SET_MAX, WorkingSet},
 };
@@ -130,15 +131,13 @@ impl Hybrid {
             return;
         }
         let mut later = [End::default(); u32::BITS as usize];
-        proximal::solve(
+        admm::solve(
             operator,
             &Problem {
                 lanes: rest,
                 ..*problem
             },
-            Pace::Accelerated {
-                gap_tolerance: settings.gap_tolerance,
-            },
+            settings.gap_tolerance,
             settings.max_iterations,
             work,
             &mut later,

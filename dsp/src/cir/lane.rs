@@ -112,13 +112,11 @@ impl Lane for Lanes8 {
     }
     #[inline(always)]
     fn get(self, lane: usize) -> f32 {
-        self.0.to_array()[lane]
+        self.0.as_array()[lane]
     }
     #[inline(always)]
     fn set(&mut self, lane: usize, value: f32) {
-        let mut lanes = self.0.to_array();
-        lanes[lane] = value;
-        self.0 = f32x8::new(lanes);
+        self.0.as_mut_array()[lane] = value;
     }
     #[inline(always)]
     fn sqrt(self) -> Self {

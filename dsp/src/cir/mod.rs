@@ -10,11 +10,13 @@
 //! | [`grid`] | tones, taps and what connects them |
 //! | [`lane`] | `f32` or eight of them: one link a lane, each with the bits of the scalar run |
 //! | [`operator`] | `Phi` and `Phi^H`: the dense reference and the transform |
+//! | `comb`, `dft` | the transform, pruned to the bins that are tones |
 //! | [`certificate`] | the duality gap |
 //! | [`proximal`] | ISTA and FISTA |
+//! | [`admm`] | many taps: the alternating direction method on the dual |
 //! | [`working_set`] | few taps: coordinate descent on a small set |
 //! | [`newton`] | the Newton step on its taps |
-//! | [`hybrid`] | the working set for a batch, certified by the operator, FISTA for the rest |
+//! | [`hybrid`] | the working set for a batch, certified by the operator, ADMM for the rest |
 //! | [`noise`] | noise from the tones, `lambda` from the noise |
 //! | [`delay`] | delay of the strongest path between the taps, and its sigma |
 //! | [`estimate`] | what is said of a link's taps |
@@ -23,9 +25,12 @@
 //! Assumptions: tones have been put into causal order (imaginary/real byte order is the parser's
 //! business), and no delay exceeds `1/df`; delays are circular with that period.
 
+pub mod admm;
 pub mod batch;
 pub mod certificate;
+mod comb;
 pub mod delay;
+mod dft;
 pub mod estimate;
 pub mod grid;
 pub mod hybrid;

@@ -12,7 +12,7 @@
 use num_complex::Complex;
 
 use super::{
-    certificate::{Certificate, certify},
+    certificate::{Certificate, PIECE, certify},
     lane::Lane,
     operator::SensingOperator,
 };
@@ -58,7 +58,7 @@ pub struct Workspace<T: Lane> {
     pub correlation: Vec<Complex<T>>,
     /// `y - Phi x` of the iterate, zero where masked.
     pub residual: Vec<Complex<T>>,
-    previous_taps: Vec<Complex<T>>,
+    pub(super) previous_taps: Vec<Complex<T>>,
     pub(super) previous_correlation: Vec<Complex<T>>,
 }
 
@@ -83,7 +83,7 @@ impl<T: Lane> Workspace<T> {
     /// Makes the best of the starting point: turned and scaled by one complex number so that it fits the
     /// tones (the common phase of a receiver jumps between frames, the paths do not), and dropped where
     /// zero is the better start. Leaves the residual; returns `|x|_1`.
-    fn align(&mut self, operator: &mut impl SensingOperator<T>, problem: &Problem<'_, T>) -> T {
+    pub(super) fn align(&mut self, operator: &mut impl SensingOperator<T>, problem: &Problem<'_, T>) -> T {
         let (zero, half, one) = (T::zero(), T::splat(0.5), T::one());
         operator.forward(&self.taps, &mut self.residual);
         let mut product = Complex::new(zero, zero);
@@ -128,14 +128,16 @@ impl<T: Lane> Workspace<T> {
         T::select(better, l1_norm, zero)
     }
 
-    fn l1_norm(&self) -> T {
-        self.taps
-            .iter()
-            .fold(T::zero(), |sum, x| sum + (x.re * x.re + x.im * x.im).sqrt())
+    pub(super) fn l1_norm(&self) -> T {
+        let piece = |taps: &[Complex<T>]| {
+            taps.iter()
+                .fold(T::zero(), |sum, x| sum + (x.re * x.re + x.im * x.im).sqrt())
+        };
+        self.taps.chunks(PIECE).fold(T::zero(), |sum, taps| sum + piece(taps))
     }
 
     /// Correlation of the residual; returns its largest square.
-    fn correlate(&mut self, operator: &mut impl SensingOperator<T>) -> T {
+    pub(super) fn correlate(&mut self, operator: &mut impl SensingOperator<T>) -> T {
         operator.adjoint(&self.residual, &mut self.correlation);
         let mut peak = T::zero();
         for q in &self.correlation {
@@ -178,18 +180,15 @@ pub fn solve<T: Lane>(
     work: &mut Workspace<T>,
     ends: &mut [End],
 ) {
-    let lipschitz = operator.grid().taps() as f32 / operator.grid().tones() as f32;
-    let step = T::splat(1.0 / lipschitz);
+    let gap_tolerance = match pace {
+        Pace::Plain => return plain(operator, problem, max_iterations, work, ends),
+        Pace::Accelerated { gap_tolerance } => gap_tolerance,
+    };
+    let step = T::splat(operator.grid().tones() as f32 / operator.grid().taps() as f32);
     let threshold = problem.lambda * step;
     let (zero, half, one, four) = (T::zero(), T::splat(0.5), T::one(), T::splat(4.0));
 
-    // The baseline starts where it is told to.
-    let (mut l1_norm, mut peak) = if pace == Pace::Plain {
-        let peak = work.refresh(operator, problem);
-        (work.l1_norm(), peak)
-    } else {
-        (work.align(operator, problem), work.correlate(operator))
-    };
+    let (mut l1_norm, mut peak) = (work.align(operator, problem), work.correlate(operator));
     work.previous_taps.copy_from_slice(&work.taps);
     work.previous_correlation.copy_from_slice(&work.correlation);
 
@@ -198,21 +197,15 @@ pub fn solve<T: Lane>(
     let mut beta = zero;
     for iteration in 0..=max_iterations {
         let last = iteration == max_iterations;
-        let gap_tolerance = match pace {
-            Pace::Plain => None,
-            Pace::Accelerated { gap_tolerance } => Some(gap_tolerance),
-        };
-        if last || gap_tolerance.is_some() {
-            let certificate = certify(problem.measured, &work.residual, l1_norm, peak, problem.lambda);
-            for lane in lanes_of(active) {
-                let certificate = certificate.lane(lane);
-                ends[lane] = End {
-                    iterations: iteration,
-                    certificate,
-                };
-                if gap_tolerance.is_some_and(|tolerance| certificate.relative_gap <= tolerance) {
-                    active &= !(1 << lane);
-                }
+        let certificate = certify(problem.measured, &work.residual, l1_norm, peak, problem.lambda);
+        for lane in lanes_of(active) {
+            let certificate = certificate.lane(lane);
+            ends[lane] = End {
+                iterations: iteration,
+                certificate,
+            };
+            if certificate.relative_gap <= gap_tolerance {
+                active &= !(1 << lane);
             }
         }
         if last || active == 0 {
@@ -223,9 +216,11 @@ pub fn solve<T: Lane>(
         let threshold_squared = threshold * threshold;
         let mut restart = zero;
         let mut next_l1_norm = zero;
-        for tap in 0..work.taps.len() {
-            let (x, before) = (work.taps[tap], work.previous_taps[tap]);
-            let (q, q_before) = (work.correlation[tap], work.previous_correlation[tap]);
+        let mut piece = zero;
+        let correlations = work.correlation.iter().zip(&work.previous_correlation);
+        let taps = work.taps.iter_mut().zip(&mut work.previous_taps);
+        for (tap, ((this, earlier), (&q, &q_before))) in taps.zip(correlations).enumerate() {
+            let (x, before) = (*this, *earlier);
             let z = Complex::new(x.re + beta * (x.re - before.re), x.im + beta * (x.im - before.im));
             let u = Complex::new(
                 z.re + step * (q.re + beta * (q.re - q_before.re)),
@@ -249,19 +244,54 @@ pub fn solve<T: Lane>(
                 )
             };
             restart += (z.re - next.re) * (next.re - x.re) + (z.im - next.im) * (next.im - x.im);
-            next_l1_norm += magnitude;
-            work.previous_taps[tap] = x;
-            work.taps[tap] = Complex::new(T::select(moving, next.re, x.re), T::select(moving, next.im, x.im));
+            piece += magnitude;
+            if tap % PIECE == PIECE - 1 {
+                next_l1_norm += piece;
+                piece = zero;
+            }
+            *earlier = x;
+            *this = Complex::new(T::select(moving, next.re, x.re), T::select(moving, next.im, x.im));
         }
+        next_l1_norm += piece;
         l1_norm = T::select(moving, next_l1_norm, l1_norm);
         core::mem::swap(&mut work.correlation, &mut work.previous_correlation);
         peak = work.refresh(operator, problem);
 
-        if gap_tolerance.is_some() {
-            let next_momentum = half * (one + (one + four * momentum * momentum).sqrt());
-            let turned = restart.greater(zero);
-            beta = T::select(turned, zero, (momentum - one) / next_momentum);
-            momentum = T::select(turned, one, next_momentum);
+        let next_momentum = half * (one + (one + four * momentum * momentum).sqrt());
+        let turned = restart.greater(zero);
+        beta = T::select(turned, zero, (momentum - one) / next_momentum);
+        momentum = T::select(turned, one, next_momentum);
+    }
+}
+
+/// ISTA: starts where it is told to, makes every iteration, certifies once.
+fn plain<T: Lane>(
+    operator: &mut impl SensingOperator<T>,
+    problem: &Problem<'_, T>,
+    iterations: u32,
+    work: &mut Workspace<T>,
+    ends: &mut [End],
+) {
+    let step = T::splat(operator.grid().tones() as f32 / operator.grid().taps() as f32);
+    let threshold = problem.lambda * step;
+    let threshold_squared = threshold * threshold;
+    let (zero, one) = (T::zero(), T::one());
+    let mut peak = work.refresh(operator, problem);
+    for _ in 0..iterations {
+        for (x, q) in work.taps.iter_mut().zip(&work.correlation) {
+            let u = Complex::new(x.re + step * q.re, x.im + step * q.im);
+            let power = u.re * u.re + u.im * u.im;
+            let kept = power.greater(threshold_squared);
+            let shrink = T::select(kept, one - threshold / T::select(kept, power, one).sqrt(), zero);
+            *x = Complex::new(u.re * shrink, u.im * shrink);
         }
+        peak = work.refresh(operator, problem);
+    }
+    let certificate = certify(problem.measured, &work.residual, work.l1_norm(), peak, problem.lambda);
+    for lane in lanes_of(problem.lanes) {
+        ends[lane] = End {
+            iterations,
+            certificate: certificate.lane(lane),
+        };
     }
 }

@@ -11,7 +11,9 @@ pub enum Method {
     Ista,
     /// Accelerated with restart, ends at the gap.
     Fista,
-    /// Coordinate descent on a small set that grows; a link whose set grows too large goes on with FISTA.
+    /// ADMM on the dual, the last steps by FISTA: for answers of many taps.
+    Admm,
+    /// Coordinate descent on a small set that grows; a link whose set grows too large goes on with ADMM.
     WorkingSet,
 }
 

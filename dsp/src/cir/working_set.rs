@@ -212,11 +212,17 @@ impl WorkingSet {
             if certificate.relative_gap <= 0.9 * gap_tolerance {
                 return Outcome::Reached;
             }
-            if !self.enlarge(kernel, lambda, peak) {
+            // Past what a Newton step takes, sweeps alone are slower than the other solvers.
+            if self.active() > TAPS_MAX || !self.enlarge(kernel, lambda, peak) {
                 return Outcome::GivenUp;
             }
         }
         Outcome::GivenUp
+    }
+
+    fn active(&self) -> usize {
+        let values = &self.x[..self.set.len()];
+        values.iter().filter(|x| x.re != 0.0 || x.im != 0.0).count()
     }
 
     fn take_in(&mut self, kernel: &Kernel, tap: usize) {

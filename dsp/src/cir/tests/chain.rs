@@ -35,6 +35,7 @@ fn operators_agree_with_the_reference_on_every_tier() {
         let reference = Reference::new(&grid);
         let mut dense = DenseOperator::new(grid.clone());
         let mut fft = FftOperator::<f32>::new(grid.clone());
+        let mut whole = FftOperator::<f32>::whole(grid.clone());
         for seed in 0..3 {
             let mut random = Random(seed);
             let mut draw = |n| -> Vec<Complex32> {
@@ -57,6 +58,7 @@ fn operators_agree_with_the_reference_on_every_tier() {
             };
             check("dense", &mut dense);
             check("fft", &mut fft);
+            check("whole fft", &mut whole);
         }
     }
 }
@@ -175,4 +177,4 @@ fn the_certificate_is_what_the_reference_finds() {
     }
 }
 
-const METHODS: [Method; 2] = [Method::Fista, Method::WorkingSet];
+const METHODS: [Method; 3] = [Method::Fista, Method::Admm, Method::WorkingSet];

@@ -144,7 +144,7 @@ fn tiers() -> impl Strategy<Value = Tier> {
 }
 
 fn settings() -> impl Strategy<Value = Settings> {
-    let method = prop::sample::select(vec![Method::Ista, Method::Fista, Method::WorkingSet]);
+    let method = prop::sample::select(vec![Method::Ista, Method::Fista, Method::Admm, Method::WorkingSet]);
     let lambda = prop_oneof![Just(Lambda::Noise), (0.01f32..0.3).prop_map(Lambda::Fixed)];
     (method, lambda, 1u32..60).prop_map(|(method, lambda, max_iterations)| Settings {
         method,
@@ -165,7 +165,7 @@ proptest! {
 
 #[test]
 fn lanes_are_exact_on_he40_and_on_the_dense_operator() {
-    for method in [Method::Ista, Method::Fista, Method::WorkingSet] {
+    for method in [Method::Ista, Method::Fista, Method::Admm, Method::WorkingSet] {
         let settings = Settings {
             method,
             max_iterations: 25,
@@ -186,7 +186,7 @@ fn lanes_are_exact_on_he40_and_on_the_dense_operator() {
 #[test]
 fn the_gain_of_the_receiver_does_not_matter() {
     let grid = ToneGrid::of_tier(Tier::Ht40);
-    for method in [Method::Ista, Method::Fista, Method::WorkingSet] {
+    for method in [Method::Ista, Method::Fista, Method::Admm, Method::WorkingSet] {
         let settings = Settings {
             method,
             max_iterations: 200,

@@ -124,6 +124,7 @@ fn all() -> String {
     for tier in Tier::ALL {
         text += &rows("fft-working-set", tier, FftOperator::new, method(Method::WorkingSet));
         text += &rows("fft-fista", tier, FftOperator::new, method(Method::Fista));
+        text += &rows("fft-admm", tier, FftOperator::new, method(Method::Admm));
         text += &rows("fft-ista", tier, FftOperator::new, ista);
     }
     for tier in [Tier::Ht20, Tier::Ht40, Tier::Canonical56, Tier::Lltf64] {
