@@ -30,12 +30,15 @@ pub struct CirDense(Group<DenseOperator>);
 /// `cir-fft`: the same problem by fast transforms.
 pub struct CirFft(Group<FftOperator<Lanes8>>);
 
+/// Grows with every change of float bits.
+const VERSION: &str = "0.2.0";
+
 macro_rules! stage {
     ($stage:ident, $name:literal, $method:literal, $fft:literal, $operator:path, $solver:expr) => {
         impl Method for $stage {
             const DESCRIPTION: Description = Description {
                 name: RStr::from_str($name),
-                version: RStr::from_str(env!("CARGO_PKG_VERSION")),
+                version: RStr::from_str(VERSION),
                 stage: StageKind::Cir,
                 method: RStr::from_str($method),
                 numeric_profile: NUMERIC_PROFILE,
@@ -80,7 +83,7 @@ stage!(
 stage!(
     CirFft,
     "cir-fft",
-    "complex LASSO by coordinate descent on a growing working set (after CELER, 2018), duality gap certified by fast transforms",
+    "complex LASSO by coordinate descent on a growing working set (after CELER, 2018), ADMM where many taps are active, duality gap certified by fast transforms",
     true,
     FftOperator::new,
     Solver::WorkingSet

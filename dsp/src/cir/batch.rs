@@ -59,8 +59,6 @@ pub struct BatchSolver<T: Lane, O> {
     fitter: PathFitter,
     tones: Vec<Complex32>,
     mask_bytes: Vec<u8>,
-    taps: Vec<Complex32>,
-    gains: Vec<Complex32>,
     squares: Vec<f32>,
 }
 
@@ -81,8 +79,6 @@ impl<T: Lane, O: SensingOperator<T>> BatchSolver<T, O> {
             fitter: PathFitter::new(operator.grid()),
             tones: vec![zero; tones],
             mask_bytes: vec![0; tones],
-            taps: vec![zero; taps],
-            gains: vec![zero; taps],
             squares: vec![0.0; tones],
             operator,
             settings,
@@ -92,6 +88,23 @@ impl<T: Lane, O: SensingOperator<T>> BatchSolver<T, O> {
     /// The operator.
     pub fn operator(&self) -> &O {
         &self.operator
+    }
+
+    /// Bytes of work memory beside the operator's: what grows with the grid and with the lanes.
+    pub fn work_bytes(&self) -> usize {
+        self.work.bytes()
+            + size_of_val(self.measured.as_slice())
+            + size_of_val(self.mask.as_slice())
+            + self.hybrid.work_bytes()
+            + self.fitter.bytes()
+            + size_of_val(self.tones.as_slice())
+            + size_of_val(self.mask_bytes.as_slice())
+            + size_of_val(self.squares.as_slice())
+    }
+
+    /// Bytes of tables beside the operator's.
+    pub fn table_bytes(&self) -> usize {
+        self.hybrid.table_bytes()
     }
 
     /// Empties every lane.
@@ -180,9 +193,13 @@ impl<T: Lane, O: SensingOperator<T>> BatchSolver<T, O> {
     /// The answer of a lane. `taps` gets the gains in the tones' unit, `H(k) = sum_g taps_g exp(-2 pi i k g / G)`,
     /// all zero where there is no answer; `warm` the normalised taps for the next call.
     ///
+    /// # Panics
+    /// When `taps` or `warm` is not G long.
+    ///
     /// # Errors
     /// [`NoAnswer::NoInput`] for an empty lane, [`NoAnswer::NoSignal`] when no tap rises above `lambda`.
     pub fn read(&mut self, lane: usize, taps: &mut [Complex32], warm: &mut [Complex32]) -> Result<Estimate, NoAnswer> {
+        assert_eq!((taps.len(), warm.len()), (self.work.taps.len(), self.work.taps.len()));
         taps.fill(Complex32::new(0.0, 0.0));
         if !self.holds(lane) {
             return Err(NoAnswer::NoInput);
@@ -193,14 +210,13 @@ impl<T: Lane, O: SensingOperator<T>> BatchSolver<T, O> {
             *tone = Complex32::new(self.measured[k].re.get(lane), self.measured[k].im.get(lane));
             self.mask_bytes[k] = u8::from(self.mask[k].get(lane) != 0.0);
         }
-        for (tap, x) in self.taps.iter_mut().zip(&self.work.taps) {
+        for (tap, x) in warm.iter_mut().zip(&self.work.taps) {
             *tap = Complex32::new(x.re.get(lane), x.im.get(lane));
         }
-        warm.copy_from_slice(&self.taps);
         let solved = Solved {
             tones: &self.tones,
             mask: &self.mask_bytes,
-            taps: &self.taps,
+            taps: warm,
             lambda: self.lambda.get(lane),
             noise_variance: loaded.noise_variance,
             iterations: end.iterations,
@@ -211,11 +227,10 @@ impl<T: Lane, O: SensingOperator<T>> BatchSolver<T, O> {
             &mut self.fitter,
             &solved,
             self.settings.gap_tolerance,
-            &mut self.gains,
         )
         .ok_or(NoAnswer::NoSignal)?;
         let scale = loaded.norm / (self.tones.len() as f32).sqrt();
-        for (tap, x) in taps.iter_mut().zip(&self.taps) {
+        for (tap, x) in taps.iter_mut().zip(warm.iter()) {
             *tap = Complex32::new(x.re * scale, x.im * scale);
         }
         Ok(estimate)

@@ -7,7 +7,8 @@
 //! ```
 //!
 //! so three transforms of length K and one twiddled sum for each tone replace a transform of length G whose
-//! other bins nobody reads (Markel 1971, "FFT pruning"); the adjoint is the same backwards. K = A B with A in
+//! other bins nobody reads (Markel 1971, "FFT pruning"); the adjoint is the same backwards; one comb at a
+//! time is in work, and eight lanes of it fit the first-level cache. K = A B with A in
 //! {2, 4, 6, 8} and B in {7, 13, 19, 121}, coprime, so the length-K transforms need no twiddles (Good 1958,
 //! Thomas 1963): input `m = B a + A b mod K`, output k at `(k mod A, k mod B)`. 121 = 11 x 11 has its own.
 //!
@@ -55,7 +56,7 @@ pub(super) struct Comb<T: Lane> {
     teeth: Vec<Tooth>,
     /// Places no tone falls on.
     gaps: Vec<u16>,
-    /// Comb r, short index, long index.
+    /// One comb: short index, long index.
     work: Vec<Complex<T>>,
 }
 
@@ -99,7 +100,7 @@ impl<T: Lane> Comb<T> {
             taps: order.collect(),
             teeth,
             gaps: (0..tones).filter(|&p| !taken[p]).map(|p| p as u16).collect(),
-            work: vec![Complex::new(T::zero(), T::zero()); taps],
+            work: vec![Complex::new(T::zero(), T::zero()); tones],
             long: match long {
                 7 => Long::Seven(dft::Odd::new()),
                 13 => Long::Thirteen(dft::Odd::new()),
@@ -121,84 +122,72 @@ impl<T: Lane> Comb<T> {
         (tables, size_of_val(self.work.as_slice()))
     }
 
-    /// `tones = Phi taps`.
+    /// `tones = Phi taps`, one comb after the other.
     pub(super) fn forward(&mut self, taps: &[Complex<T>], tones: &mut [Complex<T>]) {
-        match self.short {
-            2 => self.gather::<2>(taps),
-            4 => self.gather::<4>(taps),
-            6 => self.gather::<6>(taps),
-            _ => self.gather::<8>(taps),
-        }
-        self.long::<false>();
-        let (first, rest) = self.work.split_at(self.teeth.len());
-        let (second, third) = rest.split_at(self.teeth.len());
-        let scale = T::splat(self.scale);
-        for (tone, tooth) in tones.iter_mut().zip(&self.teeth) {
-            let place = usize::from(tooth.place);
-            let [u, v] = tooth.twiddles;
-            let a = first[place];
-            let (b, c) = (times(second[place], u), times(third[place], v));
-            *tone = Complex::new(a.re * scale + (b.re + c.re), a.im * scale + (b.im + c.im));
+        for r in 0..COMBS {
+            match self.short {
+                2 => self.gather::<2>(r, taps),
+                4 => self.gather::<4>(r, taps),
+                6 => self.gather::<6>(r, taps),
+                _ => self.gather::<8>(r, taps),
+            }
+            self.long::<false>();
+            let scale = T::splat(self.scale);
+            for (tone, tooth) in tones.iter_mut().zip(&self.teeth) {
+                let value = self.work[usize::from(tooth.place)];
+                *tone = match r {
+                    0 => Complex::new(value.re * scale, value.im * scale),
+                    _ => *tone + times(value, tooth.twiddles[r - 1]),
+                };
+            }
         }
     }
 
-    /// `taps = Phi^H tones`.
+    /// `taps = Phi^H tones`, one comb after the other.
     pub(super) fn adjoint(&mut self, tones: &[Complex<T>], taps: &mut [Complex<T>]) {
-        let (first, rest) = self.work.split_at_mut(self.teeth.len());
-        let (second, third) = rest.split_at_mut(self.teeth.len());
-        for &gap in &self.gaps {
-            let (gap, zero) = (usize::from(gap), Complex::new(T::zero(), T::zero()));
-            (first[gap], second[gap], third[gap]) = (zero, zero, zero);
-        }
-        let scale = T::splat(self.scale);
-        for (tone, tooth) in tones.iter().zip(&self.teeth) {
-            let place = usize::from(tooth.place);
-            let [u, v] = tooth.twiddles;
-            let a = Complex::new(tone.re * scale, tone.im * scale);
-            let (b, c) = (times(*tone, u.conj()), times(*tone, v.conj()));
-            if tooth.shared {
-                first[place] = first[place] + a;
-                second[place] = second[place] + b;
-                third[place] = third[place] + c;
-            } else {
-                (first[place], second[place], third[place]) = (a, b, c);
+        for r in 0..COMBS {
+            for &gap in &self.gaps {
+                self.work[usize::from(gap)] = Complex::new(T::zero(), T::zero());
             }
-        }
-        self.long::<true>();
-        match self.short {
-            2 => self.scatter::<2>(taps),
-            4 => self.scatter::<4>(taps),
-            6 => self.scatter::<6>(taps),
-            _ => self.scatter::<8>(taps),
-        }
-    }
-
-    /// Transforms over the short index, from the taps.
-    fn gather<const A: usize>(&mut self, taps: &[Complex<T>]) {
-        let long = self.teeth.len() / A;
-        for (comb, order) in self
-            .work
-            .chunks_exact_mut(A * long)
-            .zip(self.taps.chunks_exact(A * long))
-        {
-            for (b, order) in order.chunks_exact(A).enumerate() {
-                let x = core::array::from_fn(|a| taps[usize::from(order[a])]);
-                for (a, y) in dft::even::<T, A, false>(x).into_iter().enumerate() {
-                    comb[a * long + b] = y;
-                }
+            let scale = T::splat(self.scale);
+            for (tone, tooth) in tones.iter().zip(&self.teeth) {
+                let value = match r {
+                    0 => Complex::new(tone.re * scale, tone.im * scale),
+                    _ => times(*tone, tooth.twiddles[r - 1].conj()),
+                };
+                let place = &mut self.work[usize::from(tooth.place)];
+                *place = if tooth.shared { *place + value } else { value };
+            }
+            self.long::<true>();
+            match self.short {
+                2 => self.scatter::<2>(r, taps),
+                4 => self.scatter::<4>(r, taps),
+                6 => self.scatter::<6>(r, taps),
+                _ => self.scatter::<8>(r, taps),
             }
         }
     }
 
-    /// The same backwards, to the taps.
-    fn scatter<const A: usize>(&mut self, taps: &mut [Complex<T>]) {
-        let long = self.teeth.len() / A;
-        for (comb, order) in self.work.chunks_exact(A * long).zip(self.taps.chunks_exact(A * long)) {
-            for (b, order) in order.chunks_exact(A).enumerate() {
-                let x = core::array::from_fn(|a| comb[a * long + b]);
-                for (a, y) in dft::even::<T, A, true>(x).into_iter().enumerate() {
-                    taps[usize::from(order[a])] = y;
-                }
+    /// Transforms over the short index, from the taps of comb r.
+    fn gather<const A: usize>(&mut self, r: usize, taps: &[Complex<T>]) {
+        let (length, long) = (self.work.len(), self.work.len() / A);
+        let order = &self.taps[r * length..(r + 1) * length];
+        for (b, order) in order.chunks_exact(A).enumerate() {
+            let x = core::array::from_fn(|a| taps[usize::from(order[a])]);
+            for (a, y) in dft::even::<T, A, false>(x).into_iter().enumerate() {
+                self.work[a * long + b] = y;
+            }
+        }
+    }
+
+    /// The same backwards, to the taps of comb r.
+    fn scatter<const A: usize>(&self, r: usize, taps: &mut [Complex<T>]) {
+        let (length, long) = (self.work.len(), self.work.len() / A);
+        let order = &self.taps[r * length..(r + 1) * length];
+        for (b, order) in order.chunks_exact(A).enumerate() {
+            let x = core::array::from_fn(|a| self.work[a * long + b]);
+            for (a, y) in dft::even::<T, A, true>(x).into_iter().enumerate() {
+                taps[usize::from(order[a])] = y;
             }
         }
     }

@@ -87,17 +87,24 @@ impl PathFitter {
         }
     }
 
+    pub(super) fn bytes(&self) -> usize {
+        size_of_val(self.blocks.as_slice())
+            + size_of_val(self.slots.as_slice())
+            + size_of_val(self.measured.as_slice())
+            + size_of_val(self.residual.as_slice())
+    }
+
     /// The paths of the last fit, strongest tap cluster first.
     pub fn paths(&self) -> &[Path] {
         &self.paths[..self.count]
     }
 
-    /// Fits paths to `tones` (zero where `mask` is 0), starting from `taps` in the unit of
-    /// [`Path::gain`]. Returns the index of the strongest path and the noise variance that the residual
+    /// Fits paths to `tones` (zero where `mask` is 0), starting from `scale` times `taps`
+    /// in the unit of [`Path::gain`]. Returns the index of the strongest path and the noise variance that the residual
     /// shows; `None` when there is no tap or fewer tones than the paths have parameters.
-    pub fn fit(&mut self, tones: &[Complex32], mask: &[u8], taps: &[Complex32]) -> Option<(usize, f32)> {
+    pub fn fit(&mut self, tones: &[Complex32], mask: &[u8], taps: &[Complex32], scale: f32) -> Option<(usize, f32)> {
         self.load(tones, mask);
-        self.gather(taps);
+        self.gather(taps, scale);
         let measured = mask.iter().filter(|m| **m != 0).count() as f32;
         let freedom = measured - 1.5 * self.count as f32;
         if self.count == 0 || freedom < 1.0 {
@@ -162,7 +169,7 @@ impl PathFitter {
     }
 
     /// Gathers taps into clusters and keeps the strongest, ties by delay.
-    fn gather(&mut self, taps: &[Complex32]) {
+    fn gather(&mut self, taps: &[Complex32], scale: f32) {
         self.count = 0;
         let active = |tap: usize| taps[tap].re != 0.0 || taps[tap].im != 0.0;
         let n = taps.len();
@@ -179,7 +186,7 @@ impl PathFitter {
             let (first, mut last) = (offset, offset);
             let (mut weight, mut moment, mut gain) = (0.0, 0.0, Complex32::new(0.0, 0.0));
             while offset < n && offset - last <= CLUSTER_GAP {
-                let tap = taps[(start + offset) % n];
+                let tap = taps[(start + offset) % n] * scale;
                 let magnitude = detmath::hypot(tap.re, tap.im);
                 if magnitude > 0.0 {
                     weight += magnitude;
@@ -375,7 +382,7 @@ mod tests {
                 let mut taps = vec![Complex32::new(0.0, 0.0); grid.taps()];
                 taps[delay.round() as usize % grid.taps()] = Complex32::new(0.5, -0.5);
                 let mut fitter = PathFitter::new(&grid);
-                let (best, noise) = fitter.fit(&tones, &vec![1; tones.len()], &taps).unwrap();
+                let (best, noise) = fitter.fit(&tones, &vec![1; tones.len()], &taps, 1.0).unwrap();
                 let found = fitter.paths()[best];
                 let off = (found.delay - delay).abs();
                 let off = off.min((off - grid.taps() as f32).abs());
@@ -398,7 +405,7 @@ mod tests {
         taps[31] = truth[1].gain * 0.9;
         let mut fitter = PathFitter::new(&grid);
         let tones = channel(&grid, &truth);
-        let (best, _) = fitter.fit(&tones, &vec![1; tones.len()], &taps).unwrap();
+        let (best, _) = fitter.fit(&tones, &vec![1; tones.len()], &taps, 1.0).unwrap();
         assert!(
             (fitter.paths()[best].delay - 20.37).abs() < 5e-3,
             "{:?}",
@@ -416,7 +423,7 @@ mod tests {
             taps[20 + 6 * weak] = Complex32::new(0.01 * (weak + 1) as f32, 0.0);
         }
         let mut fitter = PathFitter::new(&grid);
-        fitter.gather(&taps);
+        fitter.gather(&taps, 1.0);
         assert_eq!(fitter.count, PATHS_MAX);
         assert_eq!(fitter.paths[0].delay, 155.5);
         assert!(fitter.paths().windows(2).all(|p| p[0].gain.norm() >= p[1].gain.norm()));

@@ -70,14 +70,8 @@ pub struct Solved<'a> {
     pub certificate: Certificate<f32>,
 }
 
-/// Describes the taps; `None` when all of them are zero. `gains` is scratch of at least G numbers.
-pub fn describe(
-    grid: &ToneGrid,
-    fitter: &mut PathFitter,
-    solved: &Solved<'_>,
-    gap_tolerance: f32,
-    gains: &mut [Complex32],
-) -> Option<Estimate> {
+/// Describes the taps; `None` when all of them are zero.
+pub fn describe(grid: &ToneGrid, fitter: &mut PathFitter, solved: &Solved<'_>, gap_tolerance: f32) -> Option<Estimate> {
     let (mut total, mut peak, mut strongest, mut active_taps) = (0.0, 0.0, 0, 0);
     for (tap, x) in solved.taps.iter().enumerate() {
         let power = x.norm_sqr();
@@ -104,10 +98,7 @@ pub fn describe(
     };
 
     let scale = 1.0 / (grid.tones() as f32).sqrt();
-    for (gain, x) in gains.iter_mut().zip(solved.taps) {
-        *gain = Complex32::new(x.re * scale, x.im * scale);
-    }
-    let (delay, sigma) = match fitter.fit(solved.tones, solved.mask, &gains[..solved.taps.len()]) {
+    let (delay, sigma) = match fitter.fit(solved.tones, solved.mask, solved.taps, scale) {
         Some((path, shown)) => {
             let path = fitter.paths()[path];
             // What the paths leave unexplained counts as noise where it is more than was promised.

@@ -51,6 +51,14 @@ impl Hybrid {
         }
     }
 
+    pub(super) fn work_bytes(&self) -> usize {
+        self.masked.bytes() + self.set.bytes() + size_of_val(self.starts.as_slice())
+    }
+
+    pub(super) fn table_bytes(&self) -> usize {
+        self.kernel.bytes()
+    }
+
     /// Notes where a lane starts: at the taps that are not zero, the first [`SET_MAX`] / 2 of them.
     pub fn load(&mut self, lane: usize, warm: &[Complex32], full: bool) {
         let start = &mut self.starts[lane];

@@ -40,6 +40,10 @@ impl Newton {
         }
     }
 
+    pub(super) fn bytes(&self) -> usize {
+        size_of::<Self>() + size_of_val(self.matrix.as_slice()) + size_of_val(self.right.as_slice())
+    }
+
     /// Computes `step` for `count` taps given by `tap(j) = (x_j, |x_j|, q_j)`, all different from zero, and
     /// `gram(i, j) = H_ij`. False when the matrix is not positive definite.
     pub fn solve(

@@ -128,7 +128,7 @@ impl<T: Lane> Workspace<T> {
         T::select(better, l1_norm, zero)
     }
 
-    pub(super) fn l1_norm(&self) -> T {
+    fn l1_norm(&self) -> T {
         let piece = |taps: &[Complex<T>]| {
             taps.iter()
                 .fold(T::zero(), |sum, x| sum + (x.re * x.re + x.im * x.im).sqrt())
@@ -282,8 +282,11 @@ fn plain<T: Lane>(
             let u = Complex::new(x.re + step * q.re, x.im + step * q.im);
             let power = u.re * u.re + u.im * u.im;
             let kept = power.greater(threshold_squared);
-            let shrink = T::select(kept, one - threshold / T::select(kept, power, one).sqrt(), zero);
-            *x = Complex::new(u.re * shrink, u.im * shrink);
+            let shrink = one - threshold / T::select(kept, power, one).sqrt();
+            *x = Complex::new(
+                T::select(kept, u.re * shrink, zero),
+                T::select(kept, u.im * shrink, zero),
+            );
         }
         peak = work.refresh(operator, problem);
     }

@@ -89,6 +89,10 @@ impl Kernel {
         }
     }
 
+    pub(super) fn bytes(&self) -> usize {
+        size_of_val(self.re.as_slice()) + size_of_val(self.im.as_slice())
+    }
+
     /// Writes `h_d`.
     pub fn set(&mut self, d: usize, h: Complex32) {
         let taps = self.re.len() / 2;
@@ -116,6 +120,8 @@ pub enum Outcome {
 /// Work buffers for one link.
 pub struct WorkingSet {
     taps: usize,
+    /// Non-zero taps beyond which the link is given up: what a Newton step takes, or a third of the tones.
+    active_max: usize,
     correlation: Correlation,
     /// `|q|^2`.
     squares: Vec<f32>,
@@ -149,6 +155,7 @@ impl WorkingSet {
         let zero = Complex32::new(0.0, 0.0);
         Self {
             taps,
+            active_max: TAPS_MAX.min(taps / 9),
             correlation: Correlation {
                 re: vec![0.0; taps],
                 im: vec![0.0; taps],
@@ -164,6 +171,11 @@ impl WorkingSet {
             sweeps: 0,
             rounds: 0,
         }
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        let vectors = self.x.len() + self.shown.len() + self.c.len() + self.q.len() + self.gram.len();
+        3 * size_of_val(self.squares.as_slice()) + vectors * size_of::<Complex32>() + self.newton.bytes()
     }
 
     /// Where `Phi^H y` goes before [`WorkingSet::solve`].
@@ -201,6 +213,9 @@ impl WorkingSet {
         for tap in start.take(SET_MAX) {
             self.take_in(kernel, tap);
         }
+        if self.set.len() >= self.active_max {
+            return Outcome::GivenUp;
+        }
         for round in 1..=ROUNDS_MAX {
             self.rounds = round;
             self.descend(kernel, power, lambda, gap_tolerance * INNER_SHARE);
@@ -212,8 +227,8 @@ impl WorkingSet {
             if certificate.relative_gap <= 0.9 * gap_tolerance {
                 return Outcome::Reached;
             }
-            // Past what a Newton step takes, sweeps alone are slower than the other solvers.
-            if self.active() > TAPS_MAX || !self.enlarge(kernel, lambda, peak) {
+            // Answers of many taps are for the other solvers (docs/cir.md).
+            if self.active() > self.active_max || !self.enlarge(kernel, lambda, peak) {
                 return Outcome::GivenUp;
             }
         }

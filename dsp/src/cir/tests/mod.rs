@@ -4,6 +4,7 @@
 mod chain;
 mod exact;
 mod golden;
+mod memory;
 mod noise;
 mod reference;
 pub(crate) mod scene;
