@@ -28,9 +28,9 @@ const COMBS: usize = 3;
 enum Long {
     Seven(dft::Odd<3>),
     Thirteen(dft::Odd<6>),
-    Nineteen(dft::Odd<9>),
+    Nineteen(Box<dft::Odd<9>>),
     /// 11 x 11: `exp(-2 pi i n k / 121)` at `11 n + k`.
-    Square(dft::Odd<5>, [Complex32; 121]),
+    Square(dft::Odd<5>, Box<[Complex32; 121]>),
 }
 
 /// One tone.
@@ -104,10 +104,10 @@ impl<T: Lane> Comb<T> {
             long: match long {
                 7 => Long::Seven(dft::Odd::new()),
                 13 => Long::Thirteen(dft::Odd::new()),
-                19 => Long::Nineteen(dft::Odd::new()),
+                19 => Long::Nineteen(Box::new(dft::Odd::new())),
                 _ => Long::Square(
                     dft::Odd::new(),
-                    core::array::from_fn(|i| turn(i / 11 * (i % 11), 121, 1.0)),
+                    Box::new(core::array::from_fn(|i| turn(i / 11 * (i % 11), 121, 1.0))),
                 ),
             },
         })

@@ -110,7 +110,7 @@ pub struct FftOperator<T: Lane> {
 }
 
 enum Transform<T: Lane> {
-    Comb(Comb<T>),
+    Comb(Box<Comb<T>>),
     Whole(Whole<T>),
 }
 
@@ -118,7 +118,7 @@ impl<T: Lane> FftOperator<T> {
     /// Plans the transforms.
     pub fn new(grid: ToneGrid) -> Self {
         let transform = match Comb::new(&grid) {
-            Some(comb) => Transform::Comb(comb),
+            Some(comb) => Transform::Comb(Box::new(comb)),
             None => Transform::Whole(Whole::new(&grid)),
         };
         Self { grid, transform }
