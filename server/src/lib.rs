@@ -14,6 +14,7 @@ pub mod log;
 pub mod run;
 pub mod scope;
 pub mod store;
+pub mod tokens;
 pub mod world;
 
 /// This machine's name; empty when it has none.

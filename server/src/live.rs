@@ -12,7 +12,7 @@ use std::{
 };
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use tapline_witness::{disposition::Disposition, outcome::Outcome};
+use tapline_witness::{body::AuditResult, disposition::Disposition, outcome::Outcome};
 use tokio::sync::{broadcast, watch};
 
 use crate::{config::Site, scope::Scope};
@@ -140,6 +140,19 @@ pub enum Command {
     },
     /// Give up a calibration.
     StopCalibration,
+    /// An operator's action: into the log first, then done.
+    Audited {
+        /// Hash of the operator's name.
+        operator: [u8; 32],
+        /// What was asked, as a short word.
+        action: String,
+        /// Hash of what it was aimed at; zero for the server as a whole.
+        target: [u8; 32],
+        /// Whether it is done or was refused.
+        result: AuditResult,
+        /// What the cycle thread has to do; none when it was done elsewhere.
+        command: Option<Box<Command>>,
+    },
 }
 
 /// Is the server ready, and if not, why.
@@ -255,6 +268,21 @@ impl Hub {
     /// Ready or why not.
     pub fn readiness(&self) -> Arc<Readiness> {
         self.readiness.load_full()
+    }
+
+    /// Puts an action of an operator into the log that the cycle thread has no part in. One that finds no room is
+    /// written to the program's log.
+    pub fn audit(&self, operator: [u8; 32], action: &str, result: AuditResult) {
+        let order = Command::Audited {
+            operator,
+            action: action.to_owned(),
+            target: [0; 32],
+            result,
+            command: None,
+        };
+        if self.commands.try_send(order).is_err() {
+            tracing::warn!(action, ?result, "no room for an audit leaf");
+        }
     }
 
     /// Hands an order to the cycle thread; returns its number, or none when too many wait.

@@ -76,6 +76,20 @@ pub(super) enum Failure {
         /// The class.
         class: &'static str,
     },
+    /// Nobody known, or a token that is none.
+    #[error("{0}")]
+    Unauthenticated(&'static str),
+    /// Known, but not allowed.
+    #[error("{what} needs the scope {scope:?}, which this token does not have")]
+    Forbidden {
+        /// Which field or route.
+        what: String,
+        /// What it needs.
+        scope: &'static str,
+    },
+    /// Too many requests.
+    #[error("too many requests from this token or address")]
+    RateLimited,
     /// Something limited is used up.
     #[error("{what}: all {limit} are in use")]
     Busy {
@@ -93,6 +107,14 @@ pub(super) enum Failure {
 }
 
 impl Failure {
+    /// What needs a scope that the caller has not.
+    pub(super) fn forbidden(of: &str, field: &str, scope: crate::tokens::Scope) -> Self {
+        Self::Forbidden {
+            what: format!("{of}.{field}"),
+            scope: scope.name(),
+        }
+    }
+
     /// What the class in force (0 Raw to 3 Restricted) keeps back.
     pub(super) fn privacy(what: String, class: u8) -> Self {
         let class = ["Raw", "Derived", "Anonymous", "Restricted"][usize::from(class.min(3))];
@@ -111,6 +133,9 @@ impl Failure {
             Self::TooLarge { .. } => "TOO_LARGE",
             Self::Invalid { .. } => "INVALID_ARGUMENT",
             Self::Privacy { .. } => "PRIVACY",
+            Self::Unauthenticated(_) => "UNAUTHENTICATED",
+            Self::Forbidden { .. } => "FORBIDDEN",
+            Self::RateLimited => "RATE_LIMITED",
             Self::TimedOut { .. } => "TIMED_OUT",
             Self::Busy { .. } => "BUSY",
             Self::Internal { .. } => "INTERNAL",
@@ -122,7 +147,9 @@ impl Failure {
         match self {
             Self::HostMissing | Self::Invalid { .. } => StatusCode::BAD_REQUEST,
             Self::HostNotAllowed { .. } => StatusCode::MISDIRECTED_REQUEST,
-            Self::OriginNotAllowed { .. } | Self::Privacy { .. } => StatusCode::FORBIDDEN,
+            Self::OriginNotAllowed { .. } | Self::Privacy { .. } | Self::Forbidden { .. } => StatusCode::FORBIDDEN,
+            Self::Unauthenticated(_) => StatusCode::UNAUTHORIZED,
+            Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
             Self::NotFound { .. } => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::MediaType { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -144,6 +171,11 @@ impl Failure {
             Self::MediaType { .. } => "Send the header Content-Type: application/json.",
             Self::TooLarge { .. } => "Ask for less at a time, and put values into variables.",
             Self::Invalid { .. } => "The schema's description of the argument says what it takes.",
+            Self::Unauthenticated(_) => {
+                "Make a token with `tapline token create --name NAME` and send it as `Authorization: Bearer TOKEN`."
+            }
+            Self::Forbidden { .. } => "Use a token with this scope: `tapline token create --scope …`.",
+            Self::RateLimited => "Wait a second, and ask less often.",
             Self::Privacy { .. } => "docs/api.md says what each class lets out; the site's mode decides the class.",
             Self::TimedOut { .. } => "Ask for a shorter range, or try again later.",
             Self::Busy { .. } => "Close what is not needed, or try again later.",
@@ -182,7 +214,11 @@ impl IntoResponse for Failure {
             }
         });
         let mut response = (self.status(), Json(body)).into_response();
-        if self.status() == StatusCode::SERVICE_UNAVAILABLE {
+        if self.status() == StatusCode::UNAUTHORIZED {
+            let scheme = HeaderValue::from_static("Bearer realm=\"tapline\"");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
+        }
+        if [StatusCode::SERVICE_UNAVAILABLE, StatusCode::TOO_MANY_REQUESTS].contains(&self.status()) {
             response
                 .headers_mut()
                 .insert(header::RETRY_AFTER, HeaderValue::from_static("1"));

@@ -15,6 +15,7 @@ use futures_util::{Stream, StreamExt, stream};
 use tokio::sync::broadcast::{self, error::RecvError};
 
 use super::{
+    auth::Identity,
     error::{Failure, explain},
     metrics::Metrics,
     schema::{Schema, skips},
@@ -68,6 +69,7 @@ struct Key {
     query: String,
     operation: Option<String>,
     variables: String,
+    scopes: u8,
 }
 
 /// All groups.
@@ -99,11 +101,16 @@ impl Fanout {
     ///
     /// # Errors
     /// [`Failure::Busy`] when too many different subscriptions run.
-    pub(super) fn join(self: &Arc<Self>, request: Request) -> Result<impl Stream<Item = Event> + use<>, Failure> {
+    pub(super) fn join(
+        self: &Arc<Self>,
+        request: Request,
+        who: &Identity,
+    ) -> Result<impl Stream<Item = Event> + use<>, Failure> {
         let key = Key {
             query: request.query.clone(),
             operation: request.operation_name.clone(),
             variables: serde_json::to_string(&request.variables).unwrap_or_default(),
+            scopes: who.scopes,
         };
         let mut groups = self.groups();
         let running = groups

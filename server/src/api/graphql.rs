@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_graphql::{Request, parser::types::OperationType};
 use axum::{
-    Router,
+    Extension, Router,
     body::Bytes,
     extract::State,
     http::{HeaderMap, HeaderValue, StatusCode, header},
@@ -15,6 +15,7 @@ use axum::{
 use super::{
     Transport,
     access::{Caller, Leaves, Route, route},
+    auth::Identity,
     error::{Failure, explain},
     ws,
 };
@@ -35,6 +36,7 @@ pub(super) fn router() -> Router<Arc<Transport>> {
 /// `POST /graphql`.
 pub(super) async fn post(
     State(transport): State<Arc<Transport>>,
+    Extension(who): Extension<Identity>,
     headers: HeaderMap,
     body: Result<Bytes, axum::extract::rejection::BytesRejection>,
 ) -> Result<Response, Failure> {
@@ -61,11 +63,20 @@ pub(super) async fn post(
             expected: "a query or a mutation; subscriptions go over the websocket at /graphql/ws".to_owned(),
         });
     }
-    let mut response = transport.schema.execute(request).await;
+    let mut response = match transport.admit(request, &who) {
+        Ok(request) => transport.schema.execute(request).await,
+        Err(failure) => refusal(failure),
+    };
     response.errors.iter_mut().for_each(explain);
     let text = serde_json::to_vec(&response).map_err(|e| Failure::Internal { detail: e.to_string() })?;
     let json = HeaderValue::from_static("application/json");
     Ok((StatusCode::OK, [(header::CONTENT_TYPE, json)], text).into_response())
+}
+
+/// A failure before anything ran, as a GraphQL answer.
+pub(super) fn refusal(failure: Failure) -> async_graphql::Response {
+    let error = async_graphql::Error::from(failure).into_server_error(async_graphql::Pos::default());
+    async_graphql::Response::from_errors(vec![error])
 }
 
 /// Reads one GraphQL request; a list of them (batching) is refused.

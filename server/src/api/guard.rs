@@ -14,20 +14,34 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::error::Failure;
+use super::{auth::Security, error::Failure};
 
 /// The names this server answers for.
 #[derive(Clone, Debug)]
 pub(super) struct Names {
     hosts: BTreeSet<String>,
+    /// Any address written in digits will do as Host: no name is in it that could be rebound.
+    addresses: bool,
+    tls: bool,
 }
 
 impl Names {
-    /// The names of this machine for itself.
-    pub(super) fn loopback() -> Self {
+    /// This machine's names for itself, and those it is configured with.
+    pub(super) fn new(security: &Security) -> Self {
+        let own = ["localhost", "127.0.0.1", "[::1]"].map(str::to_owned);
         Self {
-            hosts: ["localhost", "127.0.0.1", "[::1]"].map(str::to_owned).into(),
+            hosts: own
+                .into_iter()
+                .chain(security.names.iter().map(|n| n.to_ascii_lowercase()))
+                .collect(),
+            addresses: !security.loopback(),
+            tls: security.tls.is_some(),
         }
+    }
+
+    /// True when a request may name this host.
+    fn host(&self, authority: &str) -> bool {
+        self.has(authority) || self.addresses && host_of(authority).is_some_and(|host| is_address(&host))
     }
 
     /// True when `authority` (`host` or `host:port`) is one of ours; the port does not matter, so that a
@@ -48,11 +62,19 @@ fn host_of(authority: &str) -> Option<String> {
     (!authority.as_str().contains('@')).then(|| authority.host().to_ascii_lowercase())
 }
 
+/// True for `192.168.1.7` and `[fd00::7]`.
+fn is_address(host: &str) -> bool {
+    host.trim_start_matches('[')
+        .trim_end_matches(']')
+        .parse::<std::net::IpAddr>()
+        .is_ok()
+}
+
 /// Lets through what names us and comes from us.
 pub(super) async fn check(State(names): State<Arc<Names>>, request: Request, next: Next) -> Response {
     let origin = match allowed(&names, request.uri(), request.headers()) {
         Ok(origin) => origin,
-        Err(failure) => return secured(failure.into_response(), None),
+        Err(failure) => return secured(failure.into_response(), None, names.tls),
     };
     if request.method() == Method::OPTIONS && origin.is_some() {
         let mut response = StatusCode::NO_CONTENT.into_response();
@@ -66,9 +88,9 @@ pub(super) async fn check(State(names): State<Arc<Names>>, request: Request, nex
             HeaderValue::from_static("content-type, authorization"),
         );
         headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
-        return secured(response, origin);
+        return secured(response, origin, names.tls);
     }
-    secured(next.run(request).await, origin)
+    secured(next.run(request).await, origin, names.tls)
 }
 
 /// The origin to name in the answer, when the request names one that may read it.
@@ -79,7 +101,7 @@ fn allowed(names: &Names, uri: &Uri, headers: &HeaderMap) -> Result<Option<Heade
         (None, Some(host)) => host,
         (None, None) => return Err(Failure::HostMissing),
     };
-    if !names.has(host) {
+    if !names.host(host) {
         return Err(Failure::HostNotAllowed {
             found: host.to_owned(),
             allowed: names.list(),
@@ -90,7 +112,9 @@ fn allowed(names: &Names, uri: &Uri, headers: &HeaderMap) -> Result<Option<Heade
     };
     let text = origin.to_str().unwrap_or("(not text)");
     let authority = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
-    if authority.is_some_and(|a| names.has(a)) {
+    // The page is ours, or stands under a name that is.
+    let same = |a: &str| host_of(a).is_some_and(|of| host_of(host).is_some_and(|to| of == to));
+    if authority.is_some_and(|a| names.has(a) || same(a)) {
         Ok(Some(origin.clone()))
     } else {
         Err(Failure::OriginNotAllowed { found: text.to_owned() })
@@ -98,8 +122,14 @@ fn allowed(names: &Names, uri: &Uri, headers: &HeaderMap) -> Result<Option<Heade
 }
 
 /// Adds the headers every answer has.
-fn secured(mut response: Response, origin: Option<HeaderValue>) -> Response {
+fn secured(mut response: Response, origin: Option<HeaderValue>, tls: bool) -> Response {
     let headers = response.headers_mut();
+    if tls {
+        headers.insert(
+            header::STRICT_TRANSPORT_SECURITY,
+            HeaderValue::from_static("max-age=31536000"),
+        );
+    }
     if let Some(origin) = origin {
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
     }
@@ -128,7 +158,7 @@ mod tests {
         if let Some(origin) = origin {
             headers.insert(header::ORIGIN, HeaderValue::from_str(origin).unwrap());
         }
-        allowed(&Names::loopback(), &Uri::from_static("/graphql"), &headers)
+        allowed(&Names::new(&Security::local()), &Uri::from_static("/graphql"), &headers)
             .map(|o| o.is_some())
             .map_err(|f| f.code())
     }

@@ -17,11 +17,15 @@ pub struct Limits {
     pub store_readers: usize,
     /// Open websocket connections.
     pub connections: usize,
+    /// Open connections of one address.
+    pub connections_per_address: usize,
+    /// Requests a second of one token or address, and how many at once.
+    pub requests_per_s: (u32, u32),
     /// Subscriptions of one connection.
     pub subscriptions: usize,
     /// Different subscriptions (query and variables) of all connections.
     pub distinct_subscriptions: usize,
-    /// Time a client has between opening a connection and `connection_init`.
+    /// Time a client has for a request's head, for TLS, and between opening a websocket and `connection_init`.
     pub init: Duration,
     /// Time between heartbeats of an idle connection.
     pub heartbeat: Duration,
@@ -40,6 +44,8 @@ impl Default for Limits {
             request: Duration::from_secs(10),
             store_readers: 4,
             connections: 4_096,
+            connections_per_address: 4_096,
+            requests_per_s: (200, 8_192),
             subscriptions: 16,
             distinct_subscriptions: 64,
             init: Duration::from_secs(5),

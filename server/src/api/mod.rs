@@ -8,17 +8,20 @@
 //! | `GET /graphiql`, `/schema.graphql` | a page to try queries on; the schema as text |
 //! | `GET /healthz`, `/readyz`, `/metrics`, `/version` | probes, Prometheus |
 //!
+//! Who may use what stands in [`access`] and [`auth`]; [`listen`] has the sockets.
+//!
 //! Readers never block the cycle: they take `Arc`s from the [`Hub`], and the store is read on blocking
 //! threads, a few at a time. docs/api.md is the user's page.
 
-#[allow(dead_code, reason = "scopes are asked for with the tokens, which come next")]
 mod access;
+mod auth;
 mod error;
 mod fanout;
 mod graphql;
 mod guard;
 mod history;
 mod limits;
+mod listen;
 mod metrics;
 mod page;
 mod rest;
@@ -26,11 +29,13 @@ mod schema;
 mod store;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod ws;
 
 use std::{
     io,
-    net::{SocketAddr, TcpListener},
+    net::{IpAddr, SocketAddr, TcpListener},
+    path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -38,13 +43,20 @@ use std::{
 use axum::{
     Router,
     extract::{DefaultBodyLimit, MatchedPath, Request, State},
-    http::Method,
+    http::{Method, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
+use tapline_witness::body::AuditResult;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-use self::{access::Route, error::Failure, fanout::Fanout};
+pub use self::auth::Security;
+use self::{
+    access::Route,
+    auth::{Doors, Identity},
+    error::Failure,
+    fanout::Fanout,
+};
 pub use self::{
     history::{CyclePage, History, HistoryError, StoredCheckpoint, StoredCycle, World, WorldEdge, WorldNode},
     limits::Limits,
@@ -56,15 +68,22 @@ use crate::live::Hub;
 /// Why the API cannot be served.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// The address can be reached from other machines.
+    /// The address can be reached from other machines, and nobody would be asked who they are.
     #[error(
-        "http = \"{found}\" can be reached from other machines; expected a loopback address such as 127.0.0.1:8080. \
-         To reach the server from elsewhere use a tunnel: ssh -L 8080:127.0.0.1:8080 HOST"
+        "http = \"{found}\" can be reached from other machines and there is no token. Make one with `tapline token create \
+         --name NAME`, use a tunnel (ssh -L 8080:127.0.0.1:8080 HOST) with http = \"127.0.0.1:8080\", or, for a closed \
+         network only, set insecure = true in [server]"
     )]
-    NotLoopback {
+    Open {
         /// The address asked for.
         found: SocketAddr,
     },
+    /// The token file.
+    #[error(transparent)]
+    Tokens(#[from] crate::tokens::TokenError),
+    /// The certificate.
+    #[error("TLS: {0}")]
+    Tls(io::Error),
     /// The socket does not work.
     #[error("cannot listen on {address}: {source}. Is another server running? Choose another port with --http.")]
     Listen {
@@ -81,6 +100,7 @@ struct Api {
     history: Arc<dyn History>,
     metrics: Arc<Metrics>,
     limits: Limits,
+    doors: Arc<Doors>,
     started: Instant,
     readers: Arc<Semaphore>,
 }
@@ -124,6 +144,7 @@ impl Stopping {
 /// What routes share.
 struct Transport {
     api: Arc<Api>,
+    doors: Arc<Doors>,
     schema: schema::Schema,
     fanout: Arc<Fanout>,
     connections: Arc<Semaphore>,
@@ -131,6 +152,21 @@ struct Transport {
 }
 
 impl Transport {
+    /// A request as its sender may make it.
+    fn admit(&self, mut request: async_graphql::Request, who: &Identity) -> Result<async_graphql::Request, Failure> {
+        let admitted = access::admit(&mut request, who);
+        if let Err(Failure::Forbidden { what, scope }) = &admitted
+            && ["operate", "admin"].contains(scope)
+        {
+            self.api.hub.audit(who.operator(), what, AuditResult::Refused);
+        }
+        admitted?;
+        if !self.doors.introspection(who) {
+            request = request.disable_introspection();
+        }
+        Ok(request.data(who.clone()))
+    }
+
     /// A place for one more connection.
     fn connections(&self) -> Result<OwnedSemaphorePermit, Failure> {
         Arc::clone(&self.connections)
@@ -147,16 +183,44 @@ impl Transport {
 pub struct Server {
     router: Router,
     stop: watch::Sender<bool>,
+    limits: Limits,
+    tls: Option<(PathBuf, PathBuf)>,
 }
 
 /// Builds all routes with the default limits. Call it inside a tokio runtime: the metrics follow the hub
 /// from here on.
-pub fn router(hub: Arc<Hub>, history: Arc<dyn History>, metrics: Arc<Metrics>) -> Server {
-    with_limits(hub, history, metrics, Limits::default())
+///
+/// # Errors
+/// [`ServeError::Tokens`], [`ServeError::Open`].
+pub fn router(
+    hub: Arc<Hub>,
+    history: Arc<dyn History>,
+    metrics: Arc<Metrics>,
+    security: Security,
+) -> Result<Server, ServeError> {
+    with_limits(hub, history, metrics, security, Limits::default())
 }
 
 /// Builds all routes with other limits.
-pub fn with_limits(hub: Arc<Hub>, history: Arc<dyn History>, metrics: Arc<Metrics>, limits: Limits) -> Server {
+///
+/// # Errors
+/// [`ServeError::Tokens`]; [`ServeError::Open`] for an address that other machines reach without any token to ask for.
+pub fn with_limits(
+    hub: Arc<Hub>,
+    history: Arc<dyn History>,
+    metrics: Arc<Metrics>,
+    security: Security,
+    limits: Limits,
+) -> Result<Server, ServeError> {
+    let tls = security.tls.clone();
+    let names = guard::Names::new(&security);
+    let doors = Doors::new(security, limits.requests_per_s)?;
+    if !doors.security.loopback() && !doors.security.insecure && !doors.has_tokens() {
+        return Err(ServeError::Open {
+            found: doors.security.address,
+        });
+    }
+    tokio::spawn(Arc::clone(&doors).watch());
     // Subscribed here, not in the task: no cycle may be missed in between.
     tokio::spawn(Arc::clone(&metrics).follow(hub.subscribe()));
     let api = Arc::new(Api {
@@ -164,6 +228,7 @@ pub fn with_limits(hub: Arc<Hub>, history: Arc<dyn History>, metrics: Arc<Metric
         history,
         metrics: Arc::clone(&metrics),
         limits,
+        doors: Arc::clone(&doors),
         started: Instant::now(),
         readers: Arc::new(Semaphore::new(limits.store_readers)),
     });
@@ -174,6 +239,7 @@ pub fn with_limits(hub: Arc<Hub>, history: Arc<dyn History>, metrics: Arc<Metric
         connections: Arc::new(Semaphore::new(limits.connections)),
         schema,
         api,
+        doors,
         stopping: Stopping(stopping),
     });
     let router = routes()
@@ -182,12 +248,14 @@ pub fn with_limits(hub: Arc<Hub>, history: Arc<dyn History>, metrics: Arc<Metric
         .layer(middleware::from_fn_with_state(Arc::clone(&transport), ruled))
         .layer(DefaultBodyLimit::max(limits.body_bytes))
         .layer(middleware::from_fn_with_state(limits.request, in_time))
-        .layer(middleware::from_fn_with_state(
-            Arc::new(guard::Names::loopback()),
-            guard::check,
-        ))
+        .layer(middleware::from_fn_with_state(Arc::new(names), guard::check))
         .with_state(transport);
-    Server { router, stop }
+    Ok(Server {
+        router,
+        stop,
+        limits,
+        tls,
+    })
 }
 
 /// The rules of all routes. An area adds its own; [`access`] says how.
@@ -210,7 +278,7 @@ fn rules_of(path: &str) -> impl Iterator<Item = &'static Route> {
 }
 
 /// A route that has no rule is nobody's; one whose answer the class in force does not let out answers so.
-async fn ruled(State(transport): State<Arc<Transport>>, request: Request, next: Next) -> Response {
+async fn ruled(State(transport): State<Arc<Transport>>, mut request: Request, next: Next) -> Response {
     let Some(path) = request.extensions().get::<MatchedPath>() else {
         // The fallback, which gives nothing away.
         return next.run(request).await;
@@ -228,11 +296,47 @@ async fn ruled(State(transport): State<Arc<Transport>>, request: Request, next: 
             rest::nothing(request.uri().clone()).await.into_response()
         };
     };
+    let from = auth::peer(request.extensions());
+    let who = match caller(&transport, rule, &request, from) {
+        Ok(who) => who,
+        Err(failure) => return failure.into_response(),
+    };
+    if let Err(failure) = transport.doors.count(who.as_ref(), from) {
+        return failure.into_response();
+    }
+    if let Some(who) = who {
+        request.extensions_mut().insert(who);
+    }
     let class = access::class(&transport.api);
     if !rule.leaves.under(class) {
         return Failure::privacy(format!("{} {}", rule.method, rule.path), class).into_response();
     }
     next.run(request).await
+}
+
+/// Who asks, if the rule lets them.
+fn caller(transport: &Transport, rule: &Route, request: &Request, from: IpAddr) -> Result<Option<Identity>, Failure> {
+    let mut who = transport.doors.headers(request.headers(), from);
+    // A ticket stands in for a token where only a URL will do; POST is not such a place.
+    let mut query = request.uri().query().unwrap_or_default().split('&');
+    if let Some(ticket) = query.find_map(|part| part.strip_prefix("ticket="))
+        && rule.method == "GET"
+        && !request.headers().contains_key(header::AUTHORIZATION)
+    {
+        who = transport.doors.redeem(ticket, request.uri().path()).map(Some);
+    }
+    let scope = match rule.caller {
+        // Whoever shows a token shows a good one.
+        access::Caller::Anybody => return who,
+        access::Caller::PublicLog(_) if transport.doors.security.public_log => return who,
+        access::Caller::Known => None,
+        access::Caller::With(scope) | access::Caller::PublicLog(scope) => Some(scope),
+    };
+    let known = who?.ok_or(Failure::Unauthenticated("this needs a token"))?;
+    match scope {
+        Some(scope) if !known.may(scope) => Err(Failure::forbidden(rule.method, rule.path, scope)),
+        _ => Ok(Some(known)),
+    }
 }
 
 /// Ends a request that takes too long. A websocket's handshake is a request, its conversation is not.
@@ -249,12 +353,8 @@ async fn in_time(State(limit): State<Duration>, request: Request, next: Next) ->
 /// Opens the listening socket.
 ///
 /// # Errors
-/// [`ServeError::NotLoopback`] for an address that other machines can reach, [`ServeError::Listen`] when it
-/// is taken.
+/// [`ServeError::Listen`] when it is taken.
 pub fn bind(address: SocketAddr) -> Result<TcpListener, ServeError> {
-    if !address.ip().to_canonical().is_loopback() {
-        return Err(ServeError::NotLoopback { found: address });
-    }
     let listen = |source| ServeError::Listen { address, source };
     let listener = TcpListener::bind(address).map_err(listen)?;
     listener.set_nonblocking(true).map_err(listen)?;
@@ -270,7 +370,7 @@ impl Server {
     /// Serves until `shutdown` completes; then subscriptions are closed, and requests have two seconds to end.
     ///
     /// # Errors
-    /// [`ServeError::Listen`] when the socket does not work.
+    /// [`ServeError::Listen`] when the socket does not work, [`ServeError::Tls`].
     pub async fn serve(
         self,
         listener: TcpListener,
@@ -281,13 +381,14 @@ impl Server {
         let listener = tokio::net::TcpListener::from_std(listener).map_err(listen)?;
         let stop = self.stop;
         let mut stopped = stop.subscribe();
+        let tls = self.tls.map(|(certificate, key)| tls::Tls::new(certificate, key));
+        let tls = tls.transpose().map_err(ServeError::Tls)?;
         let signal = async move {
             shutdown.await;
             stop.send_replace(true);
-            stop.closed().await;
         };
         tokio::select! {
-            result = axum::serve(listener, self.router).with_graceful_shutdown(signal) => result.map_err(listen),
+            () = listen::serve(listener, self.router, tls, self.limits, signal) => Ok(()),
             () = async {
                 let _ = stopped.wait_for(|s| *s).await;
                 tokio::time::sleep(Duration::from_secs(2)).await;

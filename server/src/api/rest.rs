@@ -41,16 +41,27 @@ pub(super) fn router() -> Router<Arc<Transport>> {
 }
 
 /// `GET /healthz`: the process answers.
-pub(super) async fn healthz() -> Json<serde_json::Value> {
-    Json(json!({ "status": "ok" }))
+pub(super) async fn healthz(State(transport): State<Arc<Transport>>) -> Json<serde_json::Value> {
+    Json(with_warning(json!({ "status": "ok" }), &transport))
+}
+
+/// A health answer with the warning of a server that is open to everybody.
+fn with_warning(mut answer: serde_json::Value, transport: &Transport) -> serde_json::Value {
+    if let Some(warning) = transport.doors.warning() {
+        answer["warning"] = warning.into();
+    }
+    answer
 }
 
 /// `GET /readyz`: cycles run, or 503 with the reason.
 pub(super) async fn readyz(State(transport): State<Arc<Transport>>) -> Response {
     match &*transport.api.hub.readiness() {
-        Readiness::Ready => Json(json!({ "status": "ready" })).into_response(),
+        Readiness::Ready => Json(with_warning(json!({ "status": "ready" }), &transport)).into_response(),
         Readiness::NotReady(reason) => {
-            let body = Json(json!({ "status": "not ready", "reason": reason }));
+            let body = Json(with_warning(
+                json!({ "status": "not ready", "reason": reason }),
+                &transport,
+            ));
             (StatusCode::SERVICE_UNAVAILABLE, body).into_response()
         }
     }

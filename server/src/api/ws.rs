@@ -4,14 +4,16 @@
 //! beyond the message being written and the backlog its groups keep for all. A client that stops taking
 //! bytes is skipped over and, after a while, closed. Close codes are those of the protocol.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, net::IpAddr, sync::Arc, time::Duration};
 
 use async_graphql::{Request, parser::types::OperationType};
 use axum::{
+    Extension,
     extract::{
         State,
         ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, rejection::WebSocketUpgradeRejection},
     },
+    http::Extensions,
     response::{IntoResponse, Response},
 };
 use futures_util::{
@@ -27,6 +29,7 @@ use tokio::{
 
 use super::{
     Transport,
+    auth::{self, Identity},
     error::{Failure, explain},
     fanout::Event,
     graphql::operation,
@@ -37,6 +40,8 @@ const PROTOCOL: &str = "graphql-transport-ws";
 /// `GET /graphql/ws`.
 pub(super) async fn upgrade(
     State(transport): State<Arc<Transport>>,
+    who: Option<Extension<Identity>>,
+    extensions: Extensions,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Failure> {
     let upgrade = upgrade.map_err(|e| Failure::Invalid {
@@ -57,9 +62,10 @@ pub(super) async fn upgrade(
         });
     }
     let permit = transport.connections()?;
+    let from = auth::peer(&extensions);
     upgrade = upgrade.write_buffer_size(0).max_write_buffer_size(usize::MAX);
     Ok(upgrade
-        .on_upgrade(move |socket| Connection::new(transport, permit, socket).serve())
+        .on_upgrade(move |socket| Connection::new(transport, permit, socket, who.map(|w| w.0), from).serve())
         .into_response())
 }
 
@@ -67,11 +73,19 @@ pub(super) async fn upgrade(
 #[derive(Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum Said {
-    ConnectionInit {},
+    ConnectionInit {
+        #[serde(default)]
+        payload: serde_json::Value,
+    },
     Ping {},
     Pong {},
-    Subscribe { id: String, payload: Box<Request> },
-    Complete { id: String },
+    Subscribe {
+        id: String,
+        payload: Box<Request>,
+    },
+    Complete {
+        id: String,
+    },
 }
 
 /// Why a connection is closed: code and words of the protocol.
@@ -86,6 +100,9 @@ struct Connection {
     followed: SelectAll<Followed>,
     ids: HashMap<Arc<str>, AbortHandle>,
     greeted: bool,
+    /// Known from the handshake's headers, or from `connection_init`.
+    who: Option<Identity>,
+    from: IpAddr,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -97,7 +114,13 @@ impl Drop for Connection {
 }
 
 impl Connection {
-    fn new(transport: Arc<Transport>, permit: OwnedSemaphorePermit, socket: WebSocket) -> Self {
+    fn new(
+        transport: Arc<Transport>,
+        permit: OwnedSemaphorePermit,
+        socket: WebSocket,
+        who: Option<Identity>,
+        from: IpAddr,
+    ) -> Self {
         transport.api.metrics.connections(1.0);
         let (out, input) = socket.split();
         Self {
@@ -107,6 +130,8 @@ impl Connection {
             followed: SelectAll::new(),
             ids: HashMap::new(),
             greeted: false,
+            who,
+            from,
             _permit: permit,
         }
     }
@@ -135,6 +160,7 @@ impl Connection {
         let mut heartbeat = interval_at(Instant::now() + limits.heartbeat, limits.heartbeat);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut heard = Instant::now();
+        let mut changes = self.transport.doors.changes();
         loop {
             tokio::select! {
                 message = input.next() => {
@@ -158,6 +184,11 @@ impl Connection {
                     }
                     self.send(Message::Ping(Vec::new().into())).await?;
                 }
+                Ok(()) = changes.changed() => {
+                    if self.who.as_ref().is_some_and(|who| !self.transport.doors.still(who)) {
+                        return Err(Close(4403, "Forbidden: the token was revoked".to_owned()));
+                    }
+                }
                 () = self.transport.stopping.cancelled() => return Err(Close(1001, "the server stops".to_owned())),
             }
         }
@@ -167,10 +198,17 @@ impl Connection {
         let said: Said =
             serde_json::from_slice(text).map_err(|e| Close(4400, short(&format!("Invalid message: {e}"))))?;
         match said {
-            Said::ConnectionInit {} if self.greeted => {
+            Said::ConnectionInit { .. } if self.greeted => {
                 return Err(Close(4429, "Too many initialisation requests".to_owned()));
             }
-            Said::ConnectionInit {} => {
+            Said::ConnectionInit { payload } => {
+                if let Some(token) = auth::of_init(&payload) {
+                    let who = self.transport.doors.token(token, self.from);
+                    self.who = Some(who.map_err(|failure| Close(4403, short(&failure.to_string())))?);
+                }
+                if self.who.is_none() {
+                    return Err(Close(4403, "Forbidden: connection_init needs a token".to_owned()));
+                }
                 self.greeted = true;
                 self.text(r#"{"type":"connection_ack"}"#.to_owned()).await?;
             }
@@ -188,7 +226,7 @@ impl Connection {
         Ok(())
     }
 
-    fn subscribe(&mut self, id: String, mut request: Request) -> Result<(), Close> {
+    fn subscribe(&mut self, id: String, request: Request) -> Result<(), Close> {
         let limit = self.transport.api.limits.subscriptions;
         let id: Arc<str> = id.into();
         if id.len() > 128 {
@@ -197,18 +235,30 @@ impl Connection {
         if self.ids.contains_key(&id) {
             return Err(Close(4409, short(&format!("Subscriber for {id} already exists"))));
         }
+        let Some(who) = self.who.clone() else {
+            return Err(Close(4401, "Unauthorized".to_owned()));
+        };
+        let asked = self.transport.doors.count(Some(&who), self.from);
+        let admitted = asked.and_then(|()| self.transport.admit(request, &who));
         let events: BoxStream<'static, Event> = if self.ids.len() >= limit {
             refused(Failure::Busy {
                 what: "subscriptions of one connection",
                 limit,
             })
-        } else if operation(&mut request) == Some(OperationType::Subscription) {
-            match self.transport.fanout.join(request) {
-                Ok(events) => events.boxed(),
-                Err(failure) => refused(failure),
-            }
         } else {
-            once(Arc::clone(&self.transport), request)
+            match admitted {
+                Err(failure) => refused(failure),
+                Ok(mut request) => {
+                    if operation(&mut request) == Some(OperationType::Subscription) {
+                        match self.transport.fanout.join(request, &who) {
+                            Ok(events) => events.boxed(),
+                            Err(failure) => refused(failure),
+                        }
+                    } else {
+                        once(Arc::clone(&self.transport), request)
+                    }
+                }
+            }
         };
         let named = Arc::clone(&id);
         let events = events.map(move |event| (Arc::clone(&named), event)).boxed();

@@ -115,6 +115,7 @@ pub(super) fn run(options: &Options) -> Result {
     let playing = Arc::new(Mutex::new(None));
     let begun = Arc::clone(&playing);
     let live = LiveOptions {
+        security: super::serve::security(&prepared.fleet, options.http, &data_dir)?,
         http: options.http,
         udp: options.udp,
         data_dir,

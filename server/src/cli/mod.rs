@@ -13,6 +13,7 @@ mod replay;
 mod send;
 mod serve;
 mod simulate;
+mod token;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -71,6 +72,9 @@ enum Command {
     /// Work with plugins
     #[command(subcommand)]
     Plugin(plugin::Command),
+    /// Make, list and revoke the tokens that API callers show
+    #[command(subcommand)]
+    Token(token::Command),
     /// Print the GraphQL schema
     Schema,
     /// Time the cycle and its parts against their budgets
@@ -90,6 +94,7 @@ pub fn main() -> ExitCode {
         Command::Config(command) => config::run(&command),
         Command::Manifest(command) => manifest::run(&command),
         Command::Plugin(command) => plugin::run(&command),
+        Command::Token(command) => token::run(&command),
         Command::Schema => {
             output::print(&crate::api::sdl());
             Ok(Outcome::Yes)

@@ -17,6 +17,7 @@ use crate::run::{
     live::{LiveOptions, serve},
     start::prepare,
 };
+use crate::{api::Security, tokens::secret_path};
 
 /// How to serve.
 #[derive(Args)]
@@ -48,7 +49,7 @@ pub(super) fn run(options: &Options) -> Result {
     let stop = stop_on_signal()?;
     let c = &options.config;
     let prepared = prepare(&c.config, c.site.as_deref(), c.manifest.as_deref()).map_err(Failure::of)?;
-    let live = live_options(options, &prepared.fleet);
+    let live = live_options(options, &prepared.fleet)?;
     if !live.udp.ip().is_loopback() && prepared.fleet.server.allow.is_empty() {
         return Err(Failure(format!(
             "--udp {} is not a loopback address: name the senders in [server] allow first",
@@ -70,19 +71,48 @@ pub(super) fn stop_on_signal() -> std::result::Result<Arc<AtomicBool>, Failure> 
     Ok(stop)
 }
 
-fn live_options(options: &Options, fleet: &crate::config::Fleet) -> LiveOptions {
+/// Who may reach the API, and how, by the fleet file.
+pub(super) fn security(
+    fleet: &crate::config::Fleet,
+    http: SocketAddr,
+    data_dir: &std::path::Path,
+) -> std::result::Result<Security, Failure> {
+    let server = &fleet.server;
+    let tls = match (&server.tls_certificate, &server.tls_key) {
+        (Some(certificate), Some(key)) => Some((certificate.clone(), secret_path(key).map_err(Failure::of)?)),
+        (None, None) => None,
+        _ => {
+            return Err(Failure(
+                "[server]: tls_certificate and tls_key go together; found one of them".to_owned(),
+            ));
+        }
+    };
+    let tokens = server.tokens.clone().unwrap_or_else(|| data_dir.join("tokens.json"));
+    Ok(Security {
+        address: http,
+        tokens: Some(secret_path(&tokens).map_err(Failure::of)?),
+        insecure: server.insecure,
+        public_log: server.public_log,
+        names: server.names.clone(),
+        tls,
+    })
+}
+
+fn live_options(options: &Options, fleet: &crate::config::Fleet) -> std::result::Result<LiveOptions, Failure> {
     let mut fleet_store = fleet.store.clone();
     if let Some(dir) = &options.data_dir {
         dir.clone_into(&mut fleet_store.dir);
     }
-    LiveOptions {
-        http: options.http.unwrap_or(fleet.server.http),
+    let http = options.http.unwrap_or(fleet.server.http);
+    Ok(LiveOptions {
+        security: security(fleet, http, &fleet_store.dir)?,
+        http,
         udp: options.udp.unwrap_or(fleet.server.udp),
         anchor: fleet_store.anchor(),
         data_dir: fleet_store.dir,
         capture: options.capture.clone(),
         ready: None,
-    }
+    })
 }
 
 pub(super) fn start_logging(wanted: &str, json: bool) -> std::result::Result<(), Failure> {

@@ -40,8 +40,20 @@ pub struct Fleet {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct FleetServer {
-    /// HTTP address: GraphQL, REST, page. Loopback only until tokens exist.
+    /// HTTP address: GraphQL, REST, page. One that is not a loopback address needs tokens or `insecure`.
     pub http: SocketAddr,
+    /// Names beside those of this machine under which the server is reached: the Host allow-list.
+    pub names: Vec<String>,
+    /// Token file; default: `tokens.json` in the data directory. `credential:NAME` for systemd's.
+    pub tokens: Option<PathBuf>,
+    /// Serves everybody everything on any address; every health answer warns of it.
+    pub insecure: bool,
+    /// Everybody may read the log's checkpoints and tiles; log tools send no token.
+    pub public_log: bool,
+    /// Certificate chain, PEM; with it and `tls_key` the server speaks HTTPS only.
+    pub tls_certificate: Option<PathBuf>,
+    /// Private key, PEM. `credential:NAME` for systemd's.
+    pub tls_key: Option<PathBuf>,
     /// UDP address where nodes send to.
     pub udp: SocketAddr,
     /// Senders that may send: addresses or CIDR blocks. Needed when `udp` is not a loopback address.
@@ -54,6 +66,12 @@ impl Default for FleetServer {
     fn default() -> Self {
         Self {
             http: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            names: Vec::new(),
+            tokens: None,
+            insecure: false,
+            public_log: false,
+            tls_certificate: None,
+            tls_key: None,
             udp: SocketAddr::from(([127, 0, 0, 1], 5005)),
             allow: Vec::new(),
             queue_datagrams: 4_096,
@@ -470,6 +488,12 @@ impl Fleet {
         path.clone_into(&mut fleet.path);
         super::site::check(&fleet)?;
         Ok(fleet)
+    }
+
+    /// Where the tokens are.
+    pub fn tokens_path(&self) -> PathBuf {
+        let named = self.server.tokens.clone();
+        named.unwrap_or_else(|| self.store.dir.join("tokens.json"))
     }
 
     /// The file it was read from.

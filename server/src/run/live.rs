@@ -11,7 +11,10 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use tapline_witness::body::{Body, ClockStep, Gap, GapReason, Shutdown, ShutdownReason};
+use tapline_witness::{
+    body::{Audit, Body, ClockStep, Gap, GapReason, Shutdown, ShutdownReason},
+    codec::Text,
+};
 
 use super::{
     Engine, EngineError,
@@ -54,6 +57,8 @@ pub struct LiveOptions {
     pub data_dir: PathBuf,
     /// Anchor file.
     pub anchor: PathBuf,
+    /// Who may reach the API, and how.
+    pub security: api::Security,
     /// Write every datagram and slot into this file.
     pub capture: Option<PathBuf>,
     /// Told once when the sockets are open: what the demo hangs its room on.
@@ -142,12 +147,15 @@ pub fn serve(prepared: Prepared, options: &LiveOptions, stop: &Arc<AtomicBool>) 
     runtime.spawn(follow_durable(durable, Arc::clone(&hub)));
     let metrics = Arc::new(api::Metrics::new());
     let (end, ended) = tokio::sync::oneshot::channel::<()>();
-    let readers = Arc::clone(&hub);
+    let server = {
+        let _inside = runtime.enter();
+        api::router(Arc::clone(&hub), reader, metrics, options.security.clone())?
+    };
     let web = runtime.spawn(async move {
         let ended = async {
             let _ = ended.await;
         };
-        api::router(readers, reader, metrics).serve(listener, ended).await
+        server.serve(listener, ended).await
     });
     if let Some(ready) = &options.ready {
         ready(&hub);
@@ -231,7 +239,7 @@ impl Live {
             };
             frames.clear();
             self.gate.take_until(due_ns, &mut frames);
-            self.take_commands(due_ns);
+            self.take_commands(due_ns)?;
             let t_ms = stamp.wall_ns.div_euclid(1_000_000);
             let input = SlotInput {
                 tick,
@@ -261,16 +269,39 @@ impl Live {
         self.boot.elapsed().as_nanos() as u64
     }
 
-    fn take_commands(&mut self, now_ns: u64) {
+    fn take_commands(&mut self, now_ns: u64) -> Result<(), EngineError> {
         while let Ok(command) = self.commands.try_recv() {
-            match command {
-                Command::StartCalibration { milliseconds } => {
-                    self.engine
-                        .start_calibration(now_ns, Duration::from_millis(milliseconds));
+            self.obey(command, now_ns)?;
+        }
+        Ok(())
+    }
+
+    fn obey(&mut self, command: Command, now_ns: u64) -> Result<(), EngineError> {
+        match command {
+            Command::StartCalibration { milliseconds } => {
+                self.engine
+                    .start_calibration(now_ns, Duration::from_millis(milliseconds));
+            }
+            Command::StopCalibration => self.engine.stop_calibration(),
+            Command::Audited {
+                operator,
+                action,
+                target,
+                result,
+                command,
+            } => {
+                self.append(&Body::Audit(Audit {
+                    operator,
+                    action: Text::new(&action),
+                    target,
+                    result,
+                }))?;
+                if let Some(command) = command {
+                    self.obey(*command, now_ns)?;
                 }
-                Command::StopCalibration => self.engine.stop_calibration(),
             }
         }
+        Ok(())
     }
 
     fn note_gap(&mut self, first_tick: u64, tick: u64) -> Result<(), EngineError> {

@@ -189,6 +189,10 @@ pub fn node_keys(site: &Site) -> Result<BTreeMap<u16, [u8; 32]>, StartError> {
     let mut keys = BTreeMap::new();
     for node in &site.nodes {
         let Some(path) = &node.mac_key_file else { continue };
+        let path = &crate::tokens::secret_path(path).map_err(|source| StartError::Read {
+            path: path.clone(),
+            source,
+        })?;
         let text = std::fs::read_to_string(path).map_err(|source| StartError::Read {
             path: path.clone(),
             source,

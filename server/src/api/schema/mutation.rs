@@ -1,11 +1,13 @@
 //! Orders.
 
 use async_graphql::{Context, Object, SimpleObject};
+use tapline_witness::body::AuditResult;
 
 use super::{api, query::invalid, scalars::Long};
 use crate::{
     api::{
         access::{Leaves::Anyway, Rule, Scope::*, rule},
+        auth::{Identity, TICKET},
         error::Failure,
     },
     live::Command,
@@ -14,6 +16,8 @@ use crate::{
 /// Who may order, and what the answers give away.
 pub(in crate::api) const RULES: &[Rule] = &[
     rule("Mutation", Operate, Anyway, "startCalibration stopCalibration"),
+    rule("Mutation", Read, Anyway, "createDownloadTicket"),
+    rule("DownloadTicket", Read, Anyway, "url seconds"),
     rule("Accepted", Operate, Anyway, "order"),
 ];
 
@@ -40,24 +44,67 @@ impl CoreMutation {
             return Err(invalid("seconds", seconds, "1 to 3600".to_owned()).into());
         }
         let milliseconds = (seconds * 1_000.0) as u64;
-        send(ctx, Command::StartCalibration { milliseconds })
+        send(ctx, "calibration.start", Command::StartCalibration { milliseconds })
+    }
+
+    /// A ticket for one download where a header cannot be sent, as behind a link. It is good for this path, once, for a
+    /// minute, with the scopes of the caller.
+    async fn create_download_ticket(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Path of the download, for example `/schema.graphql`.")] path: String,
+    ) -> async_graphql::Result<DownloadTicket> {
+        let fits = path.len() <= 1_024 && path.starts_with('/') && !path.contains(['?', '#', ' ']);
+        let served = crate::api::ROUTES.iter().copied().flatten().any(|rule| {
+            // A path with parameters is held against the text before the first of them.
+            let stem = rule.path.split('{').next().unwrap_or_default();
+            let same = path == rule.path || stem.len() < rule.path.len() && path.starts_with(stem);
+            rule.method == "GET" && same
+        });
+        if !fits || !served {
+            let expected = "a path that GET is answered on, without a query".to_owned();
+            return Err(invalid("path", path, expected).into());
+        }
+        let who = ctx.data_unchecked::<Identity>().clone();
+        let ticket = api(ctx).doors.ticket(path.clone(), who)?;
+        Ok(DownloadTicket {
+            url: format!("{path}?ticket={ticket}"),
+            seconds: TICKET.as_secs().into(),
+        })
     }
 
     /// Gives up a running calibration; the one before stays in force.
     async fn stop_calibration(&self, ctx: &Context<'_>) -> async_graphql::Result<Accepted> {
-        send(ctx, Command::StopCalibration)
+        send(ctx, "calibration.stop", Command::StopCalibration)
     }
+}
+
+/// A way to download one thing without a header.
+#[derive(SimpleObject)]
+struct DownloadTicket {
+    /// Path with the ticket, to be put behind the server's address.
+    url: String,
+    /// Seconds it is good for.
+    seconds: Long,
 }
 
 /// An order was handed to the cycle.
 #[derive(SimpleObject)]
-struct Accepted {
+pub(super) struct Accepted {
     /// Number of the order since the process started.
     order: Long,
 }
 
-fn send(ctx: &Context<'_>, command: Command) -> async_graphql::Result<Accepted> {
-    let order = api(ctx).hub.command(command).ok_or(Failure::Busy {
+/// Hands an order to the cycle, behind a leaf that says who gave it.
+pub(super) fn send(ctx: &Context<'_>, action: &str, command: Command) -> async_graphql::Result<Accepted> {
+    let order = Command::Audited {
+        operator: ctx.data_unchecked::<Identity>().operator(),
+        action: action.to_owned(),
+        target: [0; 32],
+        result: AuditResult::Done,
+        command: Some(Box::new(command)),
+    };
+    let order = api(ctx).hub.command(order).ok_or(Failure::Busy {
         what: "places for orders that wait for the next cycle",
         limit: 16,
     })?;

@@ -173,11 +173,17 @@ async fn orders_reach_the_cycle() {
     .await;
     assert_eq!(answer, json!({ "a": { "order": 1 }, "b": { "order": 2 } }));
     let commands = bench.commands.lock().unwrap();
-    assert_eq!(
-        commands.try_recv().unwrap(),
-        Command::StartCalibration { milliseconds: 2_500 }
-    );
-    assert_eq!(commands.try_recv().unwrap(), Command::StopCalibration);
+    // Each comes behind a leaf that says who gave it.
+    for expected in [
+        Command::StartCalibration { milliseconds: 2_500 },
+        Command::StopCalibration,
+    ] {
+        let Command::Audited { operator, command, .. } = commands.try_recv().unwrap() else {
+            panic!("an order without an audit leaf");
+        };
+        assert_eq!(operator, tapline_witness::hash::Domain::Operator.hash(b"local"));
+        assert_eq!(command, Some(Box::new(expected)));
+    }
 }
 
 #[tokio::test]

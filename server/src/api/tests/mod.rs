@@ -1,10 +1,12 @@
 //! The API as its clients meet it: routes called as a service, websockets on a real loopback port.
 
+mod auth;
 mod hostile;
 mod http;
 mod live;
 mod page;
 mod past;
+mod privacy;
 
 use std::{
     collections::BTreeMap,
@@ -29,8 +31,8 @@ use tapline_witness::{
 use tower::ServiceExt as _;
 
 use super::{
-    CyclePage, History, HistoryError, Limits, Metrics, StoredCheckpoint, StoredCycle, World, WorldEdge, WorldNode,
-    bind, with_limits,
+    CyclePage, History, HistoryError, Limits, Security, ServeError, Server, StoredCheckpoint, StoredCycle, World,
+    WorldEdge, WorldNode, bind, with_limits,
 };
 use crate::{
     config::Fleet,
@@ -75,7 +77,12 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        let fleet = Fleet::parse(FLEET, Path::new("fleet.toml")).unwrap();
+        Self::in_mode("PrivateHome")
+    }
+
+    fn in_mode(mode: &str) -> Self {
+        let fleet = format!("{FLEET}[site.privacy]\nmode = \"{mode}\"\n");
+        let fleet = Fleet::parse(&fleet, Path::new("fleet.toml")).unwrap();
         let facts = Facts {
             site: fleet.select(None, "test").unwrap(),
             other_sites: vec!["cabin".to_owned()],
@@ -102,14 +109,22 @@ impl Bench {
     }
 
     fn router_with(&self, limits: Limits) -> Router {
+        self.server(Security::local(), limits).unwrap().into_router()
+    }
+
+    fn server(&self, security: Security, limits: Limits) -> Result<Server, ServeError> {
         let history: Arc<dyn History> = Arc::clone(&self.store) as _;
-        with_limits(Arc::clone(&self.hub), history, Arc::default(), limits).into_router()
+        with_limits(Arc::clone(&self.hub), history, Arc::default(), security, limits)
     }
 
     /// Serves on a loopback port until the returned sender goes away.
     fn serve(&self, limits: Limits) -> (SocketAddr, tokio::sync::oneshot::Sender<()>) {
-        let history: Arc<dyn History> = Arc::clone(&self.store) as _;
-        let server = with_limits(Arc::clone(&self.hub), history, Arc::new(Metrics::new()), limits);
+        self.serve_for(Security::local(), limits)
+    }
+
+    /// The same, for whom `security` says.
+    fn serve_for(&self, security: Security, limits: Limits) -> (SocketAddr, tokio::sync::oneshot::Sender<()>) {
+        let server = self.server(security, limits).unwrap();
         let listener = bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = tokio::sync::oneshot::channel();

@@ -1,0 +1,157 @@
+//! The sockets: TLS or not, how many, how long a client may take to say what it wants.
+//!
+//! `axum::serve` has no limit on connections nor on the time for a request's head, so a few lines over hyper are here
+//! instead: a client that opens connections and says nothing (slowloris) holds a bounded number of them for a bounded
+//! time.
+
+use std::{
+    collections::HashMap,
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use axum::{Router, extract::Request};
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+    sync::{Semaphore, watch},
+};
+use tower::ServiceExt as _;
+
+use super::{Limits, tls::Tls};
+
+/// The address of the other side, in a request's extensions.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Peer(pub(super) SocketAddr);
+
+/// Open connections by address.
+#[derive(Default)]
+struct PerAddress(Mutex<HashMap<IpAddr, usize>>);
+
+/// Counts one connection while it lives.
+struct Counted(Arc<PerAddress>, IpAddr);
+
+impl PerAddress {
+    fn take(self: &Arc<Self>, address: IpAddr, most: usize) -> Option<Counted> {
+        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = open.entry(address).or_default();
+        if *count >= most {
+            return None;
+        }
+        *count += 1;
+        Some(Counted(Arc::clone(self), address))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        let mut open = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = open.get_mut(&self.1) {
+            *count -= 1;
+            if *count == 0 {
+                open.remove(&self.1);
+            }
+        }
+    }
+}
+
+/// Accepts until `stop` completes, then lets open requests end.
+pub(super) async fn serve(
+    listener: TcpListener,
+    router: Router,
+    tls: Option<Tls>,
+    limits: Limits,
+    stop: impl Future<Output = ()>,
+) {
+    // Websockets hold a place here too; beyond them there is room for short requests.
+    let places = Arc::new(Semaphore::new(limits.connections + limits.connections / 4 + 16));
+    let addresses = Arc::new(PerAddress::default());
+    let (ending, _) = watch::channel(false);
+    tokio::pin!(stop);
+    loop {
+        let (socket, peer) = tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    // Out of file descriptors, or a connection that ended before it was taken.
+                    if !connection_error(&error) {
+                        tracing::warn!(%error, "cannot accept a connection");
+                        tokio::time::sleep(Duration::from_millis(100)).await;
+                    }
+                    continue;
+                }
+            },
+            () = &mut stop => break,
+        };
+        let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+            continue;
+        };
+        let Some(counted) = addresses.take(peer.ip().to_canonical(), limits.connections_per_address) else {
+            continue;
+        };
+        let held = (place, counted);
+        let router = router.clone();
+        let ending = ending.subscribe();
+        let tls = tls.clone();
+        tokio::spawn(async move {
+            // A message goes out when it is there, not when there are more.
+            let _ = socket.set_nodelay(true);
+            match tls {
+                None => converse(socket, peer, router, limits, ending).await,
+                Some(tls) => match tokio::time::timeout(limits.init, tls.accept(socket)).await {
+                    Ok(Ok(socket)) => converse(socket, peer, router, limits, ending).await,
+                    Ok(Err(error)) => tracing::debug!(%peer, %error, "no TLS"),
+                    Err(_) => tracing::debug!(%peer, "no TLS in time"),
+                },
+            }
+            drop(held);
+        });
+    }
+    drop(listener);
+    ending.send_replace(true);
+    // Until the last conversation is over; the caller bounds the time.
+    ending.closed().await;
+}
+
+async fn converse<S>(socket: S, peer: SocketAddr, router: Router, limits: Limits, mut ending: watch::Receiver<bool>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service = router.map_request(move |mut request: Request<hyper::body::Incoming>| {
+        request.extensions_mut().insert(Peer(peer));
+        request.map(axum::body::Body::new)
+    });
+    let connection = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.init)
+        .max_buf_size(16 << 10)
+        .serve_connection(TokioIo::new(socket), TowerToHyperService::new(service))
+        .with_upgrades();
+    tokio::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = async { let _ = ending.wait_for(|ending| *ending).await.is_ok(); } => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%peer, %error, "connection ended");
+    }
+}
+
+fn connection_error(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset
+    )
+}
+
+/// A plain socket, for the type of [`Tls::accept`].
+pub(super) type Plain = TcpStream;
