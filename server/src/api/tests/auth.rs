@@ -131,7 +131,7 @@ async fn every_route_asks_who_is_there() {
     let router = guarded.router();
     ready(&guarded.bench);
     for rule in ROUTES.iter().copied().flatten() {
-        let path = rule.path.replace("{*path}", "x").replace('{', "").replace('}', "");
+        let path = rule.path.replace("{*path}", "x").replace(['{', '}'], "");
         let request = || {
             Request::builder()
                 .method(rule.method)
