@@ -31,7 +31,7 @@ pub struct CirDense(Group<DenseOperator>);
 pub struct CirFft(Group<FftOperator<Lanes8>>);
 
 /// Grows with every change of float bits.
-const VERSION: &str = "0.2.0";
+const VERSION: &str = "0.3.0";
 
 macro_rules! stage {
     ($stage:ident, $name:literal, $method:literal, $fft:literal, $operator:path, $solver:expr) => {

@@ -1,6 +1,6 @@
 //! This project's solvers on the same tones.
 
-use std::sync::Barrier;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use num_complex::{Complex, Complex32};
 use tapline_dsp::cir::{
@@ -18,6 +18,20 @@ pub struct Run {
     pub note: String,
 }
 
+/// Two threads wait for each other, spinning: what is measured is the solver, not how fast a thread wakes.
+#[derive(Default)]
+struct Meeting(AtomicUsize);
+
+impl Meeting {
+    fn wait(&self) {
+        let arrived = self.0.fetch_add(1, Ordering::AcqRel) + 1;
+        let both = arrived.next_multiple_of(2);
+        while self.0.load(Ordering::Acquire) < both {
+            std::hint::spin_loop();
+        }
+    }
+}
+
 /// Runs `cycle(group, c)` for both groups, one after the other or on a thread each; median time of a cycle.
 fn cycles<G: Send>(count: usize, cores: usize, groups: &mut [G; 2], cycle: impl Fn(&mut G, usize) + Sync) -> f64 {
     let mut times = Vec::new();
@@ -26,7 +40,7 @@ fn cycles<G: Send>(count: usize, cores: usize, groups: &mut [G; 2], cycle: impl 
             times.push(timed(|| groups.iter_mut().for_each(|g| cycle(g, c))).0);
         }
     } else {
-        let (start, end) = (Barrier::new(2), Barrier::new(2));
+        let (start, end) = (Meeting::default(), Meeting::default());
         let [first, second] = groups;
         std::thread::scope(|scope| {
             scope.spawn(|| {

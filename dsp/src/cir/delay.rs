@@ -18,8 +18,10 @@ use crate::detmath;
 
 /// Most paths that are fitted.
 pub const PATHS_MAX: usize = 8;
-/// Rounds over all paths.
-const CYCLES: usize = 3;
+/// Rounds over all paths: with all of them, and at most after those that are noise were taken out.
+const ROUNDS: (usize, usize) = (2, 6);
+/// A round that moves the strongest path by less than this share of its sigma is the last.
+const SETTLED: f32 = 0.1;
 /// Taps of one cluster lie at most this far apart.
 const CLUSTER_GAP: usize = 2;
 
@@ -113,22 +115,64 @@ impl PathFitter {
         for path in 0..self.count {
             self.subtract(self.paths[path]);
         }
-        for _ in 0..CYCLES {
-            for path in 0..self.count {
-                self.improve(path, measured);
+        for _ in 0..ROUNDS.0 {
+            self.round(measured);
+        }
+        self.prune(measured);
+        let freedom = measured - 1.5 * self.count as f32;
+        for _ in 0..ROUNDS.1 {
+            let before = self.paths[self.strongest()].delay;
+            self.round(measured);
+            let path = self.paths[self.strongest()];
+            if (path.delay - before).abs() <= SETTLED * self.delay_sigma(path, self.power() / freedom) {
+                break;
             }
         }
+        Some((self.strongest(), self.power() / freedom))
+    }
+
+    fn round(&mut self, measured: f32) {
+        for path in 0..self.count {
+            self.improve(path, measured);
+        }
+    }
+
+    /// Takes out the paths that are no stronger than what noise alone puts into the strongest of G taps. They
+    /// come from taps beside a true path, and each one left makes the delays of the others less certain.
+    fn prune(&mut self, measured: f32) {
+        let noise = self.power() / (measured - 1.5 * self.count as f32);
+        let bound = noise * 2.0 * detmath::ln(self.taps) / measured;
+        let strongest = self.strongest();
+        for index in (0..self.count).rev() {
+            let path = self.paths[index];
+            if index != strongest && path.gain.norm_sqr() < bound {
+                self.subtract(Path {
+                    gain: -path.gain,
+                    ..path
+                });
+                self.paths.copy_within(index + 1..self.count, index);
+                self.count -= 1;
+            }
+        }
+    }
+
+    fn strongest(&self) -> usize {
         let mut strongest = 0;
         for path in 1..self.count {
             if self.paths[path].gain.norm_sqr() > self.paths[strongest].gain.norm_sqr() {
                 strongest = path;
             }
         }
+        strongest
+    }
+
+    /// Energy of the residual.
+    fn power(&self) -> f32 {
         let mut power = Lanes8::default();
         for r in &self.residual {
             power += r.re * r.re + r.im * r.im;
         }
-        Some((strongest, lane_sum(power) / freedom))
+        lane_sum(power)
     }
 
     /// Standard deviation of a path's delay in taps: the Cramér-Rao bound of one path of unknown complex

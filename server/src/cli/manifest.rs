@@ -119,7 +119,7 @@ fn build(dir: &Path, out: &Path, config: Option<&Path>, names: [&str; 3]) -> Res
     Ok(Outcome::Yes)
 }
 
-/// Loads `NAME.so` of the directory, proves it, describes it.
+/// Loads `NAME.so` of the directory and its builds for newer CPUs, proves them, describes them.
 fn row(dir: &Path, stage: StageKind, name: &str, table: &str) -> std::result::Result<PluginRow, HostError> {
     let path = dir.join(format!("{name}.so"));
     let (examined, loaded) = load_unlisted(&path)?;
@@ -131,12 +131,28 @@ fn row(dir: &Path, stage: StageKind, name: &str, table: &str) -> std::result::Re
         });
     }
     let proof = golden::prove(name, &loaded.module, PROOF_TIME)?;
-    Ok(library_row(
-        &about,
-        &proof,
-        table,
-        vec![examined.row(manifest::target(), CpuLevel::Baseline)],
-    ))
+    let mut builds = vec![examined.row(manifest::target(), CpuLevel::Baseline)];
+    for cpu in [CpuLevel::V3, CpuLevel::V4] {
+        let path = dir.join(format!("{name}.{}.so", cpu.name()));
+        // A build that this machine cannot run cannot be proved here, and is not listed.
+        if !path.is_file() || cpu > CpuLevel::of_this_machine() {
+            continue;
+        }
+        let (examined, loaded) = load_unlisted(&path)?;
+        let found = golden::prove(name, &loaded.module, PROOF_TIME)?;
+        if found.digest != proof.digest {
+            return Err(HostError::Manifest {
+                what: format!(
+                    "{} gives the golden digest {}, {name}.so gives {}: builds of one plugin must give the same bits",
+                    path.display(),
+                    hex::encode(found.digest),
+                    hex::encode(proof.digest)
+                ),
+            });
+        }
+        builds.push(examined.row(manifest::target(), cpu));
+    }
+    Ok(library_row(&about, &proof, table, builds))
 }
 
 fn show(file: &Path, json: bool) -> Result {
