@@ -91,10 +91,6 @@ pub(super) enum Caller {
     /// Everybody: it gives nothing away.
     Anybody,
     /// Everybody when the site publishes its log (`public_log = true`), else a caller with this scope.
-    #[allow(
-        dead_code,
-        reason = "for the routes of the log's checkpoints and tiles, which are not served yet"
-    )]
     PublicLog(Scope),
     /// A caller with this scope.
     With(Scope),

@@ -62,6 +62,26 @@ pub(super) enum Failure {
         /// What may stand there.
         expected: String,
     },
+    /// It was there once and is not kept any more.
+    #[error("{what} is no longer kept: {because}")]
+    Gone {
+        /// What was asked for.
+        what: String,
+        /// Since when, and why.
+        because: String,
+    },
+    /// A range holds more than one answer may.
+    #[error("{what}: found {found}, allowed are {allowed}; the largest range from there ends before {largest}")]
+    RangeTooLarge {
+        /// What there is too much of.
+        what: &'static str,
+        /// How much.
+        found: u64,
+        /// The limit.
+        allowed: u64,
+        /// Where the largest allowed range with this beginning ends.
+        largest: u64,
+    },
     /// The request took too long.
     #[error("no answer within {seconds} s")]
     TimedOut {
@@ -136,6 +156,8 @@ impl Failure {
             Self::Unauthenticated(_) => "UNAUTHENTICATED",
             Self::Forbidden { .. } => "FORBIDDEN",
             Self::RateLimited => "RATE_LIMITED",
+            Self::Gone { .. } => "GONE",
+            Self::RangeTooLarge { .. } => "RANGE_TOO_LARGE",
             Self::TimedOut { .. } => "TIMED_OUT",
             Self::Busy { .. } => "BUSY",
             Self::Internal { .. } => "INTERNAL",
@@ -153,7 +175,8 @@ impl Failure {
             Self::NotFound { .. } => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::MediaType { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooLarge { .. } | Self::RangeTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Gone { .. } => StatusCode::GONE,
             Self::TimedOut { .. } | Self::Busy { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal { .. } => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -177,6 +200,8 @@ impl Failure {
             Self::Forbidden { .. } => "Use a token with this scope: `tapline token create --scope …`.",
             Self::RateLimited => "Wait a second, and ask less often.",
             Self::Privacy { .. } => "docs/api.md says what each class lets out; the site's mode decides the class.",
+            Self::Gone { .. } => "Ask for something newer; what was saved before stays valid.",
+            Self::RangeTooLarge { .. } => "Ask for the range in parts.",
             Self::TimedOut { .. } => "Ask for a shorter range, or try again later.",
             Self::Busy { .. } => "Close what is not needed, or try again later.",
             Self::Internal { .. } => "Look for the correlation id in the server's log.",

@@ -109,4 +109,9 @@ pub trait History: Send + Sync + 'static {
     /// # Errors
     /// When the store cannot be read.
     fn world(&self, at: Option<u64>) -> Result<World, HistoryError>;
+
+    /// The store behind it, for what only a whole log can answer: tiles, proofs, bundles.
+    fn log(&self) -> Option<&crate::store::reader::Reader> {
+        None
+    }
 }

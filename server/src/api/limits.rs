@@ -15,6 +15,8 @@ pub struct Limits {
     pub request: Duration,
     /// Queries that may read the store at once.
     pub store_readers: usize,
+    /// Bundle downloads at once.
+    pub bundles: usize,
     /// Open websocket connections.
     pub connections: usize,
     /// Open connections of one address.
@@ -43,6 +45,7 @@ impl Default for Limits {
             complexity: 20_000,
             request: Duration::from_secs(10),
             store_readers: 4,
+            bundles: 2,
             connections: 4_096,
             connections_per_address: 4_096,
             requests_per_s: (200, 8_192),

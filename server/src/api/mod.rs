@@ -6,6 +6,9 @@
 //! | `POST /graphql` | queries and mutations |
 //! | `GET /graphql/ws` | the same and subscriptions, `graphql-transport-ws` |
 //! | `GET /graphiql`, `/schema.graphql` | a page to try queries on; the schema as text |
+//! | `GET /checkpoint`, `/tile/...` | the log as C2SP tlog-tiles |
+//! | `GET /proof?index=`, `/consistency?from=` | one proof as text, with the checkpoint it leads to |
+//! | `GET /v1/witness/bundles?from=&to=` | a range of the log with all that proves it |
 //! | `GET /healthz`, `/readyz`, `/metrics`, `/version` | probes, Prometheus |
 //!
 //! Who may use what stands in [`access`] and [`auth`]; [`listen`] has the sockets.
@@ -15,6 +18,7 @@
 
 mod access;
 mod auth;
+mod bundle;
 mod error;
 mod fanout;
 mod graphql;
@@ -22,6 +26,7 @@ mod guard;
 mod history;
 mod limits;
 mod listen;
+mod log;
 mod metrics;
 mod page;
 mod rest;
@@ -63,7 +68,7 @@ pub use self::{
     metrics::{Metrics, STAGES},
     schema::sdl,
 };
-use crate::live::Hub;
+use crate::{live::Hub, store::log_source::SqlLog};
 
 /// Why the API cannot be served.
 #[derive(Debug, thiserror::Error)]
@@ -106,6 +111,25 @@ struct Api {
 }
 
 impl Api {
+    /// Reads from one snapshot of the log on a blocking thread.
+    async fn read_log<T: Send + 'static>(
+        &self,
+        f: impl FnOnce(&SqlLog<'_>) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let permit = Arc::clone(&self.readers).acquire_owned().await;
+        let permit = permit.map_err(|e| Failure::Internal { detail: e.to_string() })?;
+        let history = Arc::clone(&self.history);
+        let read = move || {
+            let _permit = permit;
+            let store = history.log().ok_or(Failure::Internal {
+                detail: "this history has no log behind it".to_owned(),
+            })?;
+            store.snapshot_or(|db| f(&SqlLog(db)))
+        };
+        let result = tokio::task::spawn_blocking(read).await;
+        result.map_err(|e| Failure::Internal { detail: e.to_string() })?
+    }
+
     /// Reads from the store on a blocking thread.
     async fn read<T: Send + 'static>(
         &self,
@@ -148,6 +172,8 @@ struct Transport {
     schema: schema::Schema,
     fanout: Arc<Fanout>,
     connections: Arc<Semaphore>,
+    /// Bundle downloads that may still begin.
+    bundles: Arc<Semaphore>,
     stopping: Stopping,
 }
 
@@ -237,6 +263,7 @@ pub fn with_limits(
     let transport = Arc::new(Transport {
         fanout: Fanout::new(schema.clone(), metrics, limits.distinct_subscriptions, limits.backlog),
         connections: Arc::new(Semaphore::new(limits.connections)),
+        bundles: Arc::new(Semaphore::new(limits.bundles)),
         schema,
         api,
         doors,
@@ -259,12 +286,13 @@ pub fn with_limits(
 }
 
 /// The rules of all routes. An area adds its own; [`access`] says how.
-const ROUTES: &[&[Route]] = &[graphql::ROUTES, page::ROUTES, rest::ROUTES];
+const ROUTES: &[&[Route]] = &[graphql::ROUTES, log::ROUTES, page::ROUTES, rest::ROUTES];
 
 /// All routes. An area merges its own.
 fn routes() -> Router<Arc<Transport>> {
     Router::new()
         .merge(graphql::router())
+        .merge(log::router())
         .merge(page::router())
         .merge(rest::router())
 }

@@ -21,6 +21,10 @@ fn sql(seq: u64) -> i64 {
 }
 
 impl History for Reader {
+    fn log(&self) -> Option<&Reader> {
+        Some(self)
+    }
+
     fn cycles(&self, page: CyclePage) -> Result<Vec<StoredCycle>, HistoryError> {
         let order = if page.newest_first { "DESC" } else { "ASC" };
         let query = format!(

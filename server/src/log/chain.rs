@@ -161,9 +161,36 @@ impl Chain {
         key.map(|k| k.to_vkey()).unwrap_or_default()
     }
 
+    /// Policy text (C2SP tlog-policy) that trusts this log and asks for no outside witness.
+    pub fn policy(&self) -> String {
+        let key = |name: &str, kind, public| {
+            let name = Name::new(name).ok()?;
+            Some(Verifier::new(name, kind, public).ok()?.to_vkey())
+        };
+        let origin = self.origin();
+        let time = key(
+            &format!("{origin}/time"),
+            KeyType::Cosignature,
+            &self.genesis.cosigner_key,
+        );
+        format!(
+            "log {}\nwitness time {}\nquorum none\n",
+            self.vkey(),
+            time.unwrap_or_default()
+        )
+    }
+
     /// Tick of the last cycle of this boot.
     pub const fn last_tick(&self) -> Option<u64> {
         self.last_tick
+    }
+
+    /// The time the next leaf will carry: within a boot each leaf is later than the one before.
+    pub fn settled(&self, stamp: Stamp) -> Stamp {
+        let mono_ns = self
+            .last_mono_ns
+            .map_or(stamp.mono_ns, |last| stamp.mono_ns.max(last + 1));
+        Stamp { mono_ns, ..stamp }
     }
 
     /// True when the next cycle has to carry its state: the first cycle of a boot, the first under a new
@@ -276,9 +303,7 @@ impl Chain {
         body: &Body,
         record: &mut Record,
     ) -> Result<Appended, LogError> {
-        let mono_ns = self
-            .last_mono_ns
-            .map_or(stamp.mono_ns, |last| stamp.mono_ns.max(last + 1));
+        let Stamp { mono_ns, wall_ns } = self.settled(stamp);
         let header = Header {
             kind: body.kind(),
             flags,
@@ -288,7 +313,7 @@ impl Chain {
             boot_id: self.boot_id,
             tick,
             mono_ns,
-            wall_ns: stamp.wall_ns,
+            wall_ns,
         };
         record.leaf.clear();
         leaf::encode(&header, body, &mut record.leaf)?;

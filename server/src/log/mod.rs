@@ -54,4 +54,4 @@ pub use recover::Recovered;
 pub use writer::{Durable, Writer, WriterOptions};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1,7 +1,5 @@
 //! Empty-room calibration: started by an operator, ended by the clock of the input, logged, kept.
 
-use std::time::Duration;
-
 use tapline_dsp::{
     calibration::{CalibrationArtefact, CalibrationRefused},
     front::CalibrationStatus,
@@ -28,10 +26,9 @@ pub(super) struct Calibrations {
 }
 
 impl Calibrations {
-    pub(super) fn start(&mut self, core: &mut Core, now_ns: u64, duration: Duration) {
+    pub(super) fn start(&mut self, core: &mut Core, end_ns: u64) {
         self.refused = None;
-        core.front
-            .start_calibration(now_ns.saturating_add(duration.as_nanos() as u64).cast_signed());
+        core.front.start_calibration(end_ns.cast_signed());
     }
 
     /// Takes a calibration that has just ended: a good one is logged, then put in force.

@@ -7,13 +7,14 @@ use std::{
 
 use tapline_dsp::front::CalibrationStatus;
 use tapline_witness::{
-    body::{ClockQuality, OutcomeCode, PrivacyClass, PrivacyModeCode},
+    body::{Audit, AuditResult, Body, ClockQuality, OutcomeCode, PrivacyClass, PrivacyModeCode},
+    codec::Text,
     disposition::Disposition,
-    hash::Hash,
+    hash::{Hash, ZERO},
     leaf::flags,
 };
 
-use super::calibration::Calibrations;
+use super::{calibration::Calibrations, order::Order};
 use crate::{
     cycle::{Core, Obey, Report, Slot, StateError},
     ingest::frames::Frames,
@@ -117,10 +118,12 @@ impl Engine {
     /// # Errors
     /// When the log cannot take the leaf: the process must not go on as if it had.
     pub fn slot(&mut self, input: &SlotInput<'_>) -> Result<Stepped, EngineError> {
+        // The leaf says the time the cycle was computed for: a replay has nothing else to go by.
+        let stamp = self.chain.settled(input.stamp);
         let mut report = self.core.step(&Slot {
             cycle: self.chain.next_seq(),
             tick: input.tick,
-            end_ns: input.stamp.mono_ns,
+            end_ns: stamp.mono_ns,
             t_ms: input.t_ms,
             frames: input.frames,
             deadline: input.deadline,
@@ -137,7 +140,7 @@ impl Engine {
         record.world.append(&mut self.ended);
         world_rows(&self.core.world, &mut record);
         let facts = self.facts(input.tick, &report);
-        let leaf = self.chain.append_cycle(input.stamp, &facts, &mut record)?;
+        let leaf = self.chain.append_cycle(stamp, &facts, &mut record)?;
         self.writer.submit(record)?;
         report.stage[8].1 += begun.elapsed().as_micros() as u32;
         let begun = Instant::now();
@@ -175,14 +178,40 @@ impl Engine {
         Ok(())
     }
 
-    /// Learns the empty room from now on, for a time.
-    pub fn start_calibration(&mut self, now_ns: u64, duration: Duration) {
-        self.calibrations.start(&mut self.core, now_ns, duration);
+    /// Learns the empty room from now on, until a monotonic time. The log says so: a replay of the log has to know.
+    ///
+    /// # Errors
+    /// When the log cannot go on.
+    pub fn start_calibration(&mut self, stamp: Stamp, end_ns: u64) -> Result<(), EngineError> {
+        self.audit(stamp, ZERO, &Order::StartCalibration { end_ns }.to_string(), ZERO)?;
+        self.calibrations.start(&mut self.core, end_ns);
+        Ok(())
     }
 
     /// Gives up a calibration that is being learned.
-    pub fn stop_calibration(&mut self) {
+    ///
+    /// # Errors
+    /// When the log cannot go on.
+    pub fn stop_calibration(&mut self, stamp: Stamp) -> Result<(), EngineError> {
+        self.audit(stamp, ZERO, &Order::StopCalibration.to_string(), ZERO)?;
         self.core.front.stop_calibration();
+        Ok(())
+    }
+
+    /// Records that somebody did something: an AUDIT leaf.
+    ///
+    /// # Errors
+    /// When the log cannot go on.
+    pub fn audit(&mut self, stamp: Stamp, operator: Hash, action: &str, target: Hash) -> Result<(), EngineError> {
+        let body = Body::Audit(Audit {
+            operator,
+            action: Text::new(action),
+            target,
+            result: AuditResult::Done,
+        });
+        let mut record = self.writer.checkout(self.patience)?;
+        self.chain.append(stamp, &body, &mut record)?;
+        Ok(self.writer.submit(record)?)
     }
 
     /// True while a calibration is being learned.

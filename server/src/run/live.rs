@@ -182,6 +182,14 @@ pub fn serve(prepared: Prepared, options: &LiveOptions, stop: &Arc<AtomicBool>) 
     Ok(result?)
 }
 
+/// The leaf of an order stands in front of the slot it holds for.
+fn before(slot: Stamp) -> Stamp {
+    Stamp {
+        mono_ns: slot.mono_ns.saturating_sub(1),
+        ..slot
+    }
+}
+
 async fn follow_durable(mut durable: tokio::sync::watch::Receiver<crate::log::Durable>, hub: Arc<Hub>) {
     loop {
         let now = durable.borrow_and_update().clone();
@@ -239,7 +247,7 @@ impl Live {
             };
             frames.clear();
             self.gate.take_until(due_ns, &mut frames);
-            self.take_commands(due_ns)?;
+            self.take_commands(stamp)?;
             let t_ms = stamp.wall_ns.div_euclid(1_000_000);
             let input = SlotInput {
                 tick,
@@ -269,20 +277,21 @@ impl Live {
         self.boot.elapsed().as_nanos() as u64
     }
 
-    fn take_commands(&mut self, now_ns: u64) -> Result<(), EngineError> {
+    /// Takes what waits, before the slot that ends at `slot`.
+    fn take_commands(&mut self, slot: Stamp) -> Result<(), EngineError> {
         while let Ok(command) = self.commands.try_recv() {
-            self.obey(command, now_ns)?;
+            self.obey(command, slot)?;
         }
         Ok(())
     }
 
-    fn obey(&mut self, command: Command, now_ns: u64) -> Result<(), EngineError> {
+    fn obey(&mut self, command: Command, slot: Stamp) -> Result<(), EngineError> {
         match command {
             Command::StartCalibration { milliseconds } => {
-                self.engine
-                    .start_calibration(now_ns, Duration::from_millis(milliseconds));
+                let end_ns = slot.mono_ns.saturating_add(milliseconds.saturating_mul(1_000_000));
+                self.engine.start_calibration(before(slot), end_ns)?;
             }
-            Command::StopCalibration => self.engine.stop_calibration(),
+            Command::StopCalibration => self.engine.stop_calibration(before(slot))?,
             Command::Audited {
                 operator,
                 action,
@@ -297,7 +306,7 @@ impl Live {
                     result,
                 }))?;
                 if let Some(command) = command {
-                    self.obey(*command, now_ns)?;
+                    self.obey(*command, slot)?;
                 }
             }
         }

@@ -8,7 +8,7 @@ mod engine;
 pub mod environment;
 pub mod histogram;
 pub mod live;
-
+pub mod order;
 pub mod replay;
 pub mod start;
 mod trace;

@@ -397,7 +397,12 @@ impl Run<'_> {
             .filter(|l| !l.started && self.tick >= l.first_tick)
         {
             learning.started = true;
-            self.engine.start_calibration(stamp.mono_ns, learning.length);
+            let before = Stamp {
+                mono_ns: stamp.mono_ns.saturating_sub(1),
+                ..stamp
+            };
+            let end_ns = stamp.mono_ns.saturating_add(learning.length.as_nanos() as u64);
+            self.engine.start_calibration(before, end_ns)?;
         }
         if self.real_time {
             let due = Duration::from_nanos(self.tick * SLOT_NS);

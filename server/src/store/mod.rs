@@ -4,8 +4,10 @@
 //! - [`rows`] writes the rows queries read, derived from committed bytes.
 //! - [`reader`] answers queries over read-only connections; readers never block the writer.
 //! - [`tiles`] are the tree's hashes.
+//! - [`log_source`] is a snapshot as the log that bundles and proofs are cut from.
 //! - [`retention`] forgets what is past its time, a small batch at a time.
 
+pub mod log_source;
 pub mod reader;
 pub mod retention;
 pub mod rows;

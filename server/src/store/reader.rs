@@ -175,15 +175,20 @@ impl Reader {
 
     /// Runs `query` over one snapshot of the store.
     pub fn snapshot<T>(&self, query: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        self.snapshot_or(query)
+    }
+
+    /// Runs a query that may fail in a way of its own over one snapshot of the store.
+    pub fn snapshot_or<T, E: From<StoreError>>(&self, query: impl FnOnce(&Connection) -> Result<T, E>) -> Result<T, E> {
         let idle = self.lock().pop();
         let db = match idle {
             Some(db) => db,
             None => open_reader(&self.path)?,
         };
         // Every statement of the query sees the same commit.
-        let tx = db.unchecked_transaction()?;
+        let tx = db.unchecked_transaction().map_err(StoreError::from)?;
         let result = query(&tx);
-        tx.finish()?;
+        tx.finish().map_err(StoreError::from)?;
         let mut idle = self.lock();
         if idle.len() < MAX_IDLE {
             idle.push(db);
@@ -403,7 +408,7 @@ impl Reader {
 }
 
 /// SQLite integers are signed; no index of ours comes near 2^63, and a client's may mean "after all".
-fn sql_int(value: u64) -> i64 {
+pub(crate) fn sql_int(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 

@@ -91,7 +91,7 @@ impl<'a, S: LogSource> Prepared<'a, S> {
     pub fn new(source: &'a S, request: BundleRequest) -> Result<(Self, Option<InputsWithheld>), S::Error> {
         check_range(&request)?;
         let mut range = Range::new(source, &request)?;
-        let withheld = range.inputs_withheld(source, &request)?;
+        let withheld = if request.inputs { range.inputs_withheld() } else { None };
         let inputs = request.inputs && withheld.is_none();
         if request.inputs && !inputs {
             range = Range::new(
@@ -125,9 +125,37 @@ impl<'a, S: LogSource> Prepared<'a, S> {
         &self.plan
     }
 
+    /// The request as it is answered: with the range begun at a keyframe, and without inputs when they are withheld.
+    pub const fn request(&self) -> &BundleRequest {
+        &self.request
+    }
+
+    /// Names these very bytes: the same range, checkpoint and kept data give the same digest, and everything
+    /// in a bundle follows by hash from what is digested.
+    pub fn digest(&self) -> Hash {
+        let mut hasher = crate::hash::Domain::Blob.hasher();
+        hasher.update(request_text(&self.request).as_bytes());
+        let notes = [Some(&self.request.checkpoint), self.request.old.as_ref()];
+        for (_, note) in notes.into_iter().flatten() {
+            hasher.update(&(note.len() as u64).to_le_bytes());
+            hasher.update(note.as_bytes());
+        }
+        for (name, len) in self.plan.entries() {
+            hasher.update(&(name.len() as u64).to_le_bytes());
+            hasher.update(name.as_bytes());
+            hasher.update(&len.to_le_bytes());
+        }
+        *hasher.finalize().as_bytes()
+    }
+
     /// Writes the bundle.
     pub fn write(&self, out: &mut impl std::io::Write) -> Result<(), S::Error> {
-        self.plan.write(out, |name| self.content(name))
+        self.write_range(out, 0..self.plan.bundle_len())
+    }
+
+    /// Writes these bytes of the bundle; entries before and after them are not even read.
+    pub fn write_range(&self, out: &mut impl std::io::Write, bytes: std::ops::Range<u64>) -> Result<(), S::Error> {
+        self.plan.write_range(out, bytes, |name| self.content(name))
     }
 
     fn content(&self, name: &str) -> Result<Vec<u8>, S::Error> {
@@ -216,14 +244,21 @@ fn request_text(request: &BundleRequest) -> String {
     )
 }
 
-/// The decoded leaves of a range with what they need beside them.
+/// A range of leaves with what it needs beside them. The leaves themselves are looked at a tile at a time.
 struct Range {
     from: u64,
-    leaves: Vec<Leaf>,
-    /// Indices of entry bundles: of the range and of its context.
-    bundles: BTreeSet<u64>,
-    context: Vec<Leaf>,
+    /// Indices of entry bundles, of the range and of its context, with their lengths.
+    bundles: BTreeMap<u64, u64>,
+    cycles: Vec<RangeCycle>,
+    /// The manifests, configurations and calibrations the range ran under.
+    artefacts: BTreeSet<Hash>,
     keyframe: Option<u64>,
+}
+
+struct RangeCycle {
+    seq: u64,
+    class: PrivacyClass,
+    kept: Option<[Option<u64>; 4]>,
 }
 
 impl Range {
@@ -234,42 +269,71 @@ impl Range {
             None
         };
         let from = keyframe.unwrap_or(request.from);
-        let leaves = decode_all::<S::Error>(source.leaves(from, request.to)?)?;
-        let mut bundles: BTreeSet<u64> = (from / TILE_WIDTH as u64..=(request.to - 1) / TILE_WIDTH as u64).collect();
-        let mut context = Vec::new();
-        for seq in source.context(from)? {
-            bundles.insert(seq / TILE_WIDTH as u64);
-            context.extend(decode_all::<S::Error>(source.leaves(seq, seq + 1)?)?);
-        }
-        Ok(Self {
+        let (size, _) = request.checkpoint;
+        let mut range = Self {
             from,
-            leaves,
-            bundles,
-            context,
+            bundles: BTreeMap::new(),
+            cycles: Vec::new(),
+            artefacts: BTreeSet::new(),
             keyframe,
-        })
+        };
+        let context = source.context(from)?;
+        let width = TILE_WIDTH as u64;
+        let touched: BTreeSet<u64> = (from / width..=(request.to - 1) / width)
+            .chain(context.iter().map(|seq| seq / width))
+            .collect();
+        for index in touched {
+            let first = index * width;
+            let leaves = source.leaves(first, (first + width).min(size))?;
+            range
+                .bundles
+                .insert(index, leaves.iter().map(|leaf| 2 + leaf.len() as u64).sum());
+            for (seq, bytes) in (first..).zip(&leaves) {
+                if (from..request.to).contains(&seq) || context.binary_search(&seq).is_ok() {
+                    let kept = |seq| source.kept_lens(seq);
+                    range.note(&decode::<S::Error>(bytes)?, (from..request.to).contains(&seq), kept)?;
+                }
+            }
+        }
+        range.artefacts.remove(&ZERO);
+        Ok(range)
     }
 
-    fn inputs_withheld<S: LogSource>(
-        &self,
-        source: &S,
-        request: &BundleRequest,
-    ) -> Result<Option<InputsWithheld>, S::Error> {
-        if !request.inputs {
-            return Ok(None);
-        }
-        let mut withheld = self.keyframe.is_none().then_some(InputsWithheld::Forgotten);
-        for leaf in &self.leaves {
-            let Body::Cycle(cycle) = &leaf.body else { continue };
-            if !matches!(cycle.privacy_class, PrivacyClass::Raw | PrivacyClass::Derived) {
-                return Ok(Some(InputsWithheld::Privacy));
+    fn note<E>(
+        &mut self,
+        leaf: &Leaf,
+        in_range: bool,
+        kept: impl FnOnce(u64) -> Result<Option<[Option<u64>; 4]>, E>,
+    ) -> Result<(), E> {
+        match &leaf.body {
+            Body::Cycle(cycle) if in_range => {
+                self.artefacts
+                    .extend([cycle.manifest_hash, cycle.config_hash, cycle.calibration_id]);
+                self.cycles.push(RangeCycle {
+                    seq: leaf.header.seq,
+                    class: cycle.privacy_class,
+                    kept: kept(leaf.header.seq)?,
+                });
             }
-            let lens = source.kept_lens(leaf.header.seq)?;
-            if lens.is_none_or(|lens| lens[0].is_none()) {
-                withheld = Some(InputsWithheld::Forgotten);
+            Body::Boot(boot) => {
+                self.artefacts
+                    .extend([boot.manifest_hash, boot.config_hash, boot.calibration_id]);
             }
+            _ => {}
         }
-        Ok(withheld)
+        Ok(())
+    }
+
+    fn inputs_withheld(&self) -> Option<InputsWithheld> {
+        let open = |cycle: &RangeCycle| matches!(cycle.class, PrivacyClass::Raw | PrivacyClass::Derived);
+        let has_inputs = |cycle: &RangeCycle| cycle.kept.is_some_and(|lens| lens[0].is_some());
+        if !self.cycles.iter().all(open) {
+            Some(InputsWithheld::Privacy)
+        } else if self.keyframe.is_none() || !self.cycles.iter().all(has_inputs) {
+            Some(InputsWithheld::Forgotten)
+        } else {
+            None
+        }
     }
 
     #[allow(clippy::type_complexity, reason = "names with lengths, and disclosed cycles by tile")]
@@ -286,39 +350,25 @@ impl Range {
         if let Some((_, note)) = &request.old {
             entries.push((EntryKind::OldCheckpoint.name(), note.len() as u64));
         }
-        for id in tiles_needed(
-            *size,
-            self.bundles.iter().copied(),
-            request.old.as_ref().map(|(size, _)| *size),
-        ) {
+        let old = request.old.as_ref().map(|(size, _)| *size);
+        for id in tiles_needed(*size, self.bundles.keys().copied(), old) {
             entries.push((id.to_string(), 32 * u64::from(id.width)));
         }
-        for index in &self.bundles {
-            let first = index * TILE_WIDTH as u64;
-            let width = (size - first).min(TILE_WIDTH as u64);
-            let path = TilePath::Entries {
-                index: *index,
-                width: width as u16,
-            };
-            let len: u64 = source
-                .leaves(first, first + width)?
-                .iter()
-                .map(|leaf| 2 + leaf.len() as u64)
-                .sum();
-            entries.push((path.to_string(), len));
+        for (index, len) in &self.bundles {
+            let width = (size - index * TILE_WIDTH as u64).min(TILE_WIDTH as u64) as u16;
+            entries.push((TilePath::Entries { index: *index, width }.to_string(), *len));
         }
         let mut data: BTreeMap<u64, (u64, Vec<u64>)> = BTreeMap::new();
-        for leaf in self.leaves.iter().filter(|leaf| matches!(leaf.body, Body::Cycle(_))) {
-            let seq = leaf.header.seq;
-            let Some(lens) = source.kept_lens(seq)? else { continue };
-            let (len, cycles) = data.entry(seq / TILE_WIDTH as u64).or_default();
+        for cycle in &self.cycles {
+            let Some(lens) = cycle.kept else { continue };
+            let (len, cycles) = data.entry(cycle.seq / TILE_WIDTH as u64).or_default();
             *len += 8 + 3;
             for (index, field) in lens[..3].iter().enumerate() {
                 if let Some(bytes) = field.filter(|_| index != 0 || request.inputs) {
                     *len += 36 + bytes;
                 }
             }
-            cycles.push(seq);
+            cycles.push(cycle.seq);
         }
         for (tile, (len, _)) in &data {
             entries.push((EntryKind::Data(*tile).name(), *len));
@@ -328,9 +378,9 @@ impl Range {
         {
             entries.push((EntryKind::State(seq).name(), 32 + len));
         }
-        for hash in self.artefacts() {
-            if let Some(bytes) = source.blob(&hash)? {
-                entries.push((EntryKind::Blob(hash).name(), bytes.len() as u64));
+        for hash in &self.artefacts {
+            if let Some(bytes) = source.blob(hash)? {
+                entries.push((EntryKind::Blob(*hash).name(), bytes.len() as u64));
             }
         }
         Ok((
@@ -338,26 +388,13 @@ impl Range {
             data.into_iter().map(|(tile, (_, cycles))| (tile, cycles)).collect(),
         ))
     }
-
-    /// The manifests, configurations and calibrations the range ran under.
-    fn artefacts(&self) -> BTreeSet<Hash> {
-        let mut hashes = BTreeSet::new();
-        for leaf in self.leaves.iter().chain(&self.context) {
-            match &leaf.body {
-                Body::Cycle(cycle) => hashes.extend([cycle.manifest_hash, cycle.config_hash, cycle.calibration_id]),
-                Body::Boot(boot) => hashes.extend([boot.manifest_hash, boot.config_hash, boot.calibration_id]),
-                _ => {}
-            }
-        }
-        hashes.remove(&ZERO);
-        hashes
-    }
 }
 
 /// The last keyframe at or before `seq` whose state is kept, looked for in this tile and the two before.
 fn keyframe_before<S: LogSource>(source: &S, seq: u64) -> Result<Option<u64>, S::Error> {
     let first = (seq / TILE_WIDTH as u64).saturating_sub(2) * TILE_WIDTH as u64;
-    for leaf in decode_all::<S::Error>(source.leaves(first, seq + 1)?)?.iter().rev() {
+    for bytes in source.leaves(first, seq + 1)?.iter().rev() {
+        let leaf = decode::<S::Error>(bytes)?;
         let keyframe = leaf.header.flags & flags::KEYFRAME != 0;
         if keyframe && matches!(source.kept_lens(leaf.header.seq)?, Some([.., Some(_)])) {
             return Ok(Some(leaf.header.seq));
@@ -366,12 +403,10 @@ fn keyframe_before<S: LogSource>(source: &S, seq: u64) -> Result<Option<u64>, S:
     Ok(None)
 }
 
-fn decode_all<E: From<BundleError>>(leaves: Vec<Vec<u8>>) -> Result<Vec<Leaf>, E> {
-    let decode = |bytes: &Vec<u8>| {
-        leaf::decode(bytes).map_err(|error| BundleError::Entry {
-            name: "leaf".into(),
-            problem: error.to_string(),
-        })
-    };
-    Ok(leaves.iter().map(decode).collect::<Result<_, _>>()?)
+fn decode<E: From<BundleError>>(bytes: &[u8]) -> Result<Leaf, E> {
+    let decoded = leaf::decode(bytes).map_err(|error| BundleError::Entry {
+        name: "leaf".into(),
+        problem: error.to_string(),
+    });
+    Ok(decoded?)
 }

@@ -1,6 +1,9 @@
 //! Writing a bundle: the plan first (names and lengths, so that the whole length is known), then the bytes.
 
-use std::io::Write;
+use std::{
+    io::{self, Write},
+    ops::Range,
+};
 
 use super::{BundleError, FORMAT, MAX_BUNDLE_LEN, MAX_ENTRIES, MAX_ENTRY_LEN, ustar};
 
@@ -58,16 +61,27 @@ impl Plan {
         &self.entries
     }
 
-    /// Writes the bundle; `content` gives the bytes of each entry but `format`, in order.
+    /// Writes these bytes of the bundle; `content` gives the bytes of an entry other than `format`, and is
+    /// asked in order for those the range touches.
     ///
     /// # Errors
     /// When an entry has another length than planned: nothing after it is written.
-    pub fn write<E: From<BundleError>>(
+    pub fn write_range<E: From<BundleError>>(
         &self,
         out: &mut impl Write,
+        bytes: Range<u64>,
         mut content: impl FnMut(&str) -> Result<Vec<u8>, E>,
     ) -> Result<(), E> {
+        let mut out = Window { out, at: 0, bytes };
         for (name, len) in &self.entries {
+            let stored = ustar::stored_len(*len);
+            if out.at + stored <= out.bytes.start {
+                out.at += stored;
+                continue;
+            }
+            if out.at >= out.bytes.end {
+                return Ok(());
+            }
             let bytes = if name == "format" {
                 FORMAT.to_vec()
             } else {
@@ -81,9 +95,33 @@ impl Plan {
                 }
                 .into());
             }
-            ustar::write_entry(out, name, &bytes).map_err(BundleError::from)?;
+            ustar::write_entry(&mut out, name, &bytes).map_err(BundleError::from)?;
         }
-        ustar::write_end(out).map_err(BundleError::from)?;
+        ustar::write_end(&mut out).map_err(BundleError::from)?;
         Ok(())
+    }
+}
+
+/// Lets through what falls into a range of all that is written.
+struct Window<'w, W> {
+    out: &'w mut W,
+    at: u64,
+    bytes: Range<u64>,
+}
+
+impl<W: Write> Write for Window<'_, W> {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        let end = self.at + buf.len() as u64;
+        let (first, last) = (self.at.max(self.bytes.start), end.min(self.bytes.end));
+        if first < last {
+            self.out
+                .write_all(&buf[(first - self.at) as usize..(last - self.at) as usize])?;
+        }
+        self.at = end;
+        Ok(buf.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
     }
 }

@@ -4,6 +4,7 @@ mod auth;
 mod hostile;
 mod http;
 mod live;
+mod log;
 mod page;
 mod past;
 mod privacy;

@@ -73,7 +73,10 @@ pub(super) fn drive(options: &Options, pace: Pace, cycles: u64) -> Result<Measur
     };
     let mut frames = Frames::default();
     let mut room = Room::empty(&scene)?;
-    engine.start_calibration(0, Duration::from_secs(CALIBRATION_S));
+    let start = Stamp { mono_ns: 0, wall_ns: 0 };
+    engine
+        .start_calibration(start, CALIBRATION_S * 1_000_000_000)
+        .map_err(Failure::of)?;
     let lived_in = CALIBRATION_S * 20 + 20;
     let counted = lived_in + WARM_UP;
     let mut begun = Instant::now();

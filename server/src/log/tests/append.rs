@@ -122,7 +122,7 @@ fn misuse_appends_nothing() {
     run(&mut log, 1..3).unwrap();
     let before = log.chain.next_seq();
     let mut record = log.writer.checkout_blocking().unwrap();
-    fill(&log, 9, &mut record);
+    fill(&log, 9, tapline_witness::body::PrivacyClass::Raw, &mut record);
     assert!(matches!(
         log.chain.append_cycle(stamp(9), &facts(2), &mut record),
         Err(LogError::Misuse { .. })

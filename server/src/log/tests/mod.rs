@@ -4,4 +4,4 @@ mod append;
 mod faults;
 mod fsck;
 mod reader;
-mod support;
+pub(crate) mod support;

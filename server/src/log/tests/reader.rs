@@ -150,7 +150,7 @@ fn the_world_is_kept_as_intervals() {
     ];
     for (tick, world) in (1..).zip(changes) {
         let mut record = log.writer.checkout_blocking().unwrap();
-        fill(&log, tick, &mut record);
+        fill(&log, tick, tapline_witness::body::PrivacyClass::Raw, &mut record);
         record.world = world;
         log.chain.append_cycle(stamp(tick), &facts(tick), &mut record).unwrap();
         log.writer.submit(record).unwrap();

@@ -13,31 +13,31 @@ use tapline_witness::{
 
 use crate::log::{Blob, CycleFacts, Log, LogError, LogOptions, Record, Stamp, WriterOptions};
 
-pub(super) const T0_NS: i64 = 1_760_000_000_000_000_000;
+pub(crate) const T0_NS: i64 = 1_760_000_000_000_000_000;
 const MANIFEST: &[u8] = b"generation = 1\n";
 
 /// A directory with room for a data directory and the anchor beside it.
-pub(super) struct Place {
-    pub(super) root: tempfile::TempDir,
+pub(crate) struct Place {
+    pub(crate) root: tempfile::TempDir,
 }
 
 impl Place {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             root: tempfile::tempdir().unwrap(),
         }
     }
 
-    pub(super) fn data(&self) -> PathBuf {
+    pub(crate) fn data(&self) -> PathBuf {
         self.root.path().join("data")
     }
 
-    pub(super) fn anchor(&self) -> PathBuf {
+    pub(crate) fn anchor(&self) -> PathBuf {
         self.root.path().join("data.anchor")
     }
 
     /// Options whose commits fall at the same places in every run: every 16 records.
-    pub(super) fn options(&self) -> LogOptions {
+    pub(crate) fn options(&self) -> LogOptions {
         let options = LogOptions::live(self.data());
         LogOptions {
             writer: WriterOptions {
@@ -50,19 +50,19 @@ impl Place {
         }
     }
 
-    pub(super) fn open(&self) -> Log {
+    pub(crate) fn open(&self) -> Log {
         Log::open(self.options()).unwrap()
     }
 }
 
-pub(super) fn stamp(tick: u64) -> Stamp {
+pub(crate) fn stamp(tick: u64) -> Stamp {
     Stamp {
         mono_ns: 50_000_000 * tick,
         wall_ns: T0_NS + 50_000_000 * tick as i64,
     }
 }
 
-pub(super) fn boot(log: &mut Log, tick: u64) {
+pub(crate) fn boot(log: &mut Log, tick: u64) {
     let boot = Boot {
         recovered_size: 0,
         recovered_root: [0; 32],
@@ -81,7 +81,7 @@ pub(super) fn boot(log: &mut Log, tick: u64) {
     log.chain.boot(stamp(tick), boot, blobs, &log.writer).unwrap();
 }
 
-pub(super) fn facts(tick: u64) -> CycleFacts {
+pub(crate) fn facts(tick: u64) -> CycleFacts {
     CycleFacts {
         tick,
         flags: 0,
@@ -99,7 +99,7 @@ pub(super) fn facts(tick: u64) -> CycleFacts {
 }
 
 /// Fills a record as a cycle with two frames, two stages and two people would.
-pub(super) fn fill(log: &Log, tick: u64, record: &mut Record) {
+pub(crate) fn fill(log: &Log, tick: u64, class: PrivacyClass, record: &mut Record) {
     for source_id in [1, 2] {
         let bytes = [tick as u8; 200];
         Input {
@@ -120,6 +120,7 @@ pub(super) fn fill(log: &Log, tick: u64, record: &mut Record) {
     let outcome = Outcome {
         version: OUTCOME_VERSION,
         tick,
+        privacy_class: class as u8,
         t_ms: 50 * tick as i64,
         people: Some(2),
         tracks: vec![person(1), person(u64::MAX)],
@@ -132,17 +133,26 @@ pub(super) fn fill(log: &Log, tick: u64, record: &mut Record) {
 }
 
 /// Appends the cycles of these ticks.
-pub(super) fn run(log: &mut Log, ticks: std::ops::Range<u64>) -> Result<(), LogError> {
+pub(crate) fn run(log: &mut Log, ticks: std::ops::Range<u64>) -> Result<(), LogError> {
+    run_in(log, ticks, PrivacyClass::Raw)
+}
+
+/// The same in a privacy class.
+pub(crate) fn run_in(log: &mut Log, ticks: std::ops::Range<u64>, class: PrivacyClass) -> Result<(), LogError> {
     for tick in ticks {
         let mut record = log.writer.checkout_blocking()?;
-        fill(log, tick, &mut record);
-        log.chain.append_cycle(stamp(tick), &facts(tick), &mut record)?;
+        fill(log, tick, class, &mut record);
+        let facts = CycleFacts {
+            privacy_class: class,
+            ..facts(tick)
+        };
+        log.chain.append_cycle(stamp(tick), &facts, &mut record)?;
         log.writer.submit(record)?;
     }
     Ok(())
 }
 
-pub(super) fn shut_down(mut log: Log, tick: u64) -> u64 {
+pub(crate) fn shut_down(mut log: Log, tick: u64) -> u64 {
     let mut record = log.writer.checkout_blocking().unwrap();
     let body = Shutdown {
         reason: ShutdownReason::Requested,
