@@ -1,6 +1,7 @@
 //! The command line. Exit code 0: done, or yes; 1: the answer is no; 2: bad usage or input.
 
 mod bench_cycle;
+mod bundle;
 mod calibrate;
 mod config;
 mod demo;
@@ -14,6 +15,7 @@ mod send;
 mod serve;
 mod simulate;
 mod token;
+mod verify;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -61,6 +63,11 @@ enum Command {
     Send(send::Options),
     /// Stream a simulated room as real datagrams, or write its configuration, recording and truth
     Simulate(simulate::Options),
+    /// Say what a witness bundle proves, or whether two checkpoints prove a fork
+    Verify(verify::Options),
+    /// Work with witness bundles
+    #[command(subcommand)]
+    Bundle(bundle::Command),
     /// Check the log and everything it commits to
     Fsck(fsck::Options),
     /// Work with the fleet file
@@ -90,6 +97,8 @@ pub fn main() -> ExitCode {
         Command::Calibrate(options) => calibrate::run(&options),
         Command::Send(options) => send::run(&options),
         Command::Simulate(options) => simulate::run(&options),
+        Command::Verify(options) => verify::run(&options),
+        Command::Bundle(command) => bundle::run(&command),
         Command::Fsck(options) => fsck::run(&options),
         Command::Config(command) => config::run(&command),
         Command::Manifest(command) => manifest::run(&command),

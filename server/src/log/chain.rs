@@ -163,21 +163,7 @@ impl Chain {
 
     /// Policy text (C2SP tlog-policy) that trusts this log and asks for no outside witness.
     pub fn policy(&self) -> String {
-        let key = |name: &str, kind, public| {
-            let name = Name::new(name).ok()?;
-            Some(Verifier::new(name, kind, public).ok()?.to_vkey())
-        };
-        let origin = self.origin();
-        let time = key(
-            &format!("{origin}/time"),
-            KeyType::Cosignature,
-            &self.genesis.cosigner_key,
-        );
-        format!(
-            "log {}\nwitness time {}\nquorum none\n",
-            self.vkey(),
-            time.unwrap_or_default()
-        )
+        policy_text(&self.genesis)
     }
 
     /// Tick of the last cycle of this boot.
@@ -340,4 +326,29 @@ pub(super) fn genesis_of(identity: &super::Identity) -> Genesis {
         cosigner_key: cosigner.public_key(),
         predecessor: None,
     }
+}
+
+/// Policy text (C2SP tlog-policy) that trusts the log with this GENESIS leaf and asks for no outside witness.
+///
+/// # Errors
+/// When it is no GENESIS leaf.
+pub fn policy_of(genesis: &[u8]) -> Result<String, LogError> {
+    match leaf::decode(genesis)?.body {
+        Body::Genesis(genesis) => Ok(policy_text(&genesis)),
+        _ => Err(LogError::damaged("leaf 0", "it is no GENESIS")),
+    }
+}
+
+fn policy_text(genesis: &Genesis) -> String {
+    let origin = genesis.origin.as_str();
+    let key = |name: &str, kind, public| {
+        let key = Name::new(name).and_then(|name| Verifier::new(name, kind, public));
+        // An origin that is no key name cannot sign either: the line then holds no key, and the policy is refused.
+        key.map(|key| key.to_vkey()).unwrap_or_default()
+    };
+    format!(
+        "log {}\nwitness time {}\nquorum none\n",
+        key(origin, KeyType::Ed25519, &genesis.log_key),
+        key(&format!("{origin}/time"), KeyType::Cosignature, &genesis.cosigner_key)
+    )
 }

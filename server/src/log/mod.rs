@@ -43,7 +43,7 @@ mod recover;
 mod writer;
 
 pub use anchor::{AnchorState, default_anchor_path};
-pub use chain::{Appended, Chain, CycleFacts, Stamp};
+pub use chain::{Appended, Chain, CycleFacts, Stamp, policy_of};
 pub use commit::{Faults, NoFaults, Step};
 pub use error::LogError;
 pub use fsck::{FsckCheck, FsckReport, fsck};

@@ -1,0 +1,109 @@
+//! `tapline bundle`: bundles cut from a data directory, without a server.
+
+use std::{
+    fs::File,
+    io::{BufWriter, Write},
+    path::PathBuf,
+};
+
+use clap::{Args, Subcommand};
+use tapline_witness::bundle::build::{BundleRequest, InputsWithheld, LogSource, Prepared};
+
+use super::output::{Failure, Outcome, Result, print, say};
+use crate::{
+    log::policy_of,
+    store::{
+        log_source::{LogSourceError, SqlLog},
+        reader::Reader,
+    },
+};
+
+/// What to do with bundles.
+#[derive(Subcommand)]
+pub(super) enum Command {
+    /// Cut a bundle from a data directory (from a running server: GET /v1/witness/bundles)
+    Make(Make),
+    /// Print the policy that trusts the log of a data directory
+    Policy(PolicyOptions),
+}
+
+/// Which range of which log.
+#[derive(Args)]
+pub(super) struct Make {
+    /// Data directory
+    #[arg(long, value_name = "DIR", default_value = "tapline-data")]
+    data_dir: PathBuf,
+    /// First leaf
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    from: u64,
+    /// One past the last leaf (default: the end of the log)
+    #[arg(long, value_name = "N")]
+    to: Option<u64>,
+    /// Raw input too, where the privacy class of every cycle allows it
+    #[arg(long)]
+    inputs: bool,
+    /// Carry the checkpoint of this size too, and the tiles that prove that the log continues it
+    #[arg(long, value_name = "SIZE")]
+    old: Option<u64>,
+    /// File to write; one that exists is not overwritten
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+}
+
+/// Whose log.
+#[derive(Args)]
+pub(super) struct PolicyOptions {
+    /// Data directory
+    #[arg(long, value_name = "DIR", default_value = "tapline-data")]
+    data_dir: PathBuf,
+}
+
+pub(super) fn run(command: &Command) -> Result {
+    match command {
+        Command::Make(options) => make(options),
+        Command::Policy(options) => {
+            let reader = Reader::open(&options.data_dir).map_err(Failure::of)?;
+            let genesis = reader
+                .snapshot_or(|db| SqlLog(db).leaves(0, 1))
+                .map_err(|error: LogSourceError| Failure::of(error))?;
+            print(&policy_of(&genesis[0]).map_err(Failure::of)?);
+            Ok(Outcome::Yes)
+        }
+    }
+}
+
+fn make(options: &Make) -> Result {
+    let reader = Reader::open(&options.data_dir).map_err(Failure::of)?;
+    let latest = reader.latest_checkpoint().map_err(Failure::of)?;
+    let latest = latest.ok_or_else(|| Failure("this log has no checkpoint yet".to_owned()))?;
+    let written: std::result::Result<_, LogSourceError> = reader.snapshot_or(|db| {
+        let log = SqlLog(db);
+        let old = match options.old {
+            None => None,
+            Some(size) => log.note(size)?.map(|note| (size, note)),
+        };
+        let request = BundleRequest {
+            from: options.from,
+            to: options.to.unwrap_or(latest.size),
+            inputs: options.inputs,
+            checkpoint: (latest.size, latest.note),
+            old,
+        };
+        let (prepared, withheld) = Prepared::new(&log, request)?;
+        let io = |error: std::io::Error| LogSourceError::Bundle(error.into());
+        let mut out = BufWriter::new(File::create_new(&options.out).map_err(io)?);
+        prepared.write(&mut out)?;
+        out.flush().map_err(io)?;
+        Ok((prepared.plan().bundle_len(), withheld))
+    });
+    let (bytes, withheld) = written.map_err(Failure::of)?;
+    if let Some(reason) = withheld {
+        let reason = match reason {
+            InputsWithheld::Privacy => "a cycle of the range ran in class Anonymous or Restricted",
+            InputsWithheld::Forgotten => "some of it is forgotten, or no keyframe stands before the range",
+        };
+        say(&format!("raw input is withheld: {reason}"));
+    }
+    print(&format!("{bytes} bytes in {}", options.out.display()));
+    Ok(Outcome::Yes)
+}
