@@ -452,10 +452,11 @@ fn prepare<'a>(
 
 fn nonce(text: &str) -> Result<HeaderValue, Failure> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
-    if (1..=64).contains(&text.len()) && text.bytes().all(plain) {
-        if let Ok(value) = HeaderValue::from_str(text) {
-            return Ok(value);
-        }
+    if (1..=64).contains(&text.len())
+        && text.bytes().all(plain)
+        && let Ok(value) = HeaderValue::from_str(text)
+    {
+        return Ok(value);
     }
     Err(Failure::Invalid {
         what: "nonce",
