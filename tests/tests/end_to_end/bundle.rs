@@ -13,7 +13,8 @@ fn a_bundle_of_a_recording_verifies_in_rust_and_in_python() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = |name: &str| directory.path().join(name).to_str().expect("plain").to_owned();
     let (data, bundle, policy, state) = (path("data"), path("all.wbundle"), path("policy.txt"), path("seen.json"));
-    replay(&[recording.to_str().expect("plain"), "--data-dir", &data]);
+    let recording = recording.to_str().expect("plain");
+    replay(&[recording, "--manifest", "linked", "--data-dir", &data]);
     fs::write(&policy, succeed(&["bundle", "policy", "--data-dir", &data])).expect("written");
     succeed(&["bundle", "make", "--data-dir", &data, "--out", &bundle]);
 
