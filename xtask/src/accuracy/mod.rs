@@ -9,12 +9,15 @@ mod basement;
 mod drift;
 mod esp32_motion;
 mod lab;
+mod people;
 mod report;
 mod room_a;
 mod score;
+mod simulated;
 mod site;
 mod svg;
 mod two_node;
+mod walker;
 
 use std::path::PathBuf;
 
@@ -78,6 +81,21 @@ const FAMILIES: &[Family] = &[
         name: "two-node",
         directory: "esp32-two-node",
         run: two_node::run,
+    },
+    Family {
+        name: "basement-tracks",
+        directory: "rti-basement",
+        run: walker::basement,
+    },
+    Family {
+        name: "utah",
+        directory: "rti-utah",
+        run: walker::utah,
+    },
+    Family {
+        name: "simulated",
+        directory: "",
+        run: simulated::run,
     },
 ];
 
