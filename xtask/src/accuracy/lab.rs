@@ -142,17 +142,27 @@ impl Lab {
 
     /// `tapline replay`: its cycles in order.
     pub(crate) fn replay(&self, replay: &Replay, name: &str) -> Result<Vec<Cycle>, String> {
-        let (out, trace) = (
-            self.work.join(format!("{name}.jsonl")),
-            self.work.join(format!("{name}.trace.jsonl")),
-        );
+        let trace = self.work.join(format!("{name}.trace.jsonl"));
+        self.replay_to(replay, name, Some(&trace))
+    }
+
+    /// The same without the trace, which is large where there are many links: nothing is known of motion.
+    pub(crate) fn replay_people(&self, replay: &Replay, name: &str) -> Result<Vec<Cycle>, String> {
+        self.replay_to(replay, name, None)
+    }
+
+    fn replay_to(&self, replay: &Replay, name: &str, trace: Option<&Path>) -> Result<Vec<Cycle>, String> {
+        let out = self.work.join(format!("{name}.jsonl"));
         let mut command = program(&self.tapline);
         command
             .arg("replay")
             .arg(&replay.recording)
             .arg("--config")
             .arg(&replay.config);
-        command.arg("--out").arg(&out).arg("--trace").arg(&trace).arg("--json");
+        command.arg("--out").arg(&out).arg("--json");
+        if let Some(trace) = trace {
+            command.arg("--trace").arg(trace);
+        }
         if let Some(file) = &replay.calibration {
             command.arg("--calibration").arg(file);
         }
@@ -160,7 +170,8 @@ impl Lab {
             command.args(["--calibrate-first", &format!("{seconds}s")]);
         }
         output(&format!("replay {}", replay.recording.display()), &mut command)?;
-        cycles(&read(&out)?, &read(&trace)?).map_err(|e| format!("{}: {e}", out.display()))
+        let trace = trace.map(read).transpose()?;
+        cycles(&read(&out)?, trace.as_deref()).map_err(|e| format!("{}: {e}", out.display()))
     }
 
     /// Replays side by side; results in the order of the jobs. Names are file names and must differ.
@@ -217,12 +228,16 @@ pub(crate) fn read(path: &Path) -> Result<String, String> {
     fs::read_to_string(path).map_err(|e| format!("cannot read {}: {e}", path.display()))
 }
 
-fn cycles(out: &str, trace: &str) -> Result<Vec<Cycle>, String> {
+fn cycles(out: &str, trace: Option<&str>) -> Result<Vec<Cycle>, String> {
     let parse = |line: &str| serde_json::from_str::<Value>(line).map_err(|e| e.to_string());
     let mut first_ms = None;
-    let mut traces = trace.lines();
+    let mut traces = trace.map(str::lines);
     let cycle = |line: &str| {
-        let (v, trace) = (parse(line)?, parse(traces.next().ok_or("a cycle without a trace")?)?);
+        let v = parse(line)?;
+        let trace = match &mut traces {
+            Some(lines) => parse(lines.next().ok_or("a cycle without a trace")?)?,
+            None => Value::Null,
+        };
         let t_ms = v["t_ms"].as_f64().ok_or("a line without t_ms")?;
         let tracks = v["tracks"].as_array().map_or(&[][..], Vec::as_slice);
         let track = |t: &Value| {

@@ -72,7 +72,10 @@ fn replay(lab: &Lab, scene: &str) -> Result<(Vec<Cycle>, Truth), String> {
         calibration: None,
         calibrate_first_s: Some(CALIBRATION_S),
     };
-    Ok((lab.replay(&replay, &format!("sim-{scene}"))?, Truth::read(&truth)?))
+    Ok((
+        lab.replay_people(&replay, &format!("sim-{scene}"))?,
+        Truth::read(&truth)?,
+    ))
 }
 
 pub(super) fn run(lab: &Lab) -> Result<Section, String> {

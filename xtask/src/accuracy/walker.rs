@@ -107,7 +107,7 @@ pub(super) fn basement(lab: &Lab) -> Result<Section, String> {
         calibration: Some(calibration),
         calibrate_first_s: None,
     };
-    let cycles = lab.replay(&replay, "basement-tracks")?;
+    let cycles = lab.replay_people(&replay, "basement-tracks")?;
     let walk = Walk::read(lab)?;
     let (errors, missed, offset_ms) = walk.score(&cycles);
     let in_walk = |c: &&Cycle| walk.truth(c.t_ms).is_some();
@@ -257,7 +257,7 @@ pub(super) fn utah(lab: &Lab) -> Result<Section, String> {
             calibration: Some(calibration.clone()),
             calibrate_first_s: None,
         };
-        let cycles = lab.replay(&replay, &format!("utah-{file}"))?;
+        let cycles = lab.replay_people(&replay, &format!("utah-{file}"))?;
         let track: Places = cycles.iter().filter_map(best).collect();
         plan.line(file, Picture::colour(index), &track);
         let first_s = cycles.iter().find(|c| best(c).is_some()).map_or(f64::NAN, |c| c.time_s);
