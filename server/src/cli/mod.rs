@@ -1,5 +1,6 @@
 //! The command line. Exit code 0: done, or yes; 1: the answer is no; 2: bad usage or input.
 
+mod backup;
 mod bench_cycle;
 mod bundle;
 mod calibrate;
@@ -70,6 +71,10 @@ enum Command {
     Bundle(bundle::Command),
     /// Check the log and everything it commits to
     Fsck(fsck::Options),
+    /// Copy the store of a server that runs
+    Backup(backup::BackupOptions),
+    /// Say what takes the space in a store
+    Doctor(backup::DoctorOptions),
     /// Work with the fleet file
     #[command(subcommand)]
     Config(config::Command),
@@ -100,6 +105,8 @@ pub fn main() -> ExitCode {
         Command::Verify(options) => verify::run(&options),
         Command::Bundle(command) => bundle::run(&command),
         Command::Fsck(options) => fsck::run(&options),
+        Command::Backup(options) => backup::run(&options),
+        Command::Doctor(options) => backup::doctor(&options),
         Command::Config(command) => config::run(&command),
         Command::Manifest(command) => manifest::run(&command),
         Command::Plugin(command) => plugin::run(&command),

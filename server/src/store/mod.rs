@@ -3,10 +3,12 @@
 //! - [`schema`] opens the file: pragmas set and read back, migrations applied, a newer file refused.
 //! - [`rows`] writes the rows queries read, derived from committed bytes.
 //! - [`reader`] answers queries over read-only connections; readers never block the writer.
+//! - [`backup`] copies a store in use and says what takes the space.
 //! - [`tiles`] are the tree's hashes.
 //! - [`log_source`] is a snapshot as the log that bundles and proofs are cut from.
 //! - [`retention`] forgets what is past its time, a small batch at a time.
 
+pub mod backup;
 pub mod log_source;
 pub mod reader;
 pub mod retention;
