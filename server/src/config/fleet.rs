@@ -429,7 +429,7 @@ pub struct Retention {
     pub raw: RawStore,
     /// Raw input is kept this long, minutes.
     pub raw_minutes: u32,
-    /// Outcomes and salts are kept this long, hours.
+    /// Outcomes are kept this long, hours. The secrets behind the salts stay for now.
     pub outcome_hours: u32,
 }
 
