@@ -122,11 +122,17 @@ mod tests {
             .unwrap();
     }
 
+    fn add_leaves(db: &Connection, count: i64) {
+        let tx = db.unchecked_transaction().unwrap();
+        (0..count).for_each(|seq| add_leaf(&tx, seq));
+        tx.commit().unwrap();
+    }
+
     #[test]
     fn a_copy_is_one_commit_of_a_store_in_use() {
         let dir = tempfile::tempdir().unwrap();
         let db = open_writer(&dir.path().join(DATABASE_FILE), StoreKind::Live).unwrap();
-        (0..300).for_each(|seq| add_leaf(&db, seq));
+        add_leaves(&db, 300);
         // A transaction that is open meanwhile neither waits nor is seen.
         db.execute_batch("BEGIN IMMEDIATE").unwrap();
         add_leaf(&db, 300);
@@ -161,7 +167,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join(DATABASE_FILE);
         let db = open_writer(&path, StoreKind::Live).unwrap();
-        (0..2_000).for_each(|seq| add_leaf(&db, seq));
+        add_leaves(&db, 2_000);
         let sizes = space(dir.path()).unwrap();
         assert_eq!(sizes[0].0, "leaf");
         assert!(sizes[0].1 > 2_000 * 124, "{sizes:?}");
