@@ -10,6 +10,7 @@
 mod accuracy;
 mod bench;
 mod build;
+mod clients;
 mod demo;
 mod golden;
 mod run;
@@ -40,6 +41,8 @@ enum Command {
     },
     /// Format, lints, tidy, dependency rules, all tests, golden digests, schema
     Test,
+    /// Run the client examples in curl, TypeScript and Python against a demo
+    Clients,
     /// Compare the golden digests, or write them anew
     Golden {
         /// Write them: a deliberate act that belongs into the changelog
@@ -63,6 +66,7 @@ fn main() -> ExitCode {
         Command::Demo(options) => demo::demo(&options),
         Command::Build { release } => build::build(release).map(|_| ()),
         Command::Test => test::test(),
+        Command::Clients => clients::clients(),
         Command::Golden { update } => golden::golden(update),
         Command::Schema { update } => golden::schema(update),
         Command::Accuracy(options) => accuracy::accuracy(&options),

@@ -222,7 +222,12 @@ impl Extension for Held {
             }));
         };
         // No identity: the request came past the place that names the caller, so it is nobody's.
-        if !ctx.data_opt::<Identity>().is_some_and(|who| who.may(rule.scope)) {
+        // Who may use the root's field may have what stands below it.
+        let root = info.path_node.parent.is_none();
+        if !ctx
+            .data_opt::<Identity>()
+            .is_some_and(|who| !root || who.may(rule.scope))
+        {
             return Err(refuse(Failure::forbidden(parent, info.name, rule.scope)));
         }
         if rule.leaves == Leaves::Anyway {

@@ -38,6 +38,13 @@ pub(in crate::api) const RULES: &[Rule] = &[
     rule("CycleUpdate", Read, Zones, "zones"),
     rule("CycleUpdate", Read, People, "tracks"),
     rule(
+        "OccupancyUpdate",
+        Read,
+        Anyway,
+        "skipped ageMs at bootId cycle demotions durable privacyClass privacyMode quality simulated tMs tick witness presence people rooms",
+    ),
+    rule("OccupancyUpdate", Read, Zones, "zones"),
+    rule(
         "PoseFrame",
         Read,
         Anyway,
@@ -71,27 +78,48 @@ pub(crate) struct Snapshot {
 /// A finished 50 ms cycle: what was sensed, how sure, and what it rests on.
 #[derive(MergedObject)]
 #[graphql(name = "Cycle")]
-pub(crate) struct CycleObject(Stamp, Sensed, Evidence);
+pub(crate) struct CycleObject(Stamp, Areas, Sensed, Evidence);
 
 /// What a front-end draws: the people and the occupancy of one cycle.
 #[derive(MergedObject)]
-pub(crate) struct PoseFrame(Skips, Stamp, Sensed);
+pub(crate) struct PoseFrame(Skips, Stamp, Areas, Sensed);
+
+/// Occupancy of the site, its rooms and zones after it changed.
+#[derive(MergedObject)]
+pub(crate) struct OccupancyUpdate(Skips, Stamp, Areas);
 
 /// One cycle of a subscription.
 #[derive(MergedObject)]
-pub(crate) struct CycleUpdate(Skips, Stamp, Sensed, Evidence);
+pub(crate) struct CycleUpdate(Skips, Stamp, Areas, Sensed, Evidence);
 
 impl From<Snapshot> for CycleObject {
     fn from(s: Snapshot) -> Self {
         let s = Arc::new(s);
-        Self(Stamp(Arc::clone(&s)), Sensed(Arc::clone(&s)), Evidence(s))
+        Self(
+            Stamp(Arc::clone(&s)),
+            Areas(Arc::clone(&s)),
+            Sensed(Arc::clone(&s)),
+            Evidence(s),
+        )
     }
 }
 
 impl From<Snapshot> for PoseFrame {
     fn from(s: Snapshot) -> Self {
         let s = Arc::new(s);
-        Self(Skips(s.skipped), Stamp(Arc::clone(&s)), Sensed(s))
+        Self(
+            Skips(s.skipped),
+            Stamp(Arc::clone(&s)),
+            Areas(Arc::clone(&s)),
+            Sensed(s),
+        )
+    }
+}
+
+impl From<Snapshot> for OccupancyUpdate {
+    fn from(s: Snapshot) -> Self {
+        let s = Arc::new(s);
+        Self(Skips(s.skipped), Stamp(Arc::clone(&s)), Areas(s))
     }
 }
 
@@ -101,6 +129,7 @@ impl From<Snapshot> for CycleUpdate {
         Self(
             Skips(s.skipped),
             Stamp(Arc::clone(&s)),
+            Areas(Arc::clone(&s)),
             Sensed(Arc::clone(&s)),
             Evidence(s),
         )
@@ -199,11 +228,11 @@ impl Stamp {
     }
 }
 
-struct Sensed(Arc<Snapshot>);
+struct Areas(Arc<Snapshot>);
 
 #[Object]
-impl Sensed {
-    /// The site as a whole.
+impl Areas {
+    /// The site as a whole, or the room that was asked for.
     async fn presence(&self) -> Presence {
         self.0.cycle.outcome.presence.into()
     }
@@ -226,7 +255,12 @@ impl Sensed {
         let name = |i: usize| zones.get(i).map(|z| (z.id.as_str(), z.name.as_str()));
         areas(&self.0.cycle.outcome.zones, name)
     }
+}
 
+struct Sensed(Arc<Snapshot>);
+
+#[Object]
+impl Sensed {
     /// People, ascending id; empty when nobody is tracked, or when the privacy class lets no person out.
     async fn tracks(&self) -> Vec<Person> {
         self.0.cycle.outcome.tracks.iter().map(Person::from).collect()

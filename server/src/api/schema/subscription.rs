@@ -2,19 +2,35 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, Subscription};
+use async_graphql::{Context, ID, Subscription};
 use futures_util::{Stream, StreamExt, stream};
+use tapline_witness::outcome::AreaPresence;
 use tokio::sync::broadcast::error::RecvError;
 
 use super::{
     api,
-    cycle::{CycleUpdate, PoseFrame, Snapshot},
+    cycle::{CycleUpdate, OccupancyUpdate, PoseFrame, Snapshot},
+    now,
+    past::Checkpoint,
+    query::invalid,
     skips,
 };
-use crate::api::access::{Leaves::Anyway, Rule, Scope::*, rule};
+use crate::{
+    api::{
+        access::{Leaves::Anyway, Rule, Scope::*, rule},
+        error::Failure,
+        history::StoredCheckpoint,
+    },
+    config::Site,
+};
 
 /// Who may follow, and what the messages give away.
-pub(in crate::api) const RULES: &[Rule] = &[rule("Subscription", Subscribe, Anyway, "cycles poses")];
+pub(in crate::api) const RULES: &[Rule] = &[rule(
+    "Subscription",
+    Subscribe,
+    Anyway,
+    "cycles occupancy poses witness",
+)];
 
 /// One message a cycle.
 #[derive(Default)]
@@ -22,15 +38,150 @@ pub(crate) struct CoreSubscription;
 
 #[Subscription]
 impl CoreSubscription {
-    /// People and occupancy: one message a cycle, exactly 20 a second.
-    async fn poses(&self, ctx: &Context<'_>) -> impl Stream<Item = PoseFrame> {
-        snapshots(ctx).map(PoseFrame::from)
+    /// People and occupancy: one message a cycle, exactly 20 a second when nothing is left out.
+    async fn poses(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Id of the site; a server senses one.")] site: Option<ID>,
+        #[graphql(desc = "Only this room: its presence, count and zones, and the people inside its outline.")]
+        room: Option<ID>,
+        #[graphql(desc = "Only cycles of at least this quality, 0 to 1; an unknown quality is below any.")]
+        min_quality: Option<f64>,
+        #[graphql(desc = "At most so many messages a second, 0.1 to 20.")] max_rate_hz: Option<f64>,
+    ) -> async_graphql::Result<impl Stream<Item = PoseFrame>> {
+        let configured = &api(ctx).hub.facts.site;
+        if let Some(found) = site.filter(|id| id.as_str() != configured.id) {
+            return Err(invalid("site", found.as_str(), configured.id.clone()).into());
+        }
+        let room = room.map(|id| Filter::room(configured, id.as_str())).transpose()?;
+        if let Some(found) = min_quality.filter(|q| !(0.0..=1.0).contains(q)) {
+            return Err(invalid("minQuality", found, "0 to 1".to_owned()).into());
+        }
+        if let Some(found) = max_rate_hz.filter(|r| !(0.1..=20.0).contains(r)) {
+            return Err(invalid("maxRateHz", found, "0.1 to 20".to_owned()).into());
+        }
+        // Slots, not seconds: the same cycles for everybody who asks the same.
+        let every_ticks = max_rate_hz.map_or(1, |rate| (20.0 / rate).ceil() as u64);
+        let mut next_tick = 0;
+        let wanted = move |snapshot: &Snapshot| {
+            let outcome = &snapshot.cycle.outcome;
+            let good = min_quality.is_none_or(|least| outcome.quality.score.is_some_and(|q| f64::from(q) >= least));
+            let due = outcome.tick >= next_tick;
+            if good && due {
+                next_tick = outcome.tick + every_ticks;
+            }
+            good && due
+        };
+        let frames = kept(snapshots(ctx), wanted);
+        Ok(frames.map(move |snapshot| match &room {
+            Some(room) => room.apply(snapshot).into(),
+            None => snapshot.into(),
+        }))
+    }
+
+    /// Occupancy: at once, and from then on whenever the state or count of the site, a room or a zone changes.
+    async fn occupancy(&self, ctx: &Context<'_>) -> impl Stream<Item = OccupancyUpdate> {
+        let mut before = None;
+        let changed = move |snapshot: &Snapshot| {
+            let o = &snapshot.cycle.outcome;
+            let area = |a: &AreaPresence| (a.area, a.presence.state as u8, a.people);
+            let rooms: Vec<_> = o.rooms.iter().map(area).collect();
+            let zones: Vec<_> = o.zones.iter().map(area).collect();
+            let state = Some((o.presence.state as u8, o.people, rooms, zones));
+            let changed = before != state;
+            before = state;
+            changed
+        };
+        let now = stream::iter(now(ctx));
+        kept(now.chain(snapshots(ctx)), changed).map(OccupancyUpdate::from)
+    }
+
+    /// Each checkpoint of the witness log as it is published: what it covers is durable.
+    async fn witness(&self, ctx: &Context<'_>) -> impl Stream<Item = Checkpoint> {
+        let durable = api(ctx).hub.durable();
+        let checkpoints = stream::unfold((durable, true), |(mut durable, first)| async move {
+            if !first && durable.changed().await.is_err() {
+                return None;
+            }
+            let now = durable.borrow_and_update().clone();
+            Some((now, (durable, false)))
+        });
+        checkpoints
+            .filter(|durable| std::future::ready(durable.size > 0))
+            .map(|durable| {
+                Checkpoint::from(StoredCheckpoint {
+                    size: durable.size,
+                    note: durable.note,
+                })
+            })
     }
 
     /// Whole cycles with their evidence: one message a cycle, exactly 20 a second.
     async fn cycles(&self, ctx: &Context<'_>) -> impl Stream<Item = CycleUpdate> {
         snapshots(ctx).map(CycleUpdate::from)
     }
+}
+
+/// Snapshots that pass; what was skipped before one that does not is counted into the next that does.
+fn kept(
+    snapshots: impl Stream<Item = Snapshot>,
+    mut passes: impl FnMut(&Snapshot) -> bool,
+) -> impl Stream<Item = Snapshot> {
+    let mut skipped = 0;
+    snapshots.filter_map(move |mut snapshot| {
+        skipped += snapshot.skipped;
+        let passed = passes(&snapshot).then(|| {
+            snapshot.skipped = std::mem::take(&mut skipped);
+            snapshot
+        });
+        std::future::ready(passed)
+    })
+}
+
+/// One room out of a site.
+struct Filter {
+    room: u16,
+    zones: Vec<u16>,
+    outline_m: Vec<[f32; 2]>,
+}
+
+impl Filter {
+    fn room(site: &Site, id: &str) -> Result<Self, Failure> {
+        let Some(room) = site.rooms.iter().position(|r| r.id == id) else {
+            let known: Vec<_> = site.rooms.iter().map(|r| r.id.as_str()).collect();
+            return Err(invalid("room", id, known.join(", ")));
+        };
+        let zones = site.zones.iter().enumerate().filter(|(_, z)| z.room == id);
+        Ok(Self {
+            room: room as u16,
+            zones: zones.map(|(i, _)| i as u16).collect(),
+            outline_m: site.rooms[room].outline_m.clone(),
+        })
+    }
+
+    fn apply(&self, mut snapshot: Snapshot) -> Snapshot {
+        let mut cycle = (*snapshot.cycle).clone();
+        let outcome = &mut cycle.outcome;
+        outcome.rooms.retain(|a| a.area == self.room);
+        outcome.zones.retain(|a| self.zones.contains(&a.area));
+        outcome.tracks.retain(|person| match person.position_m {
+            [Some(x), Some(y), _] => inside(&self.outline_m, [x, y]),
+            _ => false,
+        });
+        if let Some(room) = outcome.rooms.first() {
+            (outcome.presence, outcome.people) = (room.presence, room.people);
+        }
+        snapshot.cycle = Arc::new(cycle);
+        snapshot
+    }
+}
+
+/// Even-odd rule: the edges that a ray to the right crosses.
+fn inside(outline_m: &[[f32; 2]], [x, y]: [f32; 2]) -> bool {
+    let ends = outline_m.iter().zip(outline_m.iter().cycle().skip(1));
+    let crossed =
+        ends.filter(|([ax, ay], [bx, by])| (ay > &y) != (by > &y) && x < (bx - ax) * (y - ay) / (by - ay) + ax);
+    crossed.count() % 2 == 1
 }
 
 /// Every cycle from now on; what could not be kept up with is counted into the next one.
@@ -63,4 +214,23 @@ fn snapshots(ctx: &Context<'_>) -> impl Stream<Item = Snapshot> + use<> {
             Some((snapshot, (cycles, durable)))
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::inside;
+
+    #[test]
+    fn a_room_with_a_corner_missing() {
+        let l = [[0.0, 0.0], [4.0, 0.0], [4.0, 2.0], [2.0, 2.0], [2.0, 4.0], [0.0, 4.0]];
+        for (at, expected) in [
+            ([1.0, 1.0], true),
+            ([3.0, 1.0], true),
+            ([1.0, 3.0], true),
+            ([3.0, 3.0], false),
+            ([5.0, 1.0], false),
+        ] {
+            assert_eq!(inside(&l, at), expected, "{at:?}");
+        }
+    }
 }

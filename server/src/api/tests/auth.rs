@@ -187,7 +187,9 @@ async fn guessing_is_slowed_down_and_good_tokens_go_on() {
 
 #[tokio::test]
 async fn a_websocket_shows_its_token_first_and_is_closed_when_it_is_revoked() {
-    let (guarded, all) = Guarded::new();
+    let (guarded, _) = Guarded::new();
+    let all = guarded.token(&[Scope::Subscribe]);
+    guarded.bench.cycle(1);
     let server = guarded.bench.server(guarded.security(), Limits::default()).unwrap();
     let listener = bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
     let address = listener.local_addr().unwrap();
@@ -209,8 +211,20 @@ async fn a_websocket_shows_its_token_first_and_is_closed_when_it_is_revoked() {
     let payload = json!({ "Authorization": format!("Bearer {all}") });
     say(&mut socket, json!({ "type": "connection_init", "payload": payload })).await;
     assert_eq!(hear(&mut socket).await.unwrap()["type"], "connection_ack");
+    // `subscribe` alone is enough for all that a subscription sends.
+    let query = "subscription { occupancy { skipped cycle rooms { id people } zones { id } } }";
+    say(
+        &mut socket,
+        json!({ "type": "subscribe", "id": "1", "payload": { "query": query } }),
+    )
+    .await;
+    let message = hear(&mut socket).await.unwrap();
+    assert_eq!(
+        message["payload"]["data"]["occupancy"]["rooms"][0]["people"], 1,
+        "{message}"
+    );
     let mut tokens = Tokens::load(&guarded.file).unwrap();
-    assert!(tokens.revoke("t0"));
+    assert!(tokens.revoke("t1"));
     tokens.create("other", &[Scope::Read], None).unwrap();
     tokens.save(&guarded.file).unwrap();
     assert_eq!(u16::from(hear(&mut socket).await.unwrap_err().code), 4403);

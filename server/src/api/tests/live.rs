@@ -253,3 +253,59 @@ async fn the_protocol_is_kept() {
     };
     assert_eq!(u16::from(close.code), 1001, "a server that stops says so");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn poses_of_one_room_above_a_quality_and_no_faster_than_asked() {
+    let bench = Bench::new();
+    let (address, _stop) = bench.serve(Limits::default());
+    for (arguments, expected) in [
+        ("room: \"attic\"", "living"),
+        ("site: \"cabin\"", "flat"),
+        ("minQuality: 1.5", "0 to 1"),
+        ("maxRateHz: 0", "0.1 to 20"),
+    ] {
+        let mut socket = subscribe(address, &format!("subscription {{ poses({arguments}) {{ cycle }} }}")).await;
+        let message = hear(&mut socket).await.unwrap();
+        assert_eq!(message["type"], "error", "{message}");
+        assert_eq!(message["payload"][0]["extensions"]["code"], "INVALID_ARGUMENT");
+        assert!(
+            message["payload"][0]["message"].as_str().unwrap().contains(expected),
+            "{message}"
+        );
+    }
+    let query = "subscription { poses(room: \"living\", minQuality: 0.5, maxRateHz: 5) { tick tracks { x } rooms { id } zones { id } } }";
+    let mut socket = subscribe(address, query).await;
+    let mut number = 1;
+    settle(&bench, &mut socket, &mut number).await;
+    // A bar nobody clears keeps a second subscription silent.
+    let mut silent = subscribe(address, "subscription { poses(minQuality: 0.99) { tick } }").await;
+    let mut ticks = Vec::new();
+    for _ in 0..3 {
+        for _ in 0..4 {
+            bench.cycle(number);
+            number += 1;
+        }
+        let message = hear(&mut socket).await.unwrap();
+        let poses = &message["payload"]["data"]["poses"];
+        assert_eq!(
+            (&poses["tracks"][0]["x"], &poses["rooms"][0]["id"]),
+            (&json!(1.0), &json!("living"))
+        );
+        ticks.push(poses["tick"].as_u64().unwrap());
+    }
+    assert!(ticks.windows(2).all(|w| w[1] - w[0] >= 4), "{ticks:?}");
+    assert!(timeout(Duration::from_millis(50), silent.next()).await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn checkpoints_are_followed() {
+    let bench = Bench::new();
+    bench.hub.publish_durable(durable(3));
+    let (address, _stop) = bench.serve(Limits::default());
+    let mut socket = subscribe(address, "subscription { witness { size } }").await;
+    for size in [3, 9] {
+        let message = hear(&mut socket).await.unwrap();
+        assert_eq!(message["payload"]["data"]["witness"]["size"], size);
+        bench.hub.publish_durable(durable(9));
+    }
+}

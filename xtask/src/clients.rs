@@ -1,0 +1,153 @@
+//! `cargo xtask clients`: the client examples, each against a running demo. What a machine lacks is SKIPPED and said.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    net::TcpListener,
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use crate::{
+    build,
+    run::{program, root, run},
+    web::{node, npm},
+};
+
+/// How long the demo may take to run its first cycle.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Messages each client has to see.
+const MESSAGES: &str = "20";
+
+/// A demo that ends with this.
+struct Demo(Child);
+
+impl Drop for Demo {
+    fn drop(&mut self) {
+        // It may be gone already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A client, ready to be run with the server's address.
+type Client = (&'static str, Command);
+
+/// Runs all clients. They are made ready first, so that nothing else is busy while the demo runs.
+pub(crate) fn clients() -> Result<(), String> {
+    let built = build::build(false)?;
+    let clients: Vec<Client> = [curl(), typescript()?, python()?].into_iter().flatten().collect();
+    let (http, udp) = (free()?, free()?);
+    let child = program(&built.tapline)
+        .args(["demo", "--seconds=120"])
+        .arg(format!("--http=127.0.0.1:{http}"))
+        .arg(format!("--udp=127.0.0.1:{udp}"))
+        .stdout(Stdio::null())
+        .spawn()
+        .map_err(|e| format!("cannot start the demo: {e}"))?;
+    let _demo = Demo(child);
+    ready(http)?;
+    for (name, mut command) in clients {
+        run(name, command.arg(format!("http://127.0.0.1:{http}")).arg(MESSAGES))?;
+    }
+    Ok(())
+}
+
+fn free() -> Result<u16, String> {
+    let listener = TcpListener::bind("127.0.0.1:0").map_err(|e| format!("no free port: {e}"))?;
+    Ok(listener.local_addr().map_err(|e| e.to_string())?.port())
+}
+
+/// Waits until cycles run.
+fn ready(port: u16) -> Result<(), String> {
+    let begun = Instant::now();
+    while begun.elapsed() < PATIENCE {
+        if answers(port).unwrap_or(false) {
+            return Ok(());
+        }
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    Err(format!("the demo ran no cycle within {} s", PATIENCE.as_secs()))
+}
+
+fn answers(port: u16) -> std::io::Result<bool> {
+    use std::io::Write as _;
+    let mut socket = std::net::TcpStream::connect(("127.0.0.1", port))?;
+    socket.set_read_timeout(Some(Duration::from_secs(2)))?;
+    write!(
+        socket,
+        "GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    )?;
+    let mut line = String::new();
+    BufReader::new(socket).read_line(&mut line)?;
+    Ok(line.contains(" 200 "))
+}
+
+fn has(what: &str) -> bool {
+    Command::new(what)
+        .arg("--version")
+        .output()
+        .is_ok_and(|o| o.status.success())
+}
+
+fn curl() -> Option<Client> {
+    if !has("curl") || !has("bash") {
+        println!("==> client curl: SKIPPED: there is no curl or bash here");
+        return None;
+    }
+    Some(("client curl", Command::new(root().join("clients/curl/watch.sh"))))
+}
+
+fn typescript() -> Result<Option<Client>, String> {
+    if let Err(why) = node() {
+        println!("==> client TypeScript: SKIPPED: {why}");
+        return Ok(None);
+    }
+    let directory = root().join("clients/ts");
+    if !directory.join("node_modules").is_dir() {
+        let install = ["ci", "--no-audit", "--no-fund", "--loglevel=error"];
+        run(
+            "install what the TypeScript client needs",
+            npm(&directory).args(install),
+        )?;
+    }
+    run(
+        "build the TypeScript client",
+        npm(&directory).args(["run", "--silent", "build"]),
+    )?;
+    let mut example = Command::new("node");
+    example.arg(directory.join("dist/examples/watch.js"));
+    Ok(Some(("client TypeScript (graphql-ws)", example)))
+}
+
+fn python() -> Result<Option<Client>, String> {
+    if !has("python3") {
+        println!("==> client Python: SKIPPED: there is no python3 here");
+        return Ok(None);
+    }
+    let environment = crate::run::target().join("clients-python");
+    let python = environment.join("bin/python");
+    if !installed(&python) {
+        let mut make = Command::new("python3");
+        if let Err(why) = run("make a Python environment", make.args(["-m", "venv"]).arg(&environment)) {
+            println!("==> client Python: SKIPPED: {why}");
+            return Ok(None);
+        }
+        let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"];
+        let requirements = root().join("clients/python/requirements.txt");
+        run(
+            "install what the Python client needs",
+            Command::new(&python).args(pip).arg(requirements),
+        )?;
+    }
+    let mut example = Command::new(&python);
+    example.arg(root().join("clients/python/watch.py"));
+    Ok(Some(("client Python (gql)", example)))
+}
+
+fn installed(python: &Path) -> bool {
+    Command::new(python)
+        .args(["-c", "import gql"])
+        .output()
+        .is_ok_and(|o| o.status.success())
+}
