@@ -539,7 +539,8 @@ def read_body(kind, data):
         r.enum(5), r.number(2), r.take(96), r.text(), r.text(), r.text(), builds(r)
     elif kind == "SWAP":
         body = {"tick": r.number(8), "old": r.hash(), "manifest": r.hash(), "result": r.enum(3)}
-        r.number(2), r.hash()
+        body["reason"] = r.number(2)
+        r.hash()
         body["golden"] = r.hash()
         r.take(12), r.hash(), r.enum(2), r.hash()
         body["attestation"] = r.hash()
@@ -640,6 +641,10 @@ class Walk:
             boot["mono"], boot["tick"] = leaf.mono_ns, leaf.tick
         if leaf.kind == "SWAP" and leaf.body["result"] != 1:
             boot["manifest"].append((leaf.body["tick"], leaf.body["manifest"]))
+        elif leaf.kind == "SWAP" and leaf.body["reason"] == 5:
+            # Not durable at its tick: the leaf that named this manifest is withdrawn.
+            named = (leaf.body["tick"], leaf.body["manifest"])
+            boot["manifest"] = [since for since in boot["manifest"] if since != named]
         elif leaf.kind in ("CONFIG", "CALIBRATION"):
             name = leaf.kind.lower()
             boot[name].append((leaf.body["tick"], leaf.body[name]))

@@ -2,9 +2,12 @@
 //!
 //! The cycle thread is the only writer. Readers take `Arc`s: nobody waits for anybody.
 
+pub mod attempt;
+
 use std::{
     collections::BTreeMap,
     net::IpAddr,
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -15,7 +18,8 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use tapline_witness::{body::AuditResult, disposition::Disposition, outcome::Outcome};
 use tokio::sync::{broadcast, watch};
 
-use crate::{config::Site, scope::Scope};
+use self::attempt::Attempts;
+use crate::{config::Site, host::candidate::Candidate, scope::Scope};
 
 /// Cycles a subscriber may fall behind before it skips: three seconds.
 pub const SUBSCRIBER_CYCLES: usize = 64;
@@ -95,6 +99,8 @@ pub struct PluginStatus {
     pub version: String,
     /// `cir`, `tomography`, `tracker`.
     pub stage: &'static str,
+    /// Generation of the manifest that names it.
+    pub generation: u64,
     /// The method, one line.
     pub method: String,
     /// `DECLARED`, `VERIFIED`, `LOADED`, `PROVED`, `ACTIVE`, `RETIRED`, `FAILED`.
@@ -153,6 +159,21 @@ pub enum Command {
         /// What the cycle thread has to do; none when it was done elsewhere.
         command: Option<Box<Command>>,
     },
+    /// Bring another plugin into the cycle.
+    Swap(SwapOrder),
+}
+
+/// An operator's wish for another plugin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SwapOrder {
+    /// Number of the attempt that shows how far it is.
+    pub attempt: u64,
+    /// What is asked for.
+    pub candidate: Candidate,
+    /// Cycles in which it is compared before it is used.
+    pub shadow_cycles: u32,
+    /// Name of the operator; only its hash is logged.
+    pub operator: String,
 }
 
 /// Is the server ready, and if not, why.
@@ -179,14 +200,25 @@ pub struct Facts {
     pub vkey: String,
     /// Process start, Unix nanoseconds.
     pub started_wall_ns: i64,
-    /// The manifest text, hashed verbatim.
-    pub manifest: String,
-    /// Its hash.
-    pub manifest_hash: [u8; 32],
+    /// Where plugin libraries lie; empty when only built-in stages are used.
+    pub plugin_dir: PathBuf,
     /// The witnessed configuration text.
     pub config: String,
     /// Its hash.
     pub config_hash: [u8; 32],
+}
+
+/// The manifest of the cycles that run now; a swap or a recovery replaces it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InForce {
+    /// The text, hashed verbatim.
+    pub text: String,
+    /// Its hash.
+    pub hash: [u8; 32],
+    /// Its generation.
+    pub generation: u64,
+    /// First tick under it.
+    pub since_tick: u64,
 }
 
 /// The meeting place of the cycle and its readers.
@@ -196,6 +228,9 @@ pub struct Hub {
     pub facts: Facts,
     /// Windows into the cycle, for who looks.
     pub scope: Scope,
+    /// Attempts to change a plugin.
+    pub attempts: Attempts,
+    manifest: ArcSwap<InForce>,
     cycles: broadcast::Sender<Arc<Cycle>>,
     latest: ArcSwapOption<Cycle>,
     durable: watch::Sender<Durable>,
@@ -207,11 +242,13 @@ pub struct Hub {
 
 impl Hub {
     /// A hub and the receiving end of its commands.
-    pub fn new(facts: Facts) -> (Arc<Self>, std::sync::mpsc::Receiver<Command>) {
+    pub fn new(facts: Facts, manifest: InForce) -> (Arc<Self>, std::sync::mpsc::Receiver<Command>) {
         let (commands, receiver) = std::sync::mpsc::sync_channel(16);
         let hub = Self {
             scope: Scope::new(&facts.site),
             facts,
+            attempts: Attempts::default(),
+            manifest: ArcSwap::from_pointee(manifest),
             cycles: broadcast::Sender::new(SUBSCRIBER_CYCLES),
             latest: ArcSwapOption::empty(),
             durable: watch::Sender::new(Durable::default()),
@@ -221,6 +258,16 @@ impl Hub {
             next_command: AtomicU64::new(1),
         };
         (Arc::new(hub), receiver)
+    }
+
+    /// The manifest of the cycles that run now.
+    pub fn manifest(&self) -> Arc<InForce> {
+        self.manifest.load_full()
+    }
+
+    /// Another manifest came into force.
+    pub fn publish_manifest(&self, manifest: InForce) {
+        self.manifest.store(Arc::new(manifest));
     }
 
     /// Shows a finished cycle to everybody.

@@ -84,6 +84,56 @@ byte_enum! {
     }
 }
 
+/// Reasons in a SWAP leaf.
+pub mod swap_reason {
+    /// None needed.
+    pub const NONE: u16 = 0;
+    /// The plugin could not be found, loaded, built or configured.
+    pub const LOAD: u16 = 1;
+    /// The static gate refused the file.
+    pub const GATE: u16 = 2;
+    /// The golden vectors did not come out.
+    pub const GOLDEN: u16 = 3;
+    /// The state was not given or not accepted.
+    pub const STATE: u16 = 4;
+    /// The leaf was not durable at its effective tick: it is withdrawn.
+    pub const NOT_DURABLE: u16 = 5;
+    /// A panic.
+    pub const PANIC: u16 = 6;
+    /// No answer in time.
+    pub const DEADLINE: u16 = 7;
+    /// A NaN or an infinity.
+    pub const NONFINITE: u16 = 8;
+    /// The floating-point environment was changed.
+    pub const FPENV: u16 = 9;
+    /// An operator wanted it.
+    pub const OPERATOR: u16 = 10;
+    /// The file is not the one that was asked for.
+    pub const HASH: u16 = 11;
+    /// Another change of the manifest came first.
+    pub const SUPERSEDED: u16 = 12;
+
+    /// The name in the API and on the command line.
+    pub const fn name(reason: u16) -> &'static str {
+        match reason {
+            NONE => "NONE",
+            LOAD => "LOAD",
+            GATE => "GATE",
+            GOLDEN => "GOLDEN",
+            STATE => "STATE",
+            NOT_DURABLE => "NOT_DURABLE",
+            PANIC => "PANIC",
+            DEADLINE => "DEADLINE",
+            NONFINITE => "NONFINITE",
+            FPENV => "FPENV",
+            OPERATOR => "OPERATOR",
+            HASH => "HASH",
+            SUPERSEDED => "SUPERSEDED",
+            _ => "OTHER",
+        }
+    }
+}
+
 byte_enum! {
     /// What became of plugin state in a swap.
     pub enum StateHandling ("0 kept or 1 reset") {

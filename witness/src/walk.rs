@@ -7,7 +7,7 @@
 use thiserror::Error;
 
 use crate::{
-    body::{Body, Boot, Cycle, SwapResult},
+    body::{Body, Boot, Cycle, Swap, SwapResult, swap_reason},
     hash::{Hash, ZERO, witness},
     leaf::{self, Header, Kind, Leaf, LeafError, flags},
 };
@@ -185,9 +185,7 @@ impl Walk {
                     Body::Boot(boot) if header.seq == 1 => state.put_in_force(rule, 0, boot)?,
                     Body::Boot(_) => return rule.broken("BOOT", "one a boot".into(), "a second one".into()),
                     Body::Genesis(_) => return rule.broken("GENESIS", "one a log".into(), "a second one".into()),
-                    Body::Swap(swap) if swap.result != SwapResult::Rejected => {
-                        state.manifests.push((swap.effective_tick, swap.new_manifest_hash));
-                    }
+                    Body::Swap(swap) => state.swapped(swap),
                     Body::Config(config) => state.configs.push((config.effective_tick, config.new_config_hash)),
                     Body::Calibration(calibration) => {
                         state
@@ -222,9 +220,7 @@ impl BootState {
 
     fn came_into_force(&mut self, body: &Body) {
         match body {
-            Body::Swap(swap) if swap.result != SwapResult::Rejected => {
-                self.manifests.push((swap.effective_tick, swap.new_manifest_hash));
-            }
+            Body::Swap(swap) => self.swapped(swap),
             Body::Config(config) => self.configs.push((config.effective_tick, config.new_config_hash)),
             Body::Calibration(calibration) => {
                 self.calibrations
@@ -232,6 +228,16 @@ impl BootState {
             }
             Body::Gap(_) => self.gap_since_cycle = true,
             _ => {}
+        }
+    }
+
+    /// A leaf that was not durable at its tick is withdrawn by a second one that rejects it.
+    fn swapped(&mut self, swap: &Swap) {
+        let named = (swap.effective_tick, swap.new_manifest_hash);
+        if swap.result != SwapResult::Rejected {
+            self.manifests.push(named);
+        } else if swap.reason == swap_reason::NOT_DURABLE {
+            self.manifests.retain(|since| *since != named);
         }
     }
 

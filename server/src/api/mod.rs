@@ -9,6 +9,7 @@
 //! | `GET /checkpoint`, `/tile/...` | the log as C2SP tlog-tiles |
 //! | `GET /proof?index=`, `/consistency?from=` | one proof as text, with the checkpoint it leads to |
 //! | `GET /v1/witness/bundles?from=&to=` | a range of the log with all that proves it |
+//! | `/v1/plugins/…` | plugins exchanged while the cycle runs |
 //! | `GET /healthz`, `/readyz`, `/metrics`, `/version` | probes, Prometheus |
 //!
 //! Who may use what stands in [`access`] and [`auth`]; [`listen`] has the sockets.
@@ -29,6 +30,7 @@ mod listen;
 mod log;
 mod metrics;
 mod page;
+mod plugins;
 mod rest;
 mod schema;
 mod store;
@@ -286,7 +288,7 @@ pub fn with_limits(
 }
 
 /// The rules of all routes. An area adds its own; [`access`] says how.
-const ROUTES: &[&[Route]] = &[graphql::ROUTES, log::ROUTES, page::ROUTES, rest::ROUTES];
+const ROUTES: &[&[Route]] = &[graphql::ROUTES, log::ROUTES, page::ROUTES, plugins::ROUTES, rest::ROUTES];
 
 /// All routes. An area merges its own.
 fn routes() -> Router<Arc<Transport>> {
@@ -294,6 +296,7 @@ fn routes() -> Router<Arc<Transport>> {
         .merge(graphql::router())
         .merge(log::router())
         .merge(page::router())
+        .merge(plugins::router())
         .merge(rest::router())
 }
 

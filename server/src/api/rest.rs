@@ -82,7 +82,7 @@ pub(super) async fn version(State(transport): State<Arc<Transport>>) -> Json<ser
         "version": env!("CARGO_PKG_VERSION"),
         "bootId": hex::encode(facts.boot_id),
         "site": facts.site.id,
-        "manifestHash": hex::encode(facts.manifest_hash),
+        "manifestHash": hex::encode(transport.api.hub.manifest().hash),
         "configHash": hex::encode(facts.config_hash),
     }))
 }

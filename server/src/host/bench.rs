@@ -92,6 +92,11 @@ impl<K: Kind> Bench<K> {
         self.failed.as_ref()
     }
 
+    /// Ends the stage without a call: it was failed where its state comes from.
+    pub(super) fn end(&mut self, why: StageRun) {
+        self.failed = Some(why);
+    }
+
     pub(super) fn runs(&self) -> &[StageRun] {
         &self.runs
     }

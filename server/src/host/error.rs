@@ -161,6 +161,22 @@ pub enum HostError {
         /// Which vector, expected and found digest.
         why: String,
     },
+    /// The file is not the one that was asked for.
+    #[error("plugin file {path}: its BLAKE3 is {found}, asked for was {expected}; nothing of it was run")]
+    AskedFor {
+        /// The file.
+        path: String,
+        /// What was asked for.
+        expected: String,
+        /// What the file has.
+        found: String,
+    },
+    /// What was asked for is no plugin that may be used.
+    #[error("{why}")]
+    Candidate {
+        /// What was found, and what is allowed.
+        why: String,
+    },
     /// The same bytes were refused before; loaded code is never loaded twice.
     #[error("plugin {name}: refused earlier in this process: {why}")]
     Earlier {

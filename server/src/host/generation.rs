@@ -12,6 +12,7 @@ use std::{
 use tapline_plugin_api::{
     StageKind,
     abi::{PluginModule, TomographyBox, TrackerBox},
+    conformance::Proof,
     cir::CirLinkSpec,
     describe::Setup,
     geometry::Grid,
@@ -24,7 +25,7 @@ use super::{
     golden,
     kind::{Cir, Tomography, Tracker},
     load,
-    manifest::{CpuLevel, Manifest, PluginRow, config_digest},
+    manifest::{CpuLevel, Manifest, PluginRow, config_digest, target},
     manifest_write::{linked_digest, stage_kinds},
     registry::{PluginState, PluginStatus, Registry},
     stages,
@@ -88,6 +89,10 @@ pub struct Generation {
     pub(super) cir: Bench<Cir>,
     pub(super) tomography: Bench<Tomography>,
     pub(super) tracker: Bench<Tracker>,
+    /// What the golden vectors of cir, tomography and tracker gave.
+    pub(super) proofs: [Option<Proof>; 3],
+    /// Which builds were loaded: index of the plugin, index of the build, BLAKE3.
+    builds: Vec<(u16, u16, [u8; 32])>,
 }
 
 impl Generation {
@@ -104,7 +109,9 @@ impl Generation {
         check_spec(spec, &manifest)?;
         let mut modules = [None; 3];
         let mut tables = [""; 3];
-        for row in manifest.plugins() {
+        let mut proofs = [const { None }; 3];
+        let mut builds = Vec::new();
+        for (index, row) in manifest.plugins().iter().enumerate() {
             let mut status = declared(&manifest, row);
             registry.set(status.clone());
             let mut step = |state, reason: &str| {
@@ -113,7 +120,12 @@ impl Generation {
             };
             let resolved = table_of(spec, row).and_then(|table| Ok((table, resolve(spec, row, &mut step)?)));
             match resolved {
-                Ok((table, module)) => {
+                Ok((table, (module, proof))) => {
+                    let cpu = spec.cpu.unwrap_or_else(CpuLevel::of_this_machine);
+                    if let Some(build) = row.build_index_for(&target(), cpu) {
+                        builds.push((index as u16, build as u16, row.builds[build].blake3.0));
+                    }
+                    proofs[row.stage as usize] = Some(proof);
                     tables[row.stage as usize] = table;
                     status.method = (module.describe)().method.into();
                     modules[row.stage as usize] = Some(module);
@@ -124,7 +136,7 @@ impl Generation {
                 }
             }
         }
-        Self::build(spec, &manifest, modules, tables, given_up).inspect_err(|error| {
+        let built = Self::build(spec, &manifest, modules, tables, given_up).inspect_err(|error| {
             let of =
                 |row: &&PluginRow| matches!(error, HostError::Construct { stage, .. } if *stage == row.stage.name());
             if let Some(row) = manifest.plugins().iter().find(of) {
@@ -134,6 +146,11 @@ impl Generation {
                     ..declared(&manifest, row)
                 });
             }
+        })?;
+        Ok(Self {
+            proofs,
+            builds,
+            ..built
         })
     }
 
@@ -191,7 +208,19 @@ impl Generation {
             cir,
             tomography,
             tracker,
+            proofs: [const { None }; 3],
+            builds: Vec::new(),
         })
+    }
+
+    /// The plugin files that really run.
+    pub fn builds(&self) -> Vec<tapline_witness::body::BuildRow> {
+        let row = |&(plugin_index, build_index, blake3)| tapline_witness::body::BuildRow {
+            plugin_index,
+            build_index,
+            blake3,
+        };
+        self.builds.iter().map(row).collect()
     }
 
     /// The manifest it runs under.
@@ -275,7 +304,7 @@ fn resolve(
     spec: &HostSpec,
     row: &PluginRow,
     step: &mut impl FnMut(PluginState, &str),
-) -> Result<PluginModule, HostError> {
+) -> Result<(PluginModule, Proof), HostError> {
     let module = match row.linked {
         Some(_) => linked(spec, row)?,
         None => load::load(&spec.plugin_dir, row, spec.cpu, step)?.module,
@@ -288,11 +317,14 @@ fn resolve(
     }
     let reason = format!("{} golden vectors came out, twice", proof.vectors.len());
     step(PluginState::Proved, &reason);
-    Ok(module)
+    Ok((module, proof))
 }
 
-/// The table a row was made for: the configured one, or the empty one (a stage that stands in for another).
-fn table_of<'a>(spec: &'a HostSpec, row: &PluginRow) -> Result<&'a str, HostError> {
+/// The table a row was made for: its own, the configured one, or the empty one (a stage that stands in for another).
+fn table_of<'a>(spec: &'a HostSpec, row: &'a PluginRow) -> Result<&'a str, HostError> {
+    if let Some(table) = &row.table {
+        return Ok(table);
+    }
     let table = spec.tables.of(row.stage);
     let found = config_digest(table);
     if row.config == found {

@@ -33,7 +33,7 @@ use std::{
 
 use abi_stable::library::{AbiHeaderRef, ROOT_MODULE_LOADER_NAME_WITH_NUL};
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
-use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fstat, memfd_create};
+use rustix::fs::{MemfdFlags, Mode, OFlags, SealFlags, fcntl_add_seals, fstat, memfd_create};
 use sha2::{Digest as _, Sha256};
 use tapline_plugin_api::{
     CONTRACT_VERSION, LOADER_VERSION, NUMERIC_PROFILE,
@@ -145,11 +145,42 @@ pub fn examine(path: &Path) -> Result<Examined, HostError> {
 /// # Errors
 /// [`HostError`] of any step but the comparison with a manifest.
 pub fn load_unlisted(path: &Path) -> Result<(Examined, LoadedModule), HostError> {
-    let bytes = read_file(path)?;
-    let examined = examine_bytes(path, &bytes, true)?;
-    let loaded = open(&examined.file, &bytes, &examined.passed)?;
+    load_bytes(path, &read_file(path)?)
+}
+
+/// As [`examine`], for a file of a plugin directory: a link is not followed, so nothing outside of it is read.
+///
+/// # Errors
+/// [`HostError::Read`] or [`HostError::Gate`].
+pub fn examine_here(dir: &Path, file: &str) -> Result<Examined, HostError> {
+    let path = dir.join(file);
+    examine_bytes(&path, &read(&path, false)?, true)
+}
+
+/// As [`load_unlisted`], for a file of a plugin directory; links are not followed. The file must have the expected
+/// BLAKE3, when there is one: that is compared before any of its code runs.
+///
+/// # Errors
+/// [`HostError::AskedFor`], or as [`load_unlisted`].
+pub fn load_here(dir: &Path, file: &str, expected: Option<Digest>) -> Result<(Examined, LoadedModule), HostError> {
+    let path = dir.join(file);
+    let bytes = read(&path, false)?;
+    let found = Digest(*blake3::hash(&bytes).as_bytes());
+    if let Some(expected) = expected.filter(|e| *e != found) {
+        return Err(HostError::AskedFor {
+            path: file.to_owned(),
+            expected: expected.to_string(),
+            found: found.to_string(),
+        });
+    }
+    load_bytes(&path, &bytes)
+}
+
+fn load_bytes(path: &Path, bytes: &[u8]) -> Result<(Examined, LoadedModule), HostError> {
+    let examined = examine_bytes(path, bytes, true)?;
+    let loaded = open(&examined.file, bytes, &examined.passed)?;
     let uses_rustfft = (loaded.module.describe)().uses_rustfft;
-    Ok((examine_bytes(path, &bytes, uses_rustfft)?, loaded))
+    Ok((examine_bytes(path, bytes, uses_rustfft)?, loaded))
 }
 
 fn examine_bytes(path: &Path, bytes: &[u8], uses_rustfft: bool) -> Result<Examined, HostError> {
@@ -170,12 +201,22 @@ fn examine_bytes(path: &Path, bytes: &[u8], uses_rustfft: bool) -> Result<Examin
 
 /// Step 1. At most one byte more than is allowed is read.
 fn read_file(path: &Path) -> Result<Vec<u8>, HostError> {
+    read(path, true)
+}
+
+fn read(path: &Path, follow: bool) -> Result<Vec<u8>, HostError> {
     let fail = |source| HostError::Read {
         path: path.display().to_string(),
         source,
     };
     let mut bytes = Vec::new();
-    let file = File::open(path).map_err(fail)?;
+    let flags = if follow { OFlags::empty() } else { OFlags::NOFOLLOW };
+    // Non-blocking: a named pipe in a library's place must not hang whoever looks.
+    let flags = flags | OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let file = File::from(rustix::fs::open(path, flags, Mode::empty()).map_err(|e| fail(e.into()))?);
+    if !file.metadata().map_err(fail)?.is_file() {
+        return Err(fail(io::Error::other("it is not a file")));
+    }
     file.take(MAX_LIBRARY_BYTES + 1).read_to_end(&mut bytes).map_err(fail)?;
     if bytes.len() as u64 > MAX_LIBRARY_BYTES {
         return Err(fail(io::Error::other(format!(

@@ -158,6 +158,9 @@ pub struct PluginRow {
     pub golden: Digest,
     /// Digest of its configuration table.
     pub config: Digest,
+    /// The table itself, when it is not the one of the fleet file: a swap brought it.
+    #[serde(default)]
+    pub table: Option<String>,
     /// For a linked-in stage: digest of name, version and golden digest.
     #[serde(default)]
     pub linked: Option<Digest>,
@@ -265,6 +268,12 @@ impl PluginRow {
             .filter(|b| b.target == target && b.cpu <= cpu)
             .max_by_key(|b| b.cpu)
     }
+
+    /// Index of that build in the row's list.
+    pub fn build_index_for(&self, target: &str, cpu: CpuLevel) -> Option<usize> {
+        let best = self.build_for(target, cpu)?;
+        self.builds.iter().position(|b| b == best)
+    }
 }
 
 /// Digest of a plugin's configuration table as it stands in the fleet file.
@@ -334,6 +343,9 @@ fn check_plugin(plugin: &PluginRow) -> Result<(), String> {
             plugin.contract
         ));
     }
+    if plugin.table.as_ref().is_some_and(|t| config_digest(t) != plugin.config) {
+        return Err(format!("plugin `{name}`: `config` is not the digest of its `table`"));
+    }
     if plugin.linked.is_some() != plugin.builds.is_empty() {
         return Err(format!(
             "plugin `{name}`: it is either `linked` or has `[[plugin.build]]` rows, one of the two"
@@ -380,7 +392,7 @@ fn check_plugin(plugin: &PluginRow) -> Result<(), String> {
 }
 
 /// A name that can stand in a path, a log line and a label: no separators, no control characters.
-fn name_is_plain(key: &str, text: &str) -> Result<(), String> {
+pub(super) fn name_is_plain(key: &str, text: &str) -> Result<(), String> {
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'+');
     let good = (1..=80).contains(&text.len()) && text.bytes().all(plain) && !text.starts_with('.');
     if good {

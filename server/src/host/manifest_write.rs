@@ -103,6 +103,9 @@ fn write_plugin(text: &mut String, p: &PluginRow) {
         p.golden,
         p.config
     );
+    if let Some(table) = &p.table {
+        let _ = writeln!(text, "table = {}", toml::Value::String(table.clone()));
+    }
     if let Some(linked) = &p.linked {
         let _ = writeln!(text, "linked = \"{linked}\"");
     }
@@ -165,6 +168,7 @@ fn row(about: &Description, proof: &Proof, table: &str) -> PluginRow {
         uses_rustfft: about.uses_rustfft,
         golden: Digest(proof.digest),
         config: config_digest(table),
+        table: None,
         linked: None,
         builds: Vec::new(),
     }

@@ -8,13 +8,17 @@
 //! | `worker`, `bench`, `kind` | instances on threads of their own, deadlines, what makes an answer usable |
 //! | [`generation`] | everything that runs under one manifest |
 //! | [`registry`] | what the API shows of plugins |
-//! | [`swap`] | a new generation beside the old one, and in its place |
+//! | [`builds`], [`candidate`] | from a plugin's name, or a failed stage, to a generation that is ready |
+//! | [`shadow`] | a generation beside the active one, compared and not used |
+//! | [`swap`] | a new generation in the old one's place |
 //!
 //! A linked stage and a loaded one differ only in where their module came from. `unsafe` is in `load` and
 //! [`fpenv`] alone.
 
 mod bench;
 pub mod buffers;
+pub mod builds;
+pub mod candidate;
 pub mod error;
 pub mod fpenv;
 pub mod gate;
@@ -25,14 +29,19 @@ pub mod load;
 pub mod manifest;
 pub mod manifest_write;
 pub mod registry;
+pub mod shadow;
 pub mod stages;
 mod state;
 pub mod swap;
 mod worker;
 
-use std::sync::{Arc, atomic::AtomicUsize};
+use std::{
+    sync::{Arc, atomic::AtomicUsize},
+    time::Duration,
+};
 
 use tapline_plugin_api::StageKind;
+use tapline_witness::disposition::Disposition;
 
 pub use self::{
     bench::RunOrder,
@@ -45,8 +54,8 @@ pub use self::{
 };
 use self::{
     buffers::copy_into,
+    manifest::PluginRow,
     manifest_write::{Draft, linked_row},
-    swap::Shadow,
 };
 
 /// The three plugin stages of a running site. Owned by the cycle's thread; [`Registry`] and
@@ -60,8 +69,13 @@ pub struct PluginHost {
     registry: Registry,
     given_up: Arc<AtomicUsize>,
     active: Generation,
-    previous: Option<Manifest>,
-    shadow: Option<Shadow>,
+    /// Rows of each stage that ran well before the active one, the newest last.
+    good: [Vec<PluginRow>; 3],
+    /// Rows that ended themselves in this process.
+    condemned: Vec<PluginRow>,
+    /// How the stages were run in this cycle.
+    orders: [RunOrder; 3],
+    state_time: Duration,
     scene: Scene,
 }
 
@@ -79,8 +93,10 @@ impl PluginHost {
             registry,
             given_up,
             active,
-            previous: None,
-            shadow: None,
+            good: Default::default(),
+            condemned: Vec::new(),
+            orders: Default::default(),
+            state_time: swap::UNHURRIED,
             scene: Scene::default(),
         })
     }
@@ -140,11 +156,9 @@ impl PluginHost {
     /// a stage without input (`SKIPPED`). A group whose run did not end in `RAN` holds zeros, and all do when one
     /// ended the stage.
     pub fn run_cir(&mut self, order: RunOrder) -> &[StageRun] {
+        self.orders[StageKind::Cir as usize] = order;
         self.active.cir.run(order);
         self.report(StageKind::Cir);
-        if let Some(shadow) = &mut self.shadow {
-            shadow.run_cir(&mut self.active, order);
-        }
         self.active.cir.runs()
     }
 
@@ -156,11 +170,9 @@ impl PluginHost {
     /// Runs the stage on the scene and the groups' answers. The run is `SKIPPED` when there is no such stage.
     pub fn run_tomography(&mut self, order: RunOrder) -> StageRun {
         fill_tomography(&mut self.active, &self.scene);
+        self.orders[StageKind::Tomography as usize] = order;
         let run = first(self.active.tomography.run(order));
         self.report(StageKind::Tomography);
-        if let Some(shadow) = &mut self.shadow {
-            shadow.run_tomography(&self.active, &self.scene, order);
-        }
         run
     }
 
@@ -172,11 +184,9 @@ impl PluginHost {
     /// Runs the stage on the scene, the image and the groups' answers. `SKIPPED` when there is no such stage.
     pub fn run_tracker(&mut self, order: RunOrder) -> StageRun {
         fill_tracker(&mut self.active, &self.scene);
+        self.orders[StageKind::Tracker as usize] = order;
         let run = first(self.active.tracker.run(order));
         self.report(StageKind::Tracker);
-        if let Some(shadow) = &mut self.shadow {
-            shadow.run_tracker(&self.active, &self.scene, order);
-        }
         run
     }
 
@@ -196,10 +206,25 @@ impl PluginHost {
 
     /// Appends the state of all instances.
     ///
+    /// A stage that does not give its state is failed from here on, and the blob says so: a keyframe never waits for a
+    /// stage that is broken.
+    ///
     /// # Errors
-    /// [`HostError::State`] when an instance does not answer or is failed; `into` is then as before.
+    /// [`HostError::State`]; `into` is then as before.
     pub fn export_state(&mut self, into: &mut Vec<u8>) -> Result<(), HostError> {
-        state::export(&mut self.active, into)
+        for stage in manifest_write::stage_kinds() {
+            match state::export(&mut self.active, self.state_time, into) {
+                Err(HostError::State { stage: of, why, index }) => {
+                    tracing::warn!(stage = of, index, why, "a stage does not give its state and is failed");
+                    let stage = manifest_write::stage_kinds().into_iter().find(|s| s.name() == of).unwrap_or(stage);
+                    let message = format!("state: {why}");
+                    self.end_stage(stage, StageRun { message, ..StageRun::of(Disposition::Error) }, index);
+                }
+                result => return result,
+            }
+        }
+        // Every stage has failed by now, and a failed stage has no state to wait for.
+        state::export(&mut self.active, self.state_time, into)
     }
 
     /// Replaces the state of all instances by one that [`export_state`](Self::export_state) wrote under the same
@@ -209,7 +234,7 @@ impl PluginHost {
     /// [`HostError::StateBlob`] or [`HostError::State`]. The host is then to be thrown away: some instances may have
     /// taken their part.
     pub fn import_state(&mut self, blob: &[u8]) -> Result<(), HostError> {
-        state::import(&mut self.active, blob)
+        state::import(&mut self.active, self.state_time, blob)
     }
 
     /// `manifest_hash` of the cycles that run now.
@@ -233,12 +258,26 @@ impl PluginHost {
     }
 
     /// Enters a stage that ended itself in this run.
-    fn report(&self, stage: StageKind) {
+    fn report(&mut self, stage: StageKind) {
         let runs = self.runs(stage);
         if let Some((index, run)) = runs.iter().enumerate().find(|(_, run)| run.ends_the_instance()) {
-            let reason = format!("instance {index}: {} {}", run.disposition.name(), run.message);
-            self.active
-                .mark_stage(&self.registry, stage, PluginState::Failed, reason.trim_end());
+            let run = run.clone();
+            self.end_stage(stage, run, index);
+        }
+    }
+
+    /// Takes a stage out until another generation takes over.
+    fn end_stage(&mut self, stage: StageKind, run: StageRun, index: usize) {
+        let reason = format!("instance {index}: {} {}", run.disposition.name(), run.message);
+        self.active
+            .mark_stage(&self.registry, stage, PluginState::Failed, reason.trim_end());
+        match stage {
+            StageKind::Cir => self.active.cir.end(run),
+            StageKind::Tomography => self.active.tomography.end(run),
+            StageKind::Tracker => self.active.tracker.end(run),
+        }
+        if let Some(row) = self.active.manifest.plugin(stage).filter(|r| !self.condemned.contains(r)) {
+            self.condemned.push(row.clone());
         }
     }
 }

@@ -106,6 +106,17 @@ impl Registry {
     }
 }
 
+impl Registry {
+    /// Drops the plugins of a generation that was never used; those that failed keep their line and reason.
+    pub fn forget_unused(&self, generation: u64) {
+        self.0.rcu(|list| {
+            let mut list = Vec::clone(list);
+            list.retain(|s| s.generation != generation || s.state == PluginState::Failed);
+            list
+        });
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,33 +1,41 @@
 //! The state of all instances in one blob.
 //!
 //! `u32` number of instances, then for each, stages in pipeline order, groups ascending: `u8` stage, `u32`
-//! state schema, `u32` length, bytes. Integers little-endian. Nothing may follow.
+//! state schema, `u32` length, bytes. Integers little-endian. Nothing may follow. An instance of a stage that ended
+//! itself has the length `u32::MAX` and no bytes: it has no state, and whoever takes over knows that it does not run.
+
+use std::time::Duration;
 
 use tapline_plugin_api::StageKind;
+use tapline_witness::disposition::Disposition;
 
 use super::{
     bench::Bench,
     error::HostError,
-    generation::{Generation, PATIENCE},
+    generation::Generation,
     kind::Kind,
+    worker::StageRun,
 };
 
-pub(super) fn export(generation: &mut Generation, into: &mut Vec<u8>) -> Result<(), HostError> {
+/// Length that says: this instance ended itself.
+const FAILED: u32 = u32::MAX;
+
+pub(super) fn export(generation: &mut Generation, within: Duration, into: &mut Vec<u8>) -> Result<(), HostError> {
     let begin = into.len();
-    let result = export_all(generation, into);
+    let result = export_all(generation, within, into);
     if result.is_err() {
         into.truncate(begin);
     }
     result
 }
 
-fn export_all(generation: &mut Generation, into: &mut Vec<u8>) -> Result<(), HostError> {
+fn export_all(generation: &mut Generation, within: Duration, into: &mut Vec<u8>) -> Result<(), HostError> {
     let count = generation.cir.len() + generation.tomography.len() + generation.tracker.len();
     into.extend_from_slice(&(count as u32).to_le_bytes());
     let schema = schemas(generation);
-    export_bench(&mut generation.cir, schema, into)?;
-    export_bench(&mut generation.tomography, schema, into)?;
-    export_bench(&mut generation.tracker, schema, into)
+    export_bench(&mut generation.cir, schema, within, into)?;
+    export_bench(&mut generation.tomography, schema, within, into)?;
+    export_bench(&mut generation.tracker, schema, within, into)
 }
 
 fn schemas(generation: &Generation) -> [u32; 3] {
@@ -35,18 +43,27 @@ fn schemas(generation: &Generation) -> [u32; 3] {
         .map(|stage| generation.manifest.plugin(stage).map_or(0, |row| row.state_schema))
 }
 
-fn export_bench<K: Kind>(bench: &mut Bench<K>, schema: [u32; 3], into: &mut Vec<u8>) -> Result<(), HostError> {
+fn export_bench<K: Kind>(
+    bench: &mut Bench<K>,
+    schema: [u32; 3],
+    within: Duration,
+    into: &mut Vec<u8>,
+) -> Result<(), HostError> {
     for index in 0..bench.len() {
-        let state = bench.export(index, PATIENCE)?;
         into.push(K::STAGE as u8);
         into.extend_from_slice(&schema[K::STAGE as usize].to_le_bytes());
+        if bench.failed().is_some() {
+            into.extend_from_slice(&FAILED.to_le_bytes());
+            continue;
+        }
+        let state = bench.export(index, within)?;
         into.extend_from_slice(&(state.len() as u32).to_le_bytes());
         into.extend_from_slice(&state);
     }
     Ok(())
 }
 
-pub(super) fn import(generation: &mut Generation, mut blob: &[u8]) -> Result<(), HostError> {
+pub(super) fn import(generation: &mut Generation, within: Duration, mut blob: &[u8]) -> Result<(), HostError> {
     let count = generation.cir.len() + generation.tomography.len() + generation.tracker.len();
     let found = u32_of(&mut blob)? as usize;
     if found != count {
@@ -55,16 +72,21 @@ pub(super) fn import(generation: &mut Generation, mut blob: &[u8]) -> Result<(),
         )));
     }
     let schema = schemas(generation);
-    import_bench(&mut generation.cir, schema, &mut blob)?;
-    import_bench(&mut generation.tomography, schema, &mut blob)?;
-    import_bench(&mut generation.tracker, schema, &mut blob)?;
+    import_bench(&mut generation.cir, schema, within, &mut blob)?;
+    import_bench(&mut generation.tomography, schema, within, &mut blob)?;
+    import_bench(&mut generation.tracker, schema, within, &mut blob)?;
     if !blob.is_empty() {
         return Err(wrong(format!("{} bytes too many at the end", blob.len())));
     }
     Ok(())
 }
 
-fn import_bench<K: Kind>(bench: &mut Bench<K>, schema: [u32; 3], blob: &mut &[u8]) -> Result<(), HostError> {
+fn import_bench<K: Kind>(
+    bench: &mut Bench<K>,
+    schema: [u32; 3],
+    within: Duration,
+    blob: &mut &[u8],
+) -> Result<(), HostError> {
     for index in 0..bench.len() {
         let stage = take(blob, 1)?[0];
         let found = u32_of(blob)?;
@@ -75,8 +97,12 @@ fn import_bench<K: Kind>(bench: &mut Bench<K>, schema: [u32; 3], blob: &mut &[u8
                 K::STAGE.name()
             )));
         }
-        let length = u32_of(blob)? as usize;
-        bench.import(index, take(blob, length)?, PATIENCE)?;
+        let length = u32_of(blob)?;
+        if length == FAILED {
+            bench.end(StageRun::of(Disposition::Skipped));
+            continue;
+        }
+        bench.import(index, take(blob, length as usize)?, within)?;
     }
     Ok(())
 }

@@ -1,45 +1,47 @@
-//! Another generation: prepared aside, run in the shadow of the active one, put in its place between cycles.
+//! Another generation in the active one's place, between two cycles.
 //!
 //! ```text
-//! Preparer::prepare (any thread: load, gate, golden vectors twice, build)
-//!     └─▶ PluginHost::begin_shadow (its answers are compared, never used)
+//! Preparer::candidate (any thread: load, gate, golden vectors twice, build)
+//!     └─▶ Shadow::run (a thread of its own; its answers are compared, never used)
 //!             └─▶ PluginHost::activate (between two cycles; state carried over)
 //! ```
 //!
-//! When a stage ends itself it is skipped from the next cycle; [`PluginHost::recovery`] then names the manifest
-//! that replaces it: the plugin of the last generation, else the linked stage.
+//! When a stage ends itself it is skipped from the next cycle; [`PluginHost::recovery_order`] and
+//! [`Preparer::recover`] then make the generation that replaces it.
 
 use std::{
     mem,
     sync::{Arc, atomic::AtomicUsize},
+    time::Duration,
 };
 
+use abi_stable::std_types::RVec;
 use tapline_plugin_api::{
     StageKind,
     guard::{StageError, code},
 };
-use tapline_witness::disposition::Disposition;
+use tapline_witness::hash::{Domain, Hash, ZERO};
 
 use super::{
     PluginHost,
-    bench::{Bench, RunOrder},
-    buffers::Scene,
+    bench::Bench,
+    candidate::{Candidate, RecoveryOrder, Source},
     error::HostError,
-    fill_tomography, fill_tracker,
     generation::{Generation, HostSpec, PATIENCE},
-    golden,
     kind::Kind,
-    manifest::Manifest,
-    manifest_write::{Draft, linked_row, stage_kinds},
+    manifest::{Manifest, PluginRow},
+    manifest_write::stage_kinds,
     registry::{PluginState, Registry},
-    stages,
     worker::StageRun,
 };
+
+/// Rows of a stage that ran well and are remembered.
+const GOOD_ROWS: usize = 8;
 
 /// Prepares generations on other threads than the cycle's.
 #[derive(Clone)]
 pub struct Preparer {
-    spec: Arc<HostSpec>,
+    pub(super) spec: Arc<HostSpec>,
     registry: Registry,
     given_up: Arc<AtomicUsize>,
 }
@@ -53,33 +55,9 @@ impl Preparer {
         Generation::prepare(&self.spec, manifest, &self.registry, &self.given_up)
     }
 
-    /// The manifest that replaces the failed stages of `manifest`: by the row of `last_good` when that is other
-    /// code, else by the linked stage. None when a failed stage has no replacement.
-    ///
-    /// # Errors
-    /// [`HostError::Golden`] when the linked stage does not prove itself.
-    fn replacing(
-        &self,
-        manifest: &Manifest,
-        failed: &[StageKind],
-        last_good: Option<&Manifest>,
-    ) -> Result<Option<Manifest>, HostError> {
-        let mut draft = Draft::after(manifest);
-        for &stage in failed {
-            let now = manifest.plugin(stage);
-            let before = last_good.and_then(|m| m.plugin(stage));
-            if let Some(row) = before.filter(|row| Some(*row) != now) {
-                draft.replace(row.clone());
-                continue;
-            }
-            let Some(module) = stages::default(self.spec.linked, stage) else {
-                return Ok(None);
-            };
-            let about = (module.describe)();
-            let proof = golden::prove(&about.name, module, self.spec.proof_time)?;
-            draft.replace(linked_row(module, &proof, ""));
-        }
-        draft.write().map(Some)
+    /// Where libraries lie; empty when only built-in stages are used.
+    pub fn plugin_dir(&self) -> &std::path::Path {
+        &self.spec.plugin_dir
     }
 }
 
@@ -107,95 +85,58 @@ pub struct Activation {
     pub state: [StateHandling; 3],
 }
 
-/// How a shadow did beside the active generation.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ShadowReport {
-    /// `cir`, `tomography`, `tracker`.
-    pub stages: [ShadowStage; 3],
+/// States of the active generation on their way into another one.
+pub struct Carried {
+    plan: [StateHandling; 3],
+    states: [Vec<RVec<u8>>; 3],
+    within: Duration,
 }
 
-/// One stage of a [`ShadowReport`].
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ShadowStage {
-    /// Calls compared.
-    pub runs: u64,
-    /// Calls with equal bits and equal disposition.
-    pub equal: u64,
-    /// Calls that ended otherwise than `RAN` while the active one ran.
-    pub not_ran: u64,
-    /// Longest call of an instance, nanoseconds: shadow, active.
-    pub slowest_ns: [u64; 2],
-    /// Sum of the calls, nanoseconds: shadow, active.
-    pub total_ns: [u64; 2],
-    /// What ended the stage in the shadow, if anything did.
-    pub failed: Option<StageRun>,
-}
+impl Carried {
+    /// What becomes of each stage's state.
+    pub const fn plan(&self) -> [StateHandling; 3] {
+        self.plan
+    }
 
-/// A generation whose answers are looked at, not used.
-pub(super) struct Shadow {
-    generation: Generation,
-    report: ShadowReport,
-}
-
-impl Shadow {
-    pub(super) fn run_cir(&mut self, active: &mut Generation, order: RunOrder) {
-        let shadow = &mut self.generation.cir;
-        if shadow.len() != active.cir.len() {
-            return;
+    /// Digest of a stage's states, of all its instances in order; zero when nothing of it is carried.
+    pub fn digest(&self, stage: StageKind) -> Hash {
+        let states = &self.states[stage as usize];
+        if states.is_empty() {
+            return ZERO;
         }
-        for index in 0..shadow.len() {
-            let from = active.cir.buffers_mut(index);
-            let to = shadow.buffers_mut(index);
-            to.links.copy_from_slice(&from.links);
-            to.tones.copy_from_slice(&from.tones);
-            to.mask.copy_from_slice(&from.mask);
+        let mut hasher = Domain::Blob.hasher();
+        for state in states {
+            hasher.update(&(state.len() as u64).to_le_bytes());
+            hasher.update(state);
         }
-        shadow.run(order);
-        note(&mut self.report.stages[0], shadow, &active.cir, |a, b| {
-            (&a.taps, &a.summaries) == (&b.taps, &b.summaries)
-        });
+        *hasher.finalize().as_bytes()
     }
 
-    pub(super) fn run_tomography(&mut self, active: &Generation, scene: &Scene, order: RunOrder) {
-        fill_tomography(&mut self.generation, scene);
-        self.generation.tomography.run(order);
-        let shadow = &self.generation.tomography;
-        note(&mut self.report.stages[1], shadow, &active.tomography, |a, b| {
-            (&a.mean, &a.variance, &a.summary) == (&b.mean, &b.variance, &b.summary)
-        });
+    /// Hands every state to its instance.
+    ///
+    /// # Errors
+    /// [`HostError::State`] when one refuses.
+    pub fn give(&self, next: &mut Generation) -> Result<(), HostError> {
+        self.give_bench(&mut next.cir)?;
+        self.give_bench(&mut next.tomography)?;
+        self.give_bench(&mut next.tracker)
     }
 
-    pub(super) fn run_tracker(&mut self, active: &Generation, scene: &Scene, order: RunOrder) {
-        fill_tracker(&mut self.generation, scene);
-        self.generation.tracker.run(order);
-        let shadow = &self.generation.tracker;
-        note(&mut self.report.stages[2], shadow, &active.tracker, |a, b| {
-            (&a.tracks, &a.summary) == (&b.tracks, &b.summary)
-        });
-    }
-}
-
-/// Compares the instances of one stage after a cycle. Answers are canonical, so equal values are equal bits.
-fn note<K: Kind>(
-    stage: &mut ShadowStage,
-    shadow: &Bench<K>,
-    active: &Bench<K>,
-    equal: impl Fn(&K::Buffers, &K::Buffers) -> bool,
-) {
-    for (index, (a, b)) in shadow.runs().iter().zip(active.runs()).enumerate() {
-        let same = match (shadow.buffers(index), active.buffers(index)) {
-            (Some(x), Some(y)) => equal(x, y),
-            _ => false,
-        };
-        stage.runs += 1;
-        stage.equal += u64::from(same && a.disposition == b.disposition);
-        stage.not_ran += u64::from(a.disposition != Disposition::Ran && b.disposition == Disposition::Ran);
-        for (side, run) in [a, b].into_iter().enumerate() {
-            stage.slowest_ns[side] = stage.slowest_ns[side].max(run.elapsed_ns);
-            stage.total_ns[side] = stage.total_ns[side].saturating_add(run.elapsed_ns);
+    fn give_bench<K: Kind>(&self, bench: &mut Bench<K>) -> Result<(), HostError> {
+        let states = &self.states[K::STAGE as usize];
+        if !states.is_empty() && states.len() != bench.len() {
+            let why = StageError::new(code::HOST, format!("{} instances, then {}", states.len(), bench.len()));
+            return Err(HostError::State {
+                stage: K::STAGE.name(),
+                index: 0,
+                why: why.to_string(),
+            });
         }
+        for (index, state) in states.iter().enumerate() {
+            bench.import(index, state, self.within)?;
+        }
+        Ok(())
     }
-    stage.failed = shadow.failed().cloned();
 }
 
 impl PluginHost {
@@ -208,43 +149,78 @@ impl PluginHost {
         }
     }
 
+    /// How long an instance may take to give or take its state: on a live cycle's thread little, else seconds.
+    pub const fn set_state_time(&mut self, within: Duration) {
+        self.state_time = within;
+    }
+
     /// The stages that ended themselves, with what ended them.
     pub fn failures(&self) -> Vec<(StageKind, StageRun)> {
         let failed = |stage| Some((stage, self.active.failure(stage)?.clone()));
         stage_kinds().into_iter().filter_map(failed).collect()
     }
 
-    /// The manifest under which every failed stage is replaced; none when nothing failed or nothing can replace
-    /// it. [`Preparer::prepare`] and [`activate`](Self::activate) do the rest.
+    /// What [`Preparer::recover`] needs to replace every failed stage; none when nothing failed.
+    pub fn recovery_order(&self) -> Option<RecoveryOrder> {
+        let failed: Vec<StageKind> = stage_kinds()
+            .into_iter()
+            .filter(|stage| self.active.failure(*stage).is_some())
+            .collect();
+        (!failed.is_empty()).then(|| RecoveryOrder {
+            manifest: self.active.manifest.clone(),
+            failed,
+            good: self.good.clone(),
+            condemned: self.condemned.clone(),
+        })
+    }
+
+    /// The candidate that goes back to the plugin before the one that runs; none when there was none, or when it
+    /// failed.
+    pub fn before(&self, stage: StageKind) -> Option<Candidate> {
+        let good = self.good[stage as usize].iter().rev();
+        let now = self.active.manifest.plugin(stage);
+        let row = good.clone().find(|row| Some(*row) != now && !self.condemned.contains(row))?;
+        Some(Candidate {
+            stage,
+            source: Source::Row(Box::new(row.clone())),
+            blake3: None,
+            table: None,
+        })
+    }
+
+    /// The states that another generation would take over now.
     ///
     /// # Errors
-    /// [`HostError::Golden`] when the linked stage does not prove itself.
-    pub fn recovery(&self) -> Result<Option<Manifest>, HostError> {
-        let failed: Vec<StageKind> = self.failures().into_iter().map(|(stage, _)| stage).collect();
-        if failed.is_empty() {
-            return Ok(None);
+    /// [`HostError::State`] when a stage does not give its state.
+    pub fn carry(&mut self, next: &Generation) -> Result<Carried, HostError> {
+        let plan = self.plan(next);
+        self.export(plan, |handling| {
+            matches!(handling, StateHandling::Kept | StateHandling::Imported)
+        })
+    }
+
+    fn plan(&self, next: &Generation) -> [StateHandling; 3] {
+        let same_groups = self.active.manifest.link_group() == next.manifest.link_group();
+        stage_kinds().map(|stage| plan(&self.active, next, stage, same_groups))
+    }
+
+    fn export(
+        &mut self,
+        plan: [StateHandling; 3],
+        wanted: impl Fn(StateHandling) -> bool,
+    ) -> Result<Carried, HostError> {
+        let within = self.state_time;
+        let mut states = [const { Vec::new() }; 3];
+        if wanted(plan[0]) {
+            states[0] = export_all(&mut self.active.cir, within)?;
         }
-        self.preparer()
-            .replacing(&self.active.manifest, &failed, self.previous.as_ref())
-    }
-
-    /// Runs a generation beside the active one from the next cycle on, in place of any earlier shadow.
-    pub fn begin_shadow(&mut self, generation: Generation) {
-        self.shadow = Some(Shadow {
-            generation,
-            report: ShadowReport::default(),
-        });
-    }
-
-    /// How the shadow is doing.
-    pub fn shadow_report(&self) -> Option<&ShadowReport> {
-        self.shadow.as_ref().map(|s| &s.report)
-    }
-
-    /// Ends the shadow and gives its generation back. Its instances have lived through cycles that the active ones
-    /// lived through too; [`activate`](Self::activate) replaces their state all the same.
-    pub fn end_shadow(&mut self) -> Option<(Generation, ShadowReport)> {
-        self.shadow.take().map(|s| (s.generation, s.report))
+        if wanted(plan[1]) {
+            states[1] = export_all(&mut self.active.tomography, within)?;
+        }
+        if wanted(plan[2]) {
+            states[2] = export_all(&mut self.active.tracker, within)?;
+        }
+        Ok(Carried { plan, states, within })
     }
 
     /// Puts a generation in the active one's place; to be called between two cycles. State is carried over where
@@ -253,13 +229,11 @@ impl PluginHost {
     /// # Errors
     /// [`HostError::State`] when the state does not come out or go in. The active generation then stays.
     pub fn activate(&mut self, mut next: Generation) -> Result<Activation, HostError> {
-        let same_groups = self.active.manifest.link_group() == next.manifest.link_group();
-        let old = &mut self.active;
-        let plan = stage_kinds().map(|stage| plan(old, &next, stage, same_groups));
+        let plan = self.plan(&next);
         // Imports first: they can fail, and until then nothing of the old generation has moved.
-        import(plan[0], &mut old.cir, &mut next.cir)?;
-        import(plan[1], &mut old.tomography, &mut next.tomography)?;
-        import(plan[2], &mut old.tracker, &mut next.tracker)?;
+        self.export(plan, |handling| handling == StateHandling::Imported)?
+            .give(&mut next)?;
+        let old = &mut self.active;
         keep(plan[0], &mut old.cir, &mut next.cir);
         keep(plan[1], &mut old.tomography, &mut next.tomography);
         keep(plan[2], &mut old.tracker, &mut next.tracker);
@@ -269,18 +243,30 @@ impl PluginHost {
         let by = format!("replaced by generation {}", self.active.manifest.generation());
         for (stage, handling) in stage_kinds().into_iter().zip(plan) {
             // A kept bench has left `retired`; a failed one stays failed in the registry.
-            if retired.failure(stage).is_none() || handling == StateHandling::Kept {
+            if handling == StateHandling::Kept || retired.failure(stage).is_none() {
                 retired.mark_stage(&self.registry, stage, PluginState::Retired, &by);
             }
+            if handling != StateHandling::Kept
+                && retired.failure(stage).is_none()
+                && let Some(row) = retired.manifest.plugin(stage)
+            {
+                remember(&mut self.good[stage as usize], row);
+            }
         }
-        let activation = Activation {
+        Ok(Activation {
             old_manifest_hash: retired.manifest.hash(),
             new_manifest_hash: self.active.manifest.hash(),
             state: plan,
-        };
-        self.previous = Some(retired.manifest);
-        Ok(activation)
+        })
     }
+}
+
+fn remember(rows: &mut Vec<PluginRow>, row: &PluginRow) {
+    rows.retain(|r| r != row);
+    if rows.len() == GOOD_ROWS {
+        rows.remove(0);
+    }
+    rows.push(row.clone());
 }
 
 fn plan(old: &Generation, next: &Generation, stage: StageKind, same_groups: bool) -> StateHandling {
@@ -307,20 +293,9 @@ fn keep<K: Kind>(plan: StateHandling, old: &mut Bench<K>, next: &mut Bench<K>) {
     }
 }
 
-fn import<K: Kind>(plan: StateHandling, old: &mut Bench<K>, next: &mut Bench<K>) -> Result<(), HostError> {
-    if plan == StateHandling::Imported {
-        if old.len() != next.len() {
-            let why = StageError::new(code::HOST, format!("{} instances, then {}", old.len(), next.len()));
-            return Err(HostError::State {
-                stage: K::STAGE.name(),
-                index: 0,
-                why: why.to_string(),
-            });
-        }
-        for index in 0..old.len() {
-            let state = old.export(index, PATIENCE)?;
-            next.import(index, &state, PATIENCE)?;
-        }
-    }
-    Ok(())
+fn export_all<K: Kind>(bench: &mut Bench<K>, within: Duration) -> Result<Vec<RVec<u8>>, HostError> {
+    (0..bench.len()).map(|index| bench.export(index, within)).collect()
 }
+
+/// How long state calls may take where nothing waits for them.
+pub(super) const UNHURRIED: Duration = PATIENCE;

@@ -32,12 +32,12 @@ pub(super) struct Capture {
 
 impl Capture {
     /// Creates the file; one that exists is not overwritten.
-    pub(super) fn start(path: &Path, facts: &Facts) -> io::Result<Self> {
+    pub(super) fn start(path: &Path, facts: &Facts, manifest_hash: [u8; 32]) -> io::Result<Self> {
         let file = File::create_new(path)?;
         let header = CaptureHeader {
             simulated: facts.site.nodes.iter().any(|node| node.simulated),
             opened_ns: facts.started_wall_ns,
-            manifest_hash: facts.manifest_hash,
+            manifest_hash,
             site_id: facts.site.id.clone(),
         };
         let mut writer = CaptureWriter::new(BufWriter::new(file), &header)?;

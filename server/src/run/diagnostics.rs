@@ -8,7 +8,7 @@ use super::Engine;
 use crate::{
     config::{NodeRole, Site},
     ingest::gatekeeper::{Counters, Gatekeeper},
-    live::{Diagnostics, NodeStatus, PluginStatus},
+    live::{Diagnostics, Hub, NodeStatus, PluginStatus},
 };
 
 /// A node that was silent for longer is not well, seconds.
@@ -76,6 +76,15 @@ impl Observer {
     }
 }
 
+impl Observer {
+    /// The plugins alone, as of now; everything else stays as it was last seen.
+    pub(super) fn show_plugins(&self, engine: &Engine, hub: &Hub) {
+        let mut diagnostics = (*hub.diagnostics()).clone();
+        diagnostics.plugins = plugins(engine);
+        hub.publish_diagnostics(diagnostics);
+    }
+}
+
 fn health(last_seen_s: Option<f64>, rate_hz: f64) -> (&'static str, String) {
     match last_seen_s {
         None => (
@@ -96,6 +105,7 @@ fn plugins(engine: &Engine) -> Vec<PluginStatus> {
             name: s.name.clone(),
             version: s.version.clone(),
             stage: s.stage.name(),
+            generation: s.generation,
             method: s.method.clone(),
             state: s.state.name(),
             reason: (!s.reason.is_empty()).then(|| s.reason.clone()),

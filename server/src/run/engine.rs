@@ -17,9 +17,10 @@ use tapline_witness::{
 use super::{calibration::Calibrations, order::Order};
 use crate::{
     cycle::{Core, Obey, Report, Slot, StateError},
+    host::{Generation, HostError, swap::Activation},
     ingest::frames::Frames,
-    live::{Cycle, Hub},
-    log::{Appended, Chain, CycleFacts, LogError, Record, Stamp, Writer},
+    live::{self, Cycle, Hub},
+    log::{Appended, Blob, Chain, CycleFacts, LogError, Record, Stamp, Writer},
     store::{StoreError, reader::Reader, rows::WorldChange},
     world::{Change, Node, World},
 };
@@ -154,6 +155,38 @@ impl Engine {
             input.stamp,
         )?;
         Ok(Stepped { leaf, report })
+    }
+
+    /// Appends a leaf of another kind than CYCLE, with the artefacts it names.
+    ///
+    /// # Errors
+    /// When the log cannot take it.
+    pub fn append(&mut self, stamp: Stamp, body: &Body, blobs: Vec<Blob>) -> Result<Appended, EngineError> {
+        let mut record = self.writer.checkout(self.patience)?;
+        record.blobs = blobs;
+        let appended = self.chain.append(stamp, body, &mut record)?;
+        self.writer.submit(record)?;
+        Ok(appended)
+    }
+
+    /// Puts a generation in force with the cycle of `tick`; to be called between two slots. Whoever calls it writes the
+    /// SWAP leaf that says so. The next cycle is a keyframe.
+    ///
+    /// # Errors
+    /// [`HostError::State`]: what runs stays.
+    pub fn put_in_force(&mut self, generation: Generation, tick: u64) -> Result<Activation, HostError> {
+        let activation = self.core.host.activate(generation)?;
+        self.in_force.manifest_hash = activation.new_manifest_hash;
+        if let Some(hub) = &self.hub {
+            let manifest = self.core.host.manifest();
+            hub.publish_manifest(live::InForce {
+                text: manifest.text().to_owned(),
+                hash: activation.new_manifest_hash,
+                generation: manifest.generation(),
+                since_tick: tick,
+            });
+        }
+        Ok(activation)
     }
 
     /// Ends what an earlier process believed and did not live to end: nobody knows what became of it.

@@ -23,6 +23,7 @@ use super::{
     engine::SlotInput,
     environment,
     start::{Prepared, StartError, Started, node_keys},
+    swaps::Swaps,
 };
 use crate::{
     api,
@@ -39,6 +40,8 @@ use crate::{
 const DEADLINE: Duration = Duration::from_millis(40);
 /// How long a slot may wait for a free record.
 const PATIENCE: Duration = Duration::from_millis(20);
+/// How long a stage may take to give or take its state between two slots.
+const STATE_TIME: Duration = Duration::from_millis(500);
 /// Missed slots from which the log says so in a leaf of its own.
 const GAP_SLOTS: u64 = 20;
 /// A step of the wall clock against the monotonic one that is logged.
@@ -127,7 +130,7 @@ pub fn serve(prepared: Prepared, options: &LiveOptions, stop: &Arc<AtomicBool>) 
     let capture = options
         .capture
         .as_deref()
-        .map(|path| Capture::start(path, &hub.facts))
+        .map(|path| Capture::start(path, &hub.facts, hub.manifest().hash))
         .transpose()
         .map_err(ServeError::Capture)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -137,6 +140,8 @@ pub fn serve(prepared: Prepared, options: &LiveOptions, stop: &Arc<AtomicBool>) 
         .map_err(ServeError::System)?;
     let reader = Arc::new(Reader::open(&options.data_dir)?);
     engine.end_beliefs_of_earlier_boots(&reader)?;
+    engine.core.host.set_state_time(STATE_TIME);
+    let swaps = Swaps::start(&engine, &hub, DEADLINE).map_err(ServeError::System)?;
     let durable = engine.writer.durable();
     let listener = {
         let _inside = runtime.enter();
@@ -166,6 +171,7 @@ pub fn serve(prepared: Prepared, options: &LiveOptions, stop: &Arc<AtomicBool>) 
         gate,
         hub: Arc::clone(&hub),
         commands,
+        swaps,
         capture,
         boot,
         stop: Arc::clone(stop),
@@ -215,6 +221,7 @@ struct Live {
     gate: Arc<Gatekeeper>,
     hub: Arc<Hub>,
     commands: Receiver<Command>,
+    swaps: Swaps,
     capture: Option<Capture>,
     boot: Instant,
     stop: Arc<AtomicBool>,
@@ -248,6 +255,7 @@ impl Live {
             frames.clear();
             self.gate.take_until(due_ns, &mut frames);
             self.take_commands(stamp)?;
+            self.swaps.before_slot(&mut self.engine, tick, stamp)?;
             let t_ms = stamp.wall_ns.div_euclid(1_000_000);
             let input = SlotInput {
                 tick,
@@ -260,6 +268,10 @@ impl Live {
             let stepped = self.engine.slot(&input)?;
             if let Some(capture) = &mut self.capture {
                 capture.slot(&frames, tick, stamp, &stepped.report);
+            }
+            if self.swaps.after_slot(&mut self.engine, tick, stamp)? {
+                // At once, not with the next look: who swapped wants to see it.
+                observer.show_plugins(&self.engine, &self.hub);
             }
             (last, cycles) = (Some(tick), cycles + 1);
             if cycles == 1 {
@@ -292,6 +304,7 @@ impl Live {
                 self.engine.start_calibration(before(slot), end_ns)?;
             }
             Command::StopCalibration => self.engine.stop_calibration(before(slot))?,
+            Command::Swap(order) => self.swaps.order(&mut self.engine, order, slot)?,
             Command::Audited {
                 operator,
                 action,
@@ -340,9 +353,7 @@ impl Live {
             mono_ns: self.now_ns(),
             wall_ns: wall_ns(),
         };
-        let mut record = self.engine.writer.checkout(PATIENCE)?;
-        self.engine.chain.append(stamp, body, &mut record)?;
-        self.engine.writer.submit(record)?;
+        self.engine.append(stamp, body, Vec::new())?;
         Ok(())
     }
 

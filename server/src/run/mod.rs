@@ -11,6 +11,7 @@ pub mod live;
 pub mod order;
 pub mod replay;
 pub mod start;
+mod swaps;
 mod trace;
 
 pub use engine::{Engine, EngineError, SlotInput, Stepped};

@@ -23,6 +23,7 @@ use super::{
     engine::{EngineError, SlotInput},
     histogram::Histogram,
     start::{Prepared, StartError, Started},
+    swaps::{RecoverError, recover_now},
 };
 use crate::{
     cycle::{
@@ -124,6 +125,9 @@ pub enum ReplayError {
     /// The engine.
     #[error(transparent)]
     Engine(#[from] EngineError),
+    /// A stage failed and what should replace it does not come up.
+    #[error("a stage failed and its replacement does not come up: {0}")]
+    Recover(#[from] RecoverError),
     /// There is nothing in it.
     #[error("{path} holds no record with a time: there is nothing to replay")]
     Empty {
@@ -188,6 +192,7 @@ pub fn replay(prepared: Prepared, options: ReplayOptions<'_>) -> Result<Summary,
         frames: Frames::default(),
         tally: Tally::default(),
         learning: learn,
+        hopeless: false,
     };
     let mut offset_ns = 0;
     for _ in 0..options.passes.max(1) {
@@ -256,6 +261,8 @@ struct Run<'a> {
     frames: Frames,
     tally: Tally,
     learning: Option<Learning>,
+    /// A stage failed and nothing can replace it.
+    hopeless: bool,
 }
 
 /// A calibration that is to be learned on the way.
@@ -419,6 +426,10 @@ impl Run<'_> {
             obey,
         };
         let stepped = self.engine.slot(&input)?;
+        // In a replay nobody waits: what failed is replaced before the next slot.
+        if !self.hopeless {
+            self.hopeless = !self.engine.core.host.failures().is_empty() && !recover_now(&mut self.engine, stamp)?;
+        }
         self.tally.cycles += 1;
         self.tally.csi += u64::from(stepped.report.csi_frames);
         self.tally.rss += u64::from(stepped.report.rss_values);

@@ -22,7 +22,7 @@ use crate::{
         manifest::{PluginRow, config_digest},
         manifest_write::Draft,
     },
-    live::{Facts, Hub},
+    live::{self, Facts, Hub},
     log::{Blob, Log, LogError, LogOptions, Stamp},
 };
 
@@ -135,15 +135,7 @@ pub fn prepare_with(
         let manifest = with_tables(Manifest::parse(text)?, &spec)?;
         PluginHost::new(spec, manifest)?
     };
-    let manifest_text = host.manifest().text().to_owned();
-    let core = Core::new(Arc::clone(&site), host)?;
-    Ok(Prepared {
-        config_text: witnessed::document(&site),
-        fleet,
-        site,
-        core,
-        manifest_text,
-    })
+    Ok(Prepared::over(fleet, site, host)?)
 }
 
 /// The manifest that says which configuration tables its plugins run with. One that says so already is kept to the
@@ -218,6 +210,21 @@ pub struct Started {
 }
 
 impl Prepared {
+    /// The cycle of a site over a plugin host.
+    ///
+    /// # Errors
+    /// [`SetupError`].
+    pub(super) fn over(fleet: Fleet, site: Arc<Site>, host: PluginHost) -> Result<Self, SetupError> {
+        let manifest_text = host.manifest().text().to_owned();
+        Ok(Self {
+            config_text: witnessed::document(&site),
+            core: Core::new(Arc::clone(&site), host)?,
+            fleet,
+            site,
+            manifest_text,
+        })
+    }
+
     /// Opens the log and writes BOOT. `host` says what runs; all zero for a replay, so that its root is the same
     /// on every machine. `patience`: how long a slot may wait for the log.
     ///
@@ -266,7 +273,7 @@ impl Prepared {
         ];
         chain.boot(stamp, boot, blobs, &writer)?;
         let hub = with_readers.then(|| {
-            Hub::new(Facts {
+            let facts = Facts {
                 other_sites: self
                     .fleet
                     .site
@@ -279,11 +286,17 @@ impl Prepared {
                 origin: chain.origin().to_owned(),
                 vkey: chain.vkey(),
                 started_wall_ns: stamp.wall_ns,
-                manifest: self.manifest_text.clone(),
-                manifest_hash: in_force.manifest_hash,
+                plugin_dir: self.core.host.preparer().plugin_dir().to_owned(),
                 config: self.config_text.clone(),
                 config_hash: in_force.config_hash,
-            })
+            };
+            let manifest = live::InForce {
+                text: self.manifest_text.clone(),
+                hash: in_force.manifest_hash,
+                generation: self.core.host.manifest().generation(),
+                since_tick: 0,
+            };
+            Hub::new(facts, manifest)
         });
         let readers = hub.as_ref().map(|(hub, _)| Arc::clone(hub));
         let engine = Engine::new(self.core, chain, writer, in_force, readers, patience);

@@ -262,9 +262,9 @@ fn check_in_call(name: &str, deadline: Duration, disposition: Disposition) {
     assert_eq!(status.state, PluginState::Failed);
     assert!(status.reason.contains(disposition.name()), "{}", status.reason);
 
-    let recovery = host.recovery().unwrap().expect("a linked stage");
-    let next = host.preparer().prepare(recovery).unwrap();
-    host.activate(next).unwrap();
+    let order = host.recovery_order().expect("a stage failed");
+    let ready = host.preparer().recover(&order).unwrap().expect("a linked stage");
+    host.activate(ready.generation).unwrap();
     assert_eq!(host.run_cir(patient)[0].disposition, Disposition::Ran, "{name}");
     assert!(host.manifest().plugin(StageKind::Cir).unwrap().linked.is_some());
 }

@@ -283,6 +283,7 @@ pub(crate) fn row(dir: &Path, file: &str, name: &str) -> PluginRow {
         uses_rustfft: false,
         golden: Digest([0; 32]),
         config: config_digest(""),
+        table: None,
         linked: None,
         builds: vec![BuildRow {
             target: target(),

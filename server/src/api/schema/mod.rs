@@ -5,6 +5,7 @@ mod link;
 mod mutation;
 mod past;
 mod person;
+pub(super) mod plugins;
 mod query;
 mod scalars;
 mod scope;
@@ -30,15 +31,15 @@ use super::{
 
 /// Questions.
 #[derive(Default, MergedObject)]
-pub(crate) struct Query(query::CoreQuery, scope::ScopeQuery);
+pub(crate) struct Query(query::CoreQuery, plugins::PluginsQuery, scope::ScopeQuery);
 
 /// Orders. Each is taken at the next cycle boundary.
 #[derive(Default, MergedObject)]
-pub(crate) struct Mutation(mutation::CoreMutation);
+pub(crate) struct Mutation(mutation::CoreMutation, plugins::PluginsMutation);
 
 /// What is sent as it happens.
 #[derive(Default, MergedSubscription)]
-pub(crate) struct Subscription(subscription::CoreSubscription, scope::ScopeSubscription);
+pub(crate) struct Subscription(subscription::CoreSubscription, plugins::PluginsSubscription, scope::ScopeSubscription);
 
 /// The rules of all fields.
 pub(super) const AREAS: &[&[Rule]] = &[
@@ -47,6 +48,7 @@ pub(super) const AREAS: &[&[Rule]] = &[
     mutation::RULES,
     past::RULES,
     person::RULES,
+    plugins::RULES,
     query::RULES,
     scope::RULES,
     site::RULES,

@@ -92,12 +92,12 @@ impl CoreQuery {
         diagnostics.plugins.iter().map(Plugin::from).collect()
     }
 
-    /// The plugin manifest that is bound into every cycle.
+    /// The plugin manifest that is bound into every cycle from now on; a swap or a recovery replaces it.
     async fn manifest(&self, ctx: &Context<'_>) -> Document {
-        let facts = &api(ctx).hub.facts;
+        let manifest = api(ctx).hub.manifest();
         Document {
-            hash: hex(&facts.manifest_hash),
-            text: facts.manifest.clone(),
+            hash: hex(&manifest.hash),
+            text: manifest.text.clone(),
         }
     }
 

@@ -6,7 +6,8 @@ use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value
 const EXACT: i64 = (1 << 53) - 1;
 
 /// A whole number from -(2^53 - 1) to 2^53 - 1, as a JSON number: cycles, ticks, milliseconds, counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(transparent)]
 pub(crate) struct Long(pub(crate) i64);
 
 impl From<u64> for Long {

@@ -37,7 +37,7 @@ use super::{
 };
 use crate::{
     config::Fleet,
-    live::{Command, Cycle, Diagnostics, Durable, Facts, Hub, NodeStatus, PluginStatus, Readiness, UnknownSender},
+    live::{Command, Cycle, Diagnostics, Durable, Facts, Hub, InForce, NodeStatus, PluginStatus, Readiness, UnknownSender},
 };
 
 const FLEET: &str = r#"
@@ -91,12 +91,17 @@ impl Bench {
             origin: "tapline.test/flat".to_owned(),
             vkey: "tapline.test/flat+00000000+AAAA".to_owned(),
             started_wall_ns: 1_795_454_525_250_000_000,
-            manifest: "generation = 1\n".to_owned(),
-            manifest_hash: [1; 32],
+            plugin_dir: std::path::PathBuf::new(),
             config: "id = \"flat\"\n".to_owned(),
             config_hash: [2; 32],
         };
-        let (hub, commands) = Hub::new(facts);
+        let manifest = InForce {
+            text: "generation = 1\n".to_owned(),
+            hash: [1; 32],
+            generation: 1,
+            since_tick: 0,
+        };
+        let (hub, commands) = Hub::new(facts, manifest);
         hub.publish_diagnostics(diagnostics());
         Self {
             hub,
@@ -240,6 +245,7 @@ fn diagnostics() -> Diagnostics {
             name: "tracker".to_owned(),
             version: "0.1.0".to_owned(),
             stage: "tracker",
+            generation: 1,
             method: "Kalman".to_owned(),
             state: "FAILED",
             reason: Some("golden digest differs".to_owned()),

@@ -1,0 +1,436 @@
+//! The exchange of plugins in a whole engine, on simulated frames, slot by slot without a clock.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc::Receiver,
+    },
+    time::{Duration, Instant},
+};
+
+use tapline_plugin_api::{
+    CirMethod, Description, Method, NUMERIC_PROFILE, StageError, StageKind,
+    abi::PluginModule,
+    abi_stable::std_types::{RStr, RVec},
+    cir::{CirInput, CirLinkSpec, CirOutput},
+    describe::Setup,
+    linked,
+};
+use tapline_sim::{Scene, Simulator};
+use tapline_stages::{cir::CirFft, tomography::Tomography, tracker::Tracker};
+use tapline_witness::{
+    body::{Body, Host, Swap, SwapResult, swap_reason},
+    leaf::{self, flags},
+};
+
+use super::*;
+use crate::{
+    config::Fleet,
+    cycle::{clock::SLOT_NS, host_spec},
+    host::{HostSpec, PluginHost},
+    ingest::frames::Frames,
+    live::Command,
+    log::{Faults, LogOptions, Step, fsck},
+    run::{
+        SlotInput,
+        start::{Prepared, Started},
+    },
+    store::reader::Reader,
+};
+
+/// Whatever a busy machine does: an attempt that takes longer is stuck.
+const STUCK: Duration = Duration::from_secs(120);
+
+/// An engine that runs as `serve` does, but for the clock.
+struct Rig {
+    dir: tempfile::TempDir,
+    engine: Engine,
+    hub: Arc<Hub>,
+    _commands: Receiver<Command>,
+    swaps: Swaps,
+    simulator: Simulator,
+    frames: Frames,
+    datagram: Vec<u8>,
+    next: Option<tapline_sim::Emission>,
+    tick: u64,
+}
+
+impl Rig {
+    fn new() -> Self {
+        Self::with(|_| {}, ["cir-fft", "", ""], None)
+    }
+
+    fn with(change: impl FnOnce(&mut HostSpec), names: [&str; 3], faults: Option<Box<dyn Faults>>) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let mut simulator = Simulator::new(Scene::builtin("demo").unwrap(), 1).unwrap();
+        let text = format!("version = 1\n{}", simulator.site_config().to_fleet_toml());
+        let fleet = Fleet::parse(&text, Path::new("demo.toml")).unwrap();
+        let site = Arc::new(fleet.select(None, "").unwrap());
+        let mut spec = host_spec(&site, PathBuf::new()).unwrap();
+        change(&mut spec);
+        let manifest = PluginHost::linked_manifest(&spec, names, Vec::new()).unwrap();
+        let host = PluginHost::new(spec, manifest).unwrap();
+        let prepared = Prepared::over(fleet, site, host).unwrap();
+        let mut log = LogOptions::live(dir.path().join("data"));
+        if let Some(faults) = faults {
+            log.faults = faults;
+        }
+        let stamp = Stamp {
+            mono_ns: 0,
+            wall_ns: 1_000,
+        };
+        let started = prepared.start(log, stamp, Host::default(), 1, STUCK, true).unwrap();
+        let Started { engine, hub } = started;
+        let (hub, commands) = hub.unwrap();
+        let swaps = Swaps::start(&engine, &hub, STUCK).unwrap();
+        let mut datagram = Vec::new();
+        let next = simulator.next_datagram(&mut datagram);
+        Self {
+            dir,
+            engine,
+            hub,
+            _commands: commands,
+            swaps,
+            simulator,
+            frames: Frames::default(),
+            datagram,
+            next,
+            tick: 0,
+        }
+    }
+
+    fn stamp(&self) -> Stamp {
+        Stamp {
+            mono_ns: 1_000_000_000 + self.tick * SLOT_NS,
+            wall_ns: 1_000_000_000_000 + (self.tick * SLOT_NS).cast_signed(),
+        }
+    }
+
+    /// One slot; the disposition of cir.
+    fn slot(&mut self) -> Disposition {
+        self.frames.clear();
+        while let Some(emission) = self.next.filter(|e| e.time_ns <= self.tick * SLOT_NS) {
+            self.frames.push(u32::from(emission.node), emission.time_ns, &self.datagram);
+            self.datagram.clear();
+            self.next = self.simulator.next_datagram(&mut self.datagram);
+        }
+        let stamp = self.stamp();
+        self.swaps.before_slot(&mut self.engine, self.tick, stamp).unwrap();
+        let input = SlotInput {
+            tick: self.tick,
+            stamp,
+            t_ms: 50 * self.tick.cast_signed(),
+            frames: &self.frames,
+            deadline: None,
+            obey: None,
+        };
+        let stepped = self.engine.slot(&input).unwrap();
+        self.swaps.after_slot(&mut self.engine, self.tick, stamp).unwrap();
+        self.tick += 1;
+        stepped.report.stage[4].0
+    }
+
+    fn ask(&mut self, kind: AttemptKind, source: Source, table: Option<&str>, shadow_cycles: u32) -> u64 {
+        let old_manifest_hash = self.engine.in_force.manifest_hash;
+        let attempt = self.hub.attempts.begin(true, |id| Attempt {
+            kind,
+            old_manifest_hash,
+            ..crate::live::attempt::tests::attempt(id, Phase::Queued)
+        });
+        let attempt = attempt.expect("no other attempt is under way").id;
+        let order = SwapOrder {
+            attempt,
+            candidate: Candidate {
+                stage: StageKind::Cir,
+                source,
+                blake3: None,
+                table: table.map(str::to_owned),
+            },
+            shadow_cycles,
+            operator: "a test".to_owned(),
+        };
+        let stamp = self.stamp();
+        self.swaps.order(&mut self.engine, order, stamp).unwrap();
+        attempt
+    }
+
+    /// Runs slots until an attempt has ended. What other threads do takes its time, which no slot may wait for.
+    fn until_final(&mut self, attempt: u64) -> Arc<Attempt> {
+        self.until(|rig| rig.hub.attempts.get(attempt).filter(|a| a.phase.is_final()))
+    }
+
+    fn until<T>(&mut self, mut found: impl FnMut(&mut Self) -> Option<T>) -> T {
+        let begun = Instant::now();
+        loop {
+            if let Some(found) = found(self) {
+                return found;
+            }
+            assert!(begun.elapsed() < STUCK, "stuck: {:?}", self.hub.attempts.list().last());
+            self.slot();
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// Ends the log, wants it clean, and gives its SWAP leaves and, of every cycle, tick, manifest and keyframe flag.
+    fn end(self) -> (Vec<Swap>, Vec<(u64, Hash, bool)>) {
+        let data = self.dir.path().join("data");
+        drop(self.swaps);
+        let durable = self.engine.writer.close().unwrap();
+        let report = fsck(&data, None).unwrap();
+        assert!(report.is_clean(), "{report}");
+        let (mut swaps, mut cycles) = (Vec::new(), Vec::new());
+        for bytes in Reader::open(&data).unwrap().leaves(0, durable.size).unwrap() {
+            let decoded = leaf::decode(&bytes).unwrap();
+            match decoded.body {
+                Body::Swap(swap) => swaps.push(swap),
+                Body::Cycle(c) => {
+                    cycles.push((decoded.header.tick, c.manifest_hash, decoded.header.flags & flags::KEYFRAME != 0));
+                }
+                _ => {}
+            }
+        }
+        assert!(cycles.windows(2).all(|w| w[1].0 == w[0].0 + 1), "a tick is missing");
+        (swaps, cycles)
+    }
+}
+
+/// Every cycle runs under what the last leaf in force names, and the first under another manifest is a keyframe.
+fn check_in_force(swaps: &[Swap], cycles: &[(u64, Hash, bool)], first: Hash) {
+    let mut before = first;
+    for (tick, manifest, keyframe) in cycles {
+        let named = swaps
+            .iter()
+            .filter(|s| s.result != SwapResult::Rejected && s.effective_tick <= *tick)
+            .next_back();
+        assert_eq!(*manifest, named.map_or(first, |s| s.new_manifest_hash), "tick {tick}");
+        assert!(*manifest == before || *keyframe, "tick {tick} is the first under its manifest, and no keyframe");
+        before = *manifest;
+    }
+}
+
+fn built_in(name: &str) -> Source {
+    Source::Linked(name.to_owned())
+}
+
+#[test]
+fn a_to_b_to_a_leaves_three_hashes_and_misses_no_cycle() {
+    let mut rig = Rig::new();
+    let a = rig.engine.in_force.manifest_hash;
+    for _ in 0..30 {
+        rig.slot();
+    }
+    let id = rig.ask(AttemptKind::Swap, built_in("cir-dense"), None, 6);
+    let applied = rig.until_final(id);
+    assert_eq!(applied.phase, Phase::Applied, "{applied:?}");
+    let b = rig.engine.in_force.manifest_hash;
+    assert_eq!((applied.new_manifest_hash, rig.hub.manifest().hash), (Some(b), b));
+    assert_eq!(rig.hub.manifest().generation, 2);
+    let (shadow, cir) = (&applied.shadow, applied.shadow.stages[0]);
+    assert_eq!((shadow.done, shadow.cycles.len()), (6, 6));
+    // Other code: it ran on every cycle, and its numbers are near, not equal.
+    assert_eq!((cir.cycles, cir.shadow_ran), (6, 6), "{cir:?}");
+    assert!(cir.equal < cir.values && cir.max_difference > 0.0 && cir.shadow_mean_us > 0.0, "{cir:?}");
+    assert!(applied.vectors[0] >= 64 && applied.vectors[1] == applied.vectors[0]);
+    assert!(applied.changes.iter().any(|c| c == "cir.name: cir-fft -> cir-dense"));
+    assert_eq!(rig.slot(), Disposition::Ran);
+
+    let id = rig.ask(AttemptKind::Swap, built_in("cir-fft"), None, 0);
+    let again = rig.until_final(id);
+    assert_eq!(again.phase, Phase::Applied, "{again:?}");
+    let c = rig.engine.in_force.manifest_hash;
+    assert!(a != b && b != c && a != c);
+    rig.slot();
+    let (swaps, cycles) = rig.end();
+    assert_eq!(swaps.len(), 2);
+    assert!(swaps.iter().all(|s| s.result == SwapResult::Applied && s.vectors_run >= 64 && s.golden_set != ZERO));
+    assert_eq!(swaps[0].effective_tick, applied.effective_tick.unwrap());
+    assert_eq!(swaps[0].operator, Domain::Operator.hash(b"a test"));
+    check_in_force(&swaps, &cycles, a);
+}
+
+/// The same code with another table: its state goes over, and an operator may go back.
+#[test]
+fn state_goes_over_and_a_rollback_comes_at_once() {
+    let mut rig = Rig::new();
+    let a = rig.engine.in_force.manifest_hash;
+    for _ in 0..30 {
+        rig.slot();
+    }
+    let table = "max_iterations = 90";
+    let id = rig.ask(AttemptKind::Swap, built_in("cir-fft"), Some(table), 4);
+    let applied = rig.until_final(id);
+    assert_eq!(applied.phase, Phase::Applied, "{applied:?}");
+    assert_eq!(
+        applied.state.unwrap(),
+        [StateHandling::Imported, StateHandling::Kept, StateHandling::Kept]
+    );
+    assert!(rig.hub.manifest().text.contains(table), "the manifest carries the table that no file holds");
+    rig.slot();
+    let id = rig.ask(AttemptKind::Rollback, Source::Before, None, 0);
+    let back = rig.until_final(id);
+    assert_eq!((back.phase, back.reason), (Phase::RolledBack, swap_reason::OPERATOR), "{back:?}");
+    rig.slot();
+    let (swaps, cycles) = rig.end();
+    assert_eq!((swaps[0].state != ZERO, swaps[1].result), (true, SwapResult::RolledBack));
+    check_in_force(&swaps, &cycles, a);
+}
+
+#[test]
+fn what_is_refused_leaves_a_leaf() {
+    let mut rig = Rig::new();
+    let a = rig.engine.in_force.manifest_hash;
+    rig.slot();
+    for (kind, source, table, reason) in [
+        (AttemptKind::Swap, built_in("no-such-stage"), None, swap_reason::LOAD),
+        (AttemptKind::Swap, built_in("cir-dense"), Some("lambda = \"often\""), swap_reason::LOAD),
+        (AttemptKind::Swap, Source::Directory("cir-dense".to_owned()), None, swap_reason::LOAD),
+        (AttemptKind::Swap, built_in("cir-fft"), None, swap_reason::LOAD),
+        (AttemptKind::Rollback, Source::Before, None, swap_reason::LOAD),
+    ] {
+        let id = rig.ask(kind, source, table, 0);
+        let refused = rig.until_final(id);
+        assert_eq!((refused.phase, refused.reason), (Phase::Rejected, reason), "{refused:?}");
+        assert!(!refused.message.is_empty());
+    }
+    assert_eq!(rig.hub.manifest().hash, a);
+    let (swaps, cycles) = rig.end();
+    assert_eq!(swaps.len(), 5);
+    assert!(swaps.iter().all(|s| s.result == SwapResult::Rejected));
+    check_in_force(&swaps, &cycles, a);
+}
+
+/// Keeps the disk from answering while it is held.
+struct Held(Arc<AtomicBool>);
+
+impl Faults for Held {
+    fn before(&mut self, _: Step) -> io::Result<()> {
+        while self.0.load(Ordering::Acquire) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Ok(())
+    }
+    fn after(&mut self, _: Step) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A leaf that is not durable at its tick is withdrawn by a second one, and every verifier knows.
+#[test]
+fn a_swap_whose_leaf_is_not_durable_does_not_happen() {
+    let held = Arc::new(AtomicBool::new(false));
+    let mut rig = Rig::with(|_| {}, ["cir-fft", "", ""], Some(Box::new(Held(Arc::clone(&held)))));
+    let a = rig.engine.in_force.manifest_hash;
+    rig.slot();
+    held.store(true, Ordering::Release);
+    let id = rig.ask(AttemptKind::Swap, built_in("cir-dense"), None, 0);
+    let begun = Instant::now();
+    while !rig.hub.attempts.get(id).unwrap().phase.is_final() {
+        // Few slots while it is prepared: the log holds only so many records while the disk does not answer.
+        if rig.hub.attempts.get(id).unwrap().phase != Phase::Committed {
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        assert!(begun.elapsed() < STUCK);
+        rig.slot();
+    }
+    let refused = rig.hub.attempts.get(id).unwrap();
+    assert_eq!((refused.phase, refused.reason), (Phase::Rejected, swap_reason::NOT_DURABLE));
+    for _ in 0..3 {
+        rig.slot();
+    }
+    held.store(false, Ordering::Release);
+    let (swaps, cycles) = rig.end();
+    let results: Vec<_> = swaps.iter().map(|s| s.result).collect();
+    assert_eq!(results, [SwapResult::Applied, SwapResult::Rejected]);
+    assert!(cycles.iter().all(|(_, manifest, _)| *manifest == a));
+}
+
+/// A stage that panics in its forty-first call, which no golden vector reaches.
+struct Panics(u32);
+
+impl Method for Panics {
+    const DESCRIPTION: Description = Description {
+        name: RStr::from_str("panics"),
+        version: RStr::from_str("1.0.0"),
+        stage: StageKind::Cir,
+        method: RStr::from_str("a test"),
+        numeric_profile: NUMERIC_PROFILE,
+        state_schema: 1,
+        uses_rustfft: false,
+    };
+    fn export_state(&self, into: &mut RVec<u8>) -> Result<(), StageError> {
+        into.extend_from_slice(&self.0.to_le_bytes());
+        Ok(())
+    }
+    fn import_state(&mut self, state: &[u8]) -> Result<(), StageError> {
+        let bytes = state.try_into().map_err(|_| StageError::new(3, "expected 4 bytes"))?;
+        self.0 = u32::from_le_bytes(bytes);
+        Ok(())
+    }
+}
+
+impl CirMethod for Panics {
+    fn new(_: &Setup, _: &[CirLinkSpec]) -> Result<Self, StageError> {
+        Ok(Self(0))
+    }
+    fn run(&mut self, input: &CirInput<'_>, output: &mut CirOutput<'_>) -> Result<(), StageError> {
+        let taps: usize = input.links.iter().map(|l| l.tap_count as usize).sum();
+        if taps != output.taps.len()
+            || input.links.iter().any(|l| {
+                l.tap_count != 3 * l.tone_count || (l.tone_offset + l.tone_count) as usize > input.tones.len()
+            })
+        {
+            return Err(StageError::new(2, "the buffers do not fit the links"));
+        }
+        assert!(self.0 != 40, "as written");
+        self.0 += 1;
+        output.taps.as_mut_slice().fill(Default::default());
+        output.summaries.as_mut_slice().fill(Default::default());
+        Ok(())
+    }
+}
+
+const WITH_PANICS: &[PluginModule] = &[
+    linked::cir::<CirFft>(),
+    linked::cir::<Panics>(),
+    linked::tomography::<Tomography>(),
+    linked::tracker::<Tracker>(),
+];
+
+#[test]
+fn a_stage_that_panics_is_skipped_then_replaced() {
+    let mut rig = Rig::with(|spec| spec.linked = WITH_PANICS, ["panics", "", ""], None);
+    let a = rig.engine.in_force.manifest_hash;
+    let panicked = rig.until(|rig| (rig.slot() == Disposition::Panic).then_some(rig.tick - 1));
+    let recovery = rig.until_final(1);
+    assert_eq!((recovery.kind, recovery.phase), (AttemptKind::Recovery, Phase::RolledBack), "{recovery:?}");
+    assert_eq!(recovery.reason, swap_reason::PANIC);
+    assert_eq!(rig.slot(), Disposition::Ran);
+    assert_eq!(rig.hub.manifest().generation, 2);
+    assert!(rig.hub.manifest().text.contains("cir-fft"));
+    let (swaps, cycles) = rig.end();
+    assert_eq!(swaps.len(), 1);
+    assert_eq!((swaps[0].result, swaps[0].reason), (SwapResult::RolledBack, swap_reason::PANIC));
+    assert!(swaps[0].effective_tick > panicked);
+    check_in_force(&swaps, &cycles, a);
+}
+
+/// A candidate that misbehaves in the shadow never touches the cycle.
+#[test]
+fn a_candidate_that_panics_in_the_shadow_is_refused() {
+    let mut rig = Rig::with(|spec| spec.linked = WITH_PANICS, ["cir-fft", "", ""], None);
+    let a = rig.engine.in_force.manifest_hash;
+    for _ in 0..30 {
+        rig.slot();
+    }
+    let id = rig.ask(AttemptKind::Swap, built_in("panics"), None, 60);
+    let refused = rig.until_final(id);
+    assert_eq!((refused.phase, refused.reason), (Phase::Rejected, swap_reason::PANIC), "{refused:?}");
+    assert_eq!(refused.shadow.done, 41);
+    assert_eq!(rig.slot(), Disposition::Ran);
+    let (swaps, cycles) = rig.end();
+    assert_eq!(swaps.len(), 1);
+    check_in_force(&swaps, &cycles, a);
+}
