@@ -28,11 +28,26 @@ use super::{
 
 /// Who may use the routes, and what their answers give away.
 pub(super) const ROUTES: &[Route] = &[
-    route("GET", "/v1/plugins/candidates", Caller::With(Scope::Read), Leaves::Anyway),
+    route(
+        "GET",
+        "/v1/plugins/candidates",
+        Caller::With(Scope::Read),
+        Leaves::Anyway,
+    ),
     route("GET", "/v1/plugins/swap", Caller::With(Scope::Read), Leaves::Anyway),
     route("POST", "/v1/plugins/swap", Caller::With(Scope::Admin), Leaves::Anyway),
-    route("GET", "/v1/plugins/swap/{id}", Caller::With(Scope::Read), Leaves::Anyway),
-    route("POST", "/v1/plugins/rollback", Caller::With(Scope::Admin), Leaves::Anyway),
+    route(
+        "GET",
+        "/v1/plugins/swap/{id}",
+        Caller::With(Scope::Read),
+        Leaves::Anyway,
+    ),
+    route(
+        "POST",
+        "/v1/plugins/rollback",
+        Caller::With(Scope::Admin),
+        Leaves::Anyway,
+    ),
 ];
 
 /// The routes of this area.

@@ -132,7 +132,9 @@ pub fn row_of(
     let mut row: Option<PluginRow> = None;
     let mut builds = Vec::with_capacity(found.len());
     for (index, (cpu, path)) in found.iter().enumerate() {
-        let file = path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
+        let file = path
+            .file_name()
+            .map_or_else(String::new, |n| n.to_string_lossy().into_owned());
         let wanted = expected.filter(|_| index == best);
         let prove = match proving {
             Proving::All => *cpu <= limit,
@@ -167,7 +169,10 @@ pub fn row_of(
     })?;
     if row.name != name {
         return Err(HostError::Candidate {
-            why: format!("{name}.so says that its name is `{}`; name the file after the plugin", row.name),
+            why: format!(
+                "{name}.so says that its name is `{}`; name the file after the plugin",
+                row.name
+            ),
         });
     }
     Ok(PluginRow { builds, ..row })
@@ -195,7 +200,16 @@ mod tests {
 
     #[test]
     fn no_name_leads_out_of_the_directory() {
-        for bad in ["../cir-fft.so", "/tmp/x.so", "a/b", ".hidden.so", "", "x\0y", "..", "a b"] {
+        for bad in [
+            "../cir-fft.so",
+            "/tmp/x.so",
+            "a/b",
+            ".hidden.so",
+            "",
+            "x\0y",
+            "..",
+            "a b",
+        ] {
             assert!(plugin_name(bad).is_err(), "{bad:?}");
         }
         assert_eq!(plugin_name("cir-fft.v3.so").unwrap(), "cir-fft");
@@ -204,6 +218,9 @@ mod tests {
         let outside = tempfile::NamedTempFile::new().unwrap();
         std::os::unix::fs::symlink(outside.path(), dir.path().join("x.so")).unwrap();
         let refused = row_of(dir.path(), "x", "", Proving::All, None, Duration::from_secs(1));
-        assert!(matches!(refused, Err(HostError::Read { .. })), "a link out of the directory is not followed");
+        assert!(
+            matches!(refused, Err(HostError::Read { .. })),
+            "a link out of the directory is not followed"
+        );
     }
 }

@@ -162,14 +162,24 @@ impl Preparer {
         let table = candidate.table.as_deref().unwrap_or(configured);
         if table.len() > MAX_TABLE_BYTES {
             return Err(HostError::Candidate {
-                why: format!("the configuration is {} bytes, at most {MAX_TABLE_BYTES} are allowed", table.len()),
+                why: format!(
+                    "the configuration is {} bytes, at most {MAX_TABLE_BYTES} are allowed",
+                    table.len()
+                ),
             });
         }
         let mut row = match &candidate.source {
             Source::Directory(name) => {
                 let level = spec.cpu.unwrap_or_else(CpuLevel::of_this_machine);
                 let proving = Proving::Best(level);
-                builds::row_of(&spec.plugin_dir, name, table, proving, candidate.blake3, spec.proof_time)?
+                builds::row_of(
+                    &spec.plugin_dir,
+                    name,
+                    table,
+                    proving,
+                    candidate.blake3,
+                    spec.proof_time,
+                )?
             }
             Source::Linked(name) => {
                 let Some(module) = stages::named(spec.linked, candidate.stage, name) else {
@@ -236,7 +246,12 @@ impl Preparer {
     fn stand_ins(&self, order: &RecoveryOrder, stage: StageKind) -> Result<Vec<PluginRow>, HostError> {
         let now = order.manifest.plugin(stage);
         let fit = |row: &PluginRow| Some(row) != now && !order.condemned.contains(row);
-        let mut rows: Vec<PluginRow> = order.good[stage as usize].iter().rev().filter(|r| fit(r)).cloned().collect();
+        let mut rows: Vec<PluginRow> = order.good[stage as usize]
+            .iter()
+            .rev()
+            .filter(|r| fit(r))
+            .cloned()
+            .collect();
         for module in self.spec.linked {
             let about = (module.describe)();
             if about.stage != stage {

@@ -12,8 +12,8 @@ use std::{
 use tapline_plugin_api::{
     StageKind,
     abi::{PluginModule, TomographyBox, TrackerBox},
-    conformance::Proof,
     cir::CirLinkSpec,
+    conformance::Proof,
     describe::Setup,
     geometry::Grid,
 };

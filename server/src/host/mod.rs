@@ -216,9 +216,19 @@ impl PluginHost {
             match state::export(&mut self.active, self.state_time, into) {
                 Err(HostError::State { stage: of, why, index }) => {
                     tracing::warn!(stage = of, index, why, "a stage does not give its state and is failed");
-                    let stage = manifest_write::stage_kinds().into_iter().find(|s| s.name() == of).unwrap_or(stage);
+                    let stage = manifest_write::stage_kinds()
+                        .into_iter()
+                        .find(|s| s.name() == of)
+                        .unwrap_or(stage);
                     let message = format!("state: {why}");
-                    self.end_stage(stage, StageRun { message, ..StageRun::of(Disposition::Error) }, index);
+                    self.end_stage(
+                        stage,
+                        StageRun {
+                            message,
+                            ..StageRun::of(Disposition::Error)
+                        },
+                        index,
+                    );
                 }
                 result => return result,
             }
@@ -276,7 +286,12 @@ impl PluginHost {
             StageKind::Tomography => self.active.tomography.end(run),
             StageKind::Tracker => self.active.tracker.end(run),
         }
-        if let Some(row) = self.active.manifest.plugin(stage).filter(|r| !self.condemned.contains(r)) {
+        if let Some(row) = self
+            .active
+            .manifest
+            .plugin(stage)
+            .filter(|r| !self.condemned.contains(r))
+        {
             self.condemned.push(row.clone());
         }
     }

@@ -9,13 +9,7 @@ use std::time::Duration;
 use tapline_plugin_api::StageKind;
 use tapline_witness::disposition::Disposition;
 
-use super::{
-    bench::Bench,
-    error::HostError,
-    generation::Generation,
-    kind::Kind,
-    worker::StageRun,
-};
+use super::{bench::Bench, error::HostError, generation::Generation, kind::Kind, worker::StageRun};
 
 /// Length that says: this instance ended itself.
 const FAILED: u32 = u32::MAX;

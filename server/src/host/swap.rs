@@ -179,7 +179,9 @@ impl PluginHost {
     pub fn before(&self, stage: StageKind) -> Option<Candidate> {
         let good = self.good[stage as usize].iter().rev();
         let now = self.active.manifest.plugin(stage);
-        let row = good.clone().find(|row| Some(*row) != now && !self.condemned.contains(row))?;
+        let row = good
+            .clone()
+            .find(|row| Some(*row) != now && !self.condemned.contains(row))?;
         Some(Candidate {
             stage,
             source: Source::Row(Box::new(row.clone())),

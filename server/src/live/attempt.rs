@@ -252,7 +252,9 @@ pub(crate) mod tests {
     #[test]
     fn one_at_a_time_and_old_ones_are_forgotten() {
         let attempts = Attempts::default();
-        let first = attempts.begin(true, |id| attempt(id, Phase::Queued)).expect("the first");
+        let first = attempts
+            .begin(true, |id| attempt(id, Phase::Queued))
+            .expect("the first");
         assert_eq!(first.id, 1);
         assert!(attempts.begin(true, |id| attempt(id, Phase::Queued)).is_none());
         attempts.update(&attempt(1, Phase::Rejected));

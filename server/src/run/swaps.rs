@@ -169,7 +169,10 @@ impl Swaps {
             }
         }
         if failed.is_none() && line.wants_more() && line.feed(engine.core.host.feed(tick)).is_err() {
-            failed = Some((swap_reason::DEADLINE, "the candidate is slower than the cycle".to_owned()));
+            failed = Some((
+                swap_reason::DEADLINE,
+                "the candidate is slower than the cycle".to_owned(),
+            ));
         }
         work.attempt.message = format!("{} of {} cycles compared", work.attempt.shadow.done, work.shadow_cycles);
         self.hub.attempts.update(&work.attempt);
@@ -205,7 +208,9 @@ impl Swaps {
                 let mut work = work;
                 work.learn(engine, &ready.generation, &ready.evidence);
                 match work.attempt.kind {
-                    AttemptKind::Rollback => self.roll_back(engine, work, ready.generation, &ready.evidence, tick, stamp),
+                    AttemptKind::Rollback => {
+                        self.roll_back(engine, work, ready.generation, &ready.evidence, tick, stamp)
+                    }
                     _ if work.shadow_cycles == 0 => {
                         self.commit(engine, work, Box::new(ready.generation), ready.evidence, tick, stamp)
                     }
@@ -221,7 +226,11 @@ impl Swaps {
                     ..Leaf::of(&work.attempt, work.operator, SwapResult::Rejected, refused.reason)
                 };
                 let written = leaf.write(engine, stamp)?;
-                engine.core.host.registry().forget_unused(engine.core.host.manifest().generation() + 1);
+                engine
+                    .core
+                    .host
+                    .registry()
+                    .forget_unused(engine.core.host.manifest().generation() + 1);
                 self.finish(work, Phase::Rejected, refused.reason, refused.why, written);
                 Ok(())
             }
@@ -328,10 +337,19 @@ impl Swaps {
             let leaf = Leaf {
                 new: Some(generation.manifest()),
                 effective_tick: Some(effective_tick),
-                ..Leaf::of(&work.attempt, work.operator, SwapResult::Rejected, swap_reason::NOT_DURABLE)
+                ..Leaf::of(
+                    &work.attempt,
+                    work.operator,
+                    SwapResult::Rejected,
+                    swap_reason::NOT_DURABLE,
+                )
             };
             let written = leaf.write(engine, stamp)?;
-            engine.core.host.registry().forget_unused(generation.manifest().generation());
+            engine
+                .core
+                .host
+                .registry()
+                .forget_unused(generation.manifest().generation());
             let why = "its leaf was not durable at its tick; the manifest before stays".to_owned();
             self.finish(work, Phase::Rejected, swap_reason::NOT_DURABLE, why, written);
             return Ok(());
@@ -378,7 +396,10 @@ impl Swaps {
                 return Ok(());
             }
             State::Preparing(work) | State::Shadowing(work, ..) => {
-                let why = format!("the running stage {} failed meanwhile and is replaced first", stage.name());
+                let why = format!(
+                    "the running stage {} failed meanwhile and is replaced first",
+                    stage.name()
+                );
                 self.reject(engine, work, stamp, swap_reason::SUPERSEDED, &why)?;
             }
             State::Idle => {}
@@ -386,7 +407,11 @@ impl Swaps {
         let manifest = engine.core.host.manifest();
         let name = manifest.plugin(*stage).map_or_else(String::new, |row| row.name.clone());
         let asked = format!("{name} ({} {})", run.disposition.name(), run.message);
-        tracing::warn!(stage = stage.name(), plugin = asked, "a stage failed; its replacement is prepared");
+        tracing::warn!(
+            stage = stage.name(),
+            plugin = asked,
+            "a stage failed; its replacement is prepared"
+        );
         let attempt = self.hub.attempts.begin(false, |id| Attempt {
             id,
             kind: AttemptKind::Recovery,
@@ -458,9 +483,19 @@ impl Swaps {
         work.attempt.effective_tick = Some(tick + 1);
         let row = manifest.plugin(stage);
         let what = row.map_or_else(String::new, |r| {
-            format!("{} {}{}", r.name, r.version, if r.linked.is_some() { " (built in)" } else { "" })
+            format!(
+                "{} {}{}",
+                r.name,
+                r.version,
+                if r.linked.is_some() { " (built in)" } else { "" }
+            )
         });
-        tracing::info!(stage = stage.name(), plugin = what, tick = tick + 1, "another plugin took over");
+        tracing::info!(
+            stage = stage.name(),
+            plugin = what,
+            tick = tick + 1,
+            "another plugin took over"
+        );
         let why = format!("{what} runs since tick {}", tick + 1);
         self.finish(work, Phase::RolledBack, reason, why, written);
         Ok(())
@@ -476,13 +511,24 @@ impl Swaps {
     ) -> Result<(), EngineError> {
         let leaf = Leaf::of(&work.attempt, work.operator, SwapResult::Rejected, reason);
         let written = leaf.write(engine, stamp)?;
-        engine.core.host.registry().forget_unused(engine.core.host.manifest().generation() + 1);
+        engine
+            .core
+            .host
+            .registry()
+            .forget_unused(engine.core.host.manifest().generation() + 1);
         self.finish(work, Phase::Rejected, reason, why.to_owned(), written);
         Ok(())
     }
 
     fn finish(&mut self, mut work: Work, phase: Phase, reason: u16, why: String, leaf: u64) {
-        tracing::info!(attempt = work.attempt.id, ?phase, reason = swap_reason::name(reason), why, leaf, "plugin swap");
+        tracing::info!(
+            attempt = work.attempt.id,
+            ?phase,
+            reason = swap_reason::name(reason),
+            why,
+            leaf,
+            "plugin swap"
+        );
         work.attempt.phase = phase;
         work.attempt.reason = reason;
         work.attempt.message = why;

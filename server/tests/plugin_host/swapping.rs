@@ -151,7 +151,10 @@ fn recovery_goes_back_to_the_last_good_plugin() {
     assert_eq!(host.run_cir(RunOrder::default())[0].disposition, Disposition::Panic);
     let order = host.recovery_order().unwrap();
     let ready = host.preparer().recover(&order).unwrap().unwrap();
-    assert_eq!(ready.generation.manifest().plugin(StageKind::Cir), a.plugin(StageKind::Cir));
+    assert_eq!(
+        ready.generation.manifest().plugin(StageKind::Cir),
+        a.plugin(StageKind::Cir)
+    );
     assert_eq!(ready.generation.manifest().generation(), 3);
     host.activate(ready.generation).unwrap();
     assert_eq!(host.run_cir(RunOrder::default())[0].disposition, Disposition::Ran);
@@ -184,13 +187,19 @@ fn the_same_code_in_the_shadow_gives_the_same_bits() {
         cycle(&mut host, number);
         let compared = shadow.run(&host.feed(u64::from(number)), Duration::from_secs(60));
         for stage in &compared.stages[..2] {
-            assert!(stage.values > 0 && stage.equal == stage.values && stage.max_difference == 0.0, "{stage:?}");
+            assert!(
+                stage.values > 0 && stage.equal == stage.values && stage.max_difference == 0.0,
+                "{stage:?}"
+            );
         }
     }
     let state = host.activate(shadow.into_generation()).unwrap().state;
     assert_eq!(state[..2], [StateHandling::Imported, StateHandling::Kept]);
     let before = host.before(StageKind::Cir).expect("the library ran well");
-    assert_eq!(before.source, Source::Row(Box::new(a.plugin(StageKind::Cir).unwrap().clone())));
+    assert_eq!(
+        before.source,
+        Source::Row(Box::new(a.plugin(StageKind::Cir).unwrap().clone()))
+    );
 }
 
 /// Each refusal has the reason that its leaf will carry.

@@ -39,7 +39,12 @@ pub(in crate::api) const RULES: &[Rule] = &[
     // Another plugin is other code in the server's process.
     rule("Mutation", Admin, Anyway, "swapPlugin rollbackPlugin"),
     rule("Subscription", Subscribe, Anyway, "swapProgress"),
-    rule("PluginCandidate", Read, Anyway, "plugin stage file cpu blake3 size refused"),
+    rule(
+        "PluginCandidate",
+        Read,
+        Anyway,
+        "plugin stage file cpu blake3 size refused",
+    ),
     rule(
         "SwapAttempt",
         Read,
@@ -316,15 +321,28 @@ impl From<&Attempt> for SwapAttempt {
     fn from(a: &Attempt) -> Self {
         let cycle = |c: &crate::host::shadow::ShadowCycle| SwapCycle {
             tick: c.tick.into(),
-            stages: STAGES.iter().zip(&c.stages).map(|(n, s)| SwapStageCycle::new(*n, s)).collect(),
+            stages: STAGES
+                .iter()
+                .zip(&c.stages)
+                .map(|(n, s)| SwapStageCycle::new(*n, s))
+                .collect(),
         };
         let run = &a.shadow;
         let shadow = (run.wanted > 0).then(|| SwapShadow {
             wanted: run.wanted,
             done: run.done,
-            stages: STAGES.iter().zip(&run.stages).map(|(n, t)| SwapStageTotal::new(*n, t)).collect(),
+            stages: STAGES
+                .iter()
+                .zip(&run.stages)
+                .map(|(n, t)| SwapStageTotal::new(*n, t))
+                .collect(),
             last_cycle: run.cycles.back().map(cycle),
-            cycles: run.cycles.iter().skip(run.cycles.len().saturating_sub(CYCLES)).map(cycle).collect(),
+            cycles: run
+                .cycles
+                .iter()
+                .skip(run.cycles.len().saturating_sub(CYCLES))
+                .map(cycle)
+                .collect(),
         });
         let state = |handling| match handling {
             StateHandling::Kept => SwapState::Kept,
@@ -412,7 +430,11 @@ impl Wish {
         }
         if let Some(found) = self.config.as_ref().filter(|c| c.len() > MAX_TABLE_BYTES) {
             let found = format!("{} bytes", found.len());
-            return Err(invalid("config", found, format!("at most {MAX_TABLE_BYTES} bytes of TOML")));
+            return Err(invalid(
+                "config",
+                found,
+                format!("at most {MAX_TABLE_BYTES} bytes of TOML"),
+            ));
         }
         let (name, source): (_, fn(String) -> Source) = match self.plugin.strip_prefix(BUILT_IN) {
             Some(name) => (name, Source::Linked),
@@ -423,8 +445,13 @@ impl Wish {
             invalid("plugin", self.plugin.escape_default(), expected)
         })?;
         let blake3 = self.blake3.map(|text| {
-            Digest::try_from(text.clone())
-                .map_err(|_| invalid("blake3", text.escape_default(), "64 lower-case hexadecimal digits".to_owned()))
+            Digest::try_from(text.clone()).map_err(|_| {
+                invalid(
+                    "blake3",
+                    text.escape_default(),
+                    "64 lower-case hexadecimal digits".to_owned(),
+                )
+            })
         });
         let candidate = Candidate {
             stage: self.stage.kind(),
@@ -542,7 +569,10 @@ pub(crate) async fn candidates(api: &Api) -> Result<Vec<PluginCandidate>, Failur
         let (examined, refused) = match file.examined {
             Ok(examined) => (Some(examined), None),
             // The path is the server's business.
-            Err(why) => (None, Some(why.replace(&api.hub.facts.plugin_dir.display().to_string(), "…"))),
+            Err(why) => (
+                None,
+                Some(why.replace(&api.hub.facts.plugin_dir.display().to_string(), "…")),
+            ),
         };
         all.push(PluginCandidate {
             plugin: match file.cpu {

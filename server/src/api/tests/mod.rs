@@ -37,7 +37,9 @@ use super::{
 };
 use crate::{
     config::Fleet,
-    live::{Command, Cycle, Diagnostics, Durable, Facts, Hub, InForce, NodeStatus, PluginStatus, Readiness, UnknownSender},
+    live::{
+        Command, Cycle, Diagnostics, Durable, Facts, Hub, InForce, NodeStatus, PluginStatus, Readiness, UnknownSender,
+    },
 };
 
 const FLEET: &str = r#"

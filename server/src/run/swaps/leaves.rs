@@ -66,7 +66,9 @@ impl Leaf<'_> {
             });
         }
         let body = Body::Swap(Swap {
-            effective_tick: self.effective_tick.unwrap_or_else(|| engine.chain.last_tick().map_or(0, |t| t + 1)),
+            effective_tick: self
+                .effective_tick
+                .unwrap_or_else(|| engine.chain.last_tick().map_or(0, |t| t + 1)),
             old_manifest_hash: self.old,
             new_manifest_hash: new.unwrap_or(ZERO),
             result: self.result,
@@ -77,7 +79,11 @@ impl Leaf<'_> {
             vectors_passed: evidence.passed,
             vectors_failed: evidence.failed,
             results: evidence.results,
-            state_handling: if self.state.is_some() { Handled::Kept } else { Handled::Reset },
+            state_handling: if self.state.is_some() {
+                Handled::Kept
+            } else {
+                Handled::Reset
+            },
             state: self.state.unwrap_or(ZERO),
             attestation: ZERO,
             builds: List::new(evidence.builds.clone()).unwrap_or_default(),
@@ -115,7 +121,11 @@ pub(crate) fn recover_now(engine: &mut Engine, stamp: Stamp) -> Result<bool, Rec
     let manifest = ready.generation.manifest().clone();
     let tick = engine.chain.last_tick().map_or(0, |t| t + 1);
     let activation = engine.put_in_force(ready.generation, tick)?;
-    tracing::warn!(stage = stage.name(), disposition = run.disposition.name(), "a stage failed and was replaced");
+    tracing::warn!(
+        stage = stage.name(),
+        disposition = run.disposition.name(),
+        "a stage failed and was replaced"
+    );
     let evidence = Evidence {
         // Files are of this machine, and a replay's root is the same on every one.
         builds: Vec::new(),

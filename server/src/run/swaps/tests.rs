@@ -113,7 +113,8 @@ impl Rig {
     fn slot(&mut self) -> Disposition {
         self.frames.clear();
         while let Some(emission) = self.next.filter(|e| e.time_ns <= self.tick * SLOT_NS) {
-            self.frames.push(u32::from(emission.node), emission.time_ns, &self.datagram);
+            self.frames
+                .push(u32::from(emission.node), emission.time_ns, &self.datagram);
             self.datagram.clear();
             self.next = self.simulator.next_datagram(&mut self.datagram);
         }
@@ -187,7 +188,11 @@ impl Rig {
             match decoded.body {
                 Body::Swap(swap) => swaps.push(swap),
                 Body::Cycle(c) => {
-                    cycles.push((decoded.header.tick, c.manifest_hash, decoded.header.flags & flags::KEYFRAME != 0));
+                    cycles.push((
+                        decoded.header.tick,
+                        c.manifest_hash,
+                        decoded.header.flags & flags::KEYFRAME != 0,
+                    ));
                 }
                 _ => {}
             }
@@ -203,10 +208,12 @@ fn check_in_force(swaps: &[Swap], cycles: &[(u64, Hash, bool)], first: Hash) {
     for (tick, manifest, keyframe) in cycles {
         let named = swaps
             .iter()
-            .filter(|s| s.result != SwapResult::Rejected && s.effective_tick <= *tick)
-            .next_back();
+            .rfind(|s| s.result != SwapResult::Rejected && s.effective_tick <= *tick);
         assert_eq!(*manifest, named.map_or(first, |s| s.new_manifest_hash), "tick {tick}");
-        assert!(*manifest == before || *keyframe, "tick {tick} is the first under its manifest, and no keyframe");
+        assert!(
+            *manifest == before || *keyframe,
+            "tick {tick} is the first under its manifest, and no keyframe"
+        );
         before = *manifest;
     }
 }
@@ -232,7 +239,10 @@ fn a_to_b_to_a_leaves_three_hashes_and_misses_no_cycle() {
     assert_eq!((shadow.done, shadow.cycles.len()), (6, 6));
     // Other code: it ran on every cycle, and its numbers are near, not equal.
     assert_eq!((cir.cycles, cir.shadow_ran), (6, 6), "{cir:?}");
-    assert!(cir.equal < cir.values && cir.max_difference > 0.0 && cir.shadow_mean_us > 0.0, "{cir:?}");
+    assert!(
+        cir.equal < cir.values && cir.max_difference > 0.0 && cir.shadow_mean_us > 0.0,
+        "{cir:?}"
+    );
     assert!(applied.vectors[0] >= 64 && applied.vectors[1] == applied.vectors[0]);
     assert!(applied.changes.iter().any(|c| c == "cir.name: cir-fft -> cir-dense"));
     assert_eq!(rig.slot(), Disposition::Ran);
@@ -245,7 +255,11 @@ fn a_to_b_to_a_leaves_three_hashes_and_misses_no_cycle() {
     rig.slot();
     let (swaps, cycles) = rig.end();
     assert_eq!(swaps.len(), 2);
-    assert!(swaps.iter().all(|s| s.result == SwapResult::Applied && s.vectors_run >= 64 && s.golden_set != ZERO));
+    assert!(
+        swaps
+            .iter()
+            .all(|s| s.result == SwapResult::Applied && s.vectors_run >= 64 && s.golden_set != ZERO)
+    );
     assert_eq!(swaps[0].effective_tick, applied.effective_tick.unwrap());
     assert_eq!(swaps[0].operator, Domain::Operator.hash(b"a test"));
     check_in_force(&swaps, &cycles, a);
@@ -267,14 +281,24 @@ fn state_goes_over_and_a_rollback_comes_at_once() {
         applied.state.unwrap(),
         [StateHandling::Imported, StateHandling::Kept, StateHandling::Kept]
     );
-    assert!(rig.hub.manifest().text.contains(table), "the manifest carries the table that no file holds");
+    assert!(
+        rig.hub.manifest().text.contains(table),
+        "the manifest carries the table that no file holds"
+    );
     rig.slot();
     let id = rig.ask(AttemptKind::Rollback, Source::Before, None, 0);
     let back = rig.until_final(id);
-    assert_eq!((back.phase, back.reason), (Phase::RolledBack, swap_reason::OPERATOR), "{back:?}");
+    assert_eq!(
+        (back.phase, back.reason),
+        (Phase::RolledBack, swap_reason::OPERATOR),
+        "{back:?}"
+    );
     rig.slot();
     let (swaps, cycles) = rig.end();
-    assert_eq!((swaps[0].state != ZERO, swaps[1].result), (true, SwapResult::RolledBack));
+    assert_eq!(
+        (swaps[0].state != ZERO, swaps[1].result),
+        (true, SwapResult::RolledBack)
+    );
     check_in_force(&swaps, &cycles, a);
 }
 
@@ -285,14 +309,28 @@ fn what_is_refused_leaves_a_leaf() {
     rig.slot();
     for (kind, source, table, reason) in [
         (AttemptKind::Swap, built_in("no-such-stage"), None, swap_reason::LOAD),
-        (AttemptKind::Swap, built_in("cir-dense"), Some("lambda = \"often\""), swap_reason::LOAD),
-        (AttemptKind::Swap, Source::Directory("cir-dense".to_owned()), None, swap_reason::LOAD),
+        (
+            AttemptKind::Swap,
+            built_in("cir-dense"),
+            Some("lambda = \"often\""),
+            swap_reason::LOAD,
+        ),
+        (
+            AttemptKind::Swap,
+            Source::Directory("cir-dense".to_owned()),
+            None,
+            swap_reason::LOAD,
+        ),
         (AttemptKind::Swap, built_in("cir-fft"), None, swap_reason::LOAD),
         (AttemptKind::Rollback, Source::Before, None, swap_reason::LOAD),
     ] {
         let id = rig.ask(kind, source, table, 0);
         let refused = rig.until_final(id);
-        assert_eq!((refused.phase, refused.reason), (Phase::Rejected, reason), "{refused:?}");
+        assert_eq!(
+            (refused.phase, refused.reason),
+            (Phase::Rejected, reason),
+            "{refused:?}"
+        );
         assert!(!refused.message.is_empty());
     }
     assert_eq!(rig.hub.manifest().hash, a);
@@ -336,7 +374,10 @@ fn a_swap_whose_leaf_is_not_durable_does_not_happen() {
         rig.slot();
     }
     let refused = rig.hub.attempts.get(id).unwrap();
-    assert_eq!((refused.phase, refused.reason), (Phase::Rejected, swap_reason::NOT_DURABLE));
+    assert_eq!(
+        (refused.phase, refused.reason),
+        (Phase::Rejected, swap_reason::NOT_DURABLE)
+    );
     for _ in 0..3 {
         rig.slot();
     }
@@ -378,9 +419,10 @@ impl CirMethod for Panics {
     fn run(&mut self, input: &CirInput<'_>, output: &mut CirOutput<'_>) -> Result<(), StageError> {
         let taps: usize = input.links.iter().map(|l| l.tap_count as usize).sum();
         if taps != output.taps.len()
-            || input.links.iter().any(|l| {
-                l.tap_count != 3 * l.tone_count || (l.tone_offset + l.tone_count) as usize > input.tones.len()
-            })
+            || input
+                .links
+                .iter()
+                .any(|l| l.tap_count != 3 * l.tone_count || (l.tone_offset + l.tone_count) as usize > input.tones.len())
         {
             return Err(StageError::new(2, "the buffers do not fit the links"));
         }
@@ -405,14 +447,21 @@ fn a_stage_that_panics_is_skipped_then_replaced() {
     let a = rig.engine.in_force.manifest_hash;
     let panicked = rig.until(|rig| (rig.slot() == Disposition::Panic).then_some(rig.tick - 1));
     let recovery = rig.until_final(1);
-    assert_eq!((recovery.kind, recovery.phase), (AttemptKind::Recovery, Phase::RolledBack), "{recovery:?}");
+    assert_eq!(
+        (recovery.kind, recovery.phase),
+        (AttemptKind::Recovery, Phase::RolledBack),
+        "{recovery:?}"
+    );
     assert_eq!(recovery.reason, swap_reason::PANIC);
     assert_eq!(rig.slot(), Disposition::Ran);
     assert_eq!(rig.hub.manifest().generation, 2);
     assert!(rig.hub.manifest().text.contains("cir-fft"));
     let (swaps, cycles) = rig.end();
     assert_eq!(swaps.len(), 1);
-    assert_eq!((swaps[0].result, swaps[0].reason), (SwapResult::RolledBack, swap_reason::PANIC));
+    assert_eq!(
+        (swaps[0].result, swaps[0].reason),
+        (SwapResult::RolledBack, swap_reason::PANIC)
+    );
     assert!(swaps[0].effective_tick > panicked);
     check_in_force(&swaps, &cycles, a);
 }
@@ -427,7 +476,11 @@ fn a_candidate_that_panics_in_the_shadow_is_refused() {
     }
     let id = rig.ask(AttemptKind::Swap, built_in("panics"), None, 60);
     let refused = rig.until_final(id);
-    assert_eq!((refused.phase, refused.reason), (Phase::Rejected, swap_reason::PANIC), "{refused:?}");
+    assert_eq!(
+        (refused.phase, refused.reason),
+        (Phase::Rejected, swap_reason::PANIC),
+        "{refused:?}"
+    );
     assert_eq!(refused.shadow.done, 41);
     assert_eq!(rig.slot(), Disposition::Ran);
     let (swaps, cycles) = rig.end();

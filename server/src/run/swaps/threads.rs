@@ -111,7 +111,12 @@ impl ShadowLine {
 }
 
 /// Starts the shadow thread over a generation, for so many cycles.
-pub(super) fn start_shadow(generation: Generation, carried: Carried, cycles: u32, within: Duration) -> io::Result<ShadowLine> {
+pub(super) fn start_shadow(
+    generation: Generation,
+    carried: Carried,
+    cycles: u32,
+    within: Duration,
+) -> io::Result<ShadowLine> {
     let (feeds, fed) = sync_channel(BEHIND);
     let (show, shown) = channel();
     let body = move || run(generation, &carried, within, &fed, &show);
