@@ -12,7 +12,7 @@ use super::{
     generation::Generation,
     golden,
     manifest::{CpuLevel, Digest, Manifest, PluginRow},
-    manifest_write::{Draft, linked_row},
+    manifest_write::{Draft, linked_row, stage_kinds},
     stages,
     swap::Preparer,
 };
@@ -261,14 +261,24 @@ impl Preparer {
             // The configured table was written for the configured plugin; another one gets its defaults.
             let same = now.is_some_and(|row| row.name == about.name.as_str() && row.table.is_none());
             let tables = same.then(|| self.spec.tables.of(stage)).into_iter().chain([""]);
+            let before = rows.len();
             rows.extend(tables.map(|table| linked_row(module, &proof, table)).filter(fit));
+            if rows.len() > before {
+                // The golden vectors of the others take their time, and one is enough: should it fail too, it is
+                // condemned and the next recovery goes on from there.
+                break;
+            }
         }
         Ok(rows)
     }
 
-    /// Runs the golden vectors of the linked stages, so that a recovery does not have to wait for them.
+    /// Runs the golden vectors of the stages that would take over first, so that a recovery does not have to wait for
+    /// them.
     pub fn warm_up(&self) {
-        for module in self.spec.linked {
+        for module in stage_kinds()
+            .into_iter()
+            .filter_map(|s| stages::default(self.spec.linked, s))
+        {
             let about = (module.describe)();
             if let Err(error) = golden::prove(&about.name, module, self.spec.proof_time) {
                 tracing::warn!(%error, "a built-in stage cannot stand in for a plugin");

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, PoisonError, mpsc},
+    sync::{Arc, Mutex, PoisonError, mpsc},
     thread,
     time::Duration,
 };
@@ -17,8 +17,12 @@ use super::{error::HostError, fpenv};
 /// How long the golden vectors of one stage may take, twice over: a debug build needs seconds.
 pub const PROOF_TIME: Duration = Duration::from_secs(120);
 
+/// A proof that is there, or being made.
+type Place = Arc<Mutex<Option<Proof>>>;
+
 /// Proofs of modules that stay in memory for good: the constructor's address says which.
-static PROVED: Mutex<BTreeMap<(usize, usize, usize), Proof>> = Mutex::new(BTreeMap::new());
+/// Whoever asks while the vectors run waits for them instead of running them again.
+static PROVED: Mutex<BTreeMap<(usize, usize, usize), Place>> = Mutex::new(BTreeMap::new());
 
 /// Runs the golden vectors of a stage twice.
 ///
@@ -31,8 +35,12 @@ pub fn prove(name: &str, module: &PluginModule, within: Duration) -> Result<Proo
         module.new_tomography as usize,
         module.new_tracker as usize,
     );
-    let lock = || PROVED.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(proof) = lock().get(&key) {
+    let place = {
+        let mut all = PROVED.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(all.entry(key).or_default())
+    };
+    let mut place = place.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(proof) = &*place {
         return Ok(proof.clone());
     }
     let fail = |why: String| HostError::Golden {
@@ -58,7 +66,7 @@ pub fn prove(name: &str, module: &PluginModule, within: Duration) -> Result<Proo
         )));
     }
     let proof = result.map_err(|e| fail(e.to_string()))?;
-    lock().insert(key, proof.clone());
+    *place = Some(proof.clone());
     Ok(proof)
 }
 

@@ -39,7 +39,11 @@ pub(crate) struct Mutation(mutation::CoreMutation, plugins::PluginsMutation);
 
 /// What is sent as it happens.
 #[derive(Default, MergedSubscription)]
-pub(crate) struct Subscription(subscription::CoreSubscription, plugins::PluginsSubscription, scope::ScopeSubscription);
+pub(crate) struct Subscription(
+    subscription::CoreSubscription,
+    plugins::PluginsSubscription,
+    scope::ScopeSubscription,
+);
 
 /// The rules of all fields.
 pub(super) const AREAS: &[&[Rule]] = &[
