@@ -172,8 +172,8 @@ pub struct SwapOrder {
     pub candidate: Candidate,
     /// Cycles in which it is compared before it is used.
     pub shadow_cycles: u32,
-    /// Name of the operator; only its hash is logged.
-    pub operator: String,
+    /// Hash of the operator's name.
+    pub operator: [u8; 32],
 }
 
 /// Is the server ready, and if not, why.

@@ -10,7 +10,7 @@
 use std::sync::Arc;
 
 use axum::{
-    Json, Router,
+    Extension, Json, Router,
     body::Bytes,
     extract::{Path, State},
     http::StatusCode,
@@ -22,6 +22,7 @@ use serde::Deserialize;
 use super::{
     Transport,
     access::{Caller, Leaves, Route, Scope, route},
+    auth::Identity,
     error::Failure,
     schema::plugins::{self, PluginStage, Wish},
 };
@@ -79,7 +80,11 @@ async fn candidates(State(transport): State<Arc<Transport>>) -> Result<Response,
     Ok(Json(plugins::candidates(&transport.api).await?).into_response())
 }
 
-async fn swap(State(transport): State<Arc<Transport>>, body: Bytes) -> Result<Response, Failure> {
+async fn swap(
+    State(transport): State<Arc<Transport>>,
+    Extension(who): Extension<Identity>,
+    body: Bytes,
+) -> Result<Response, Failure> {
     let body: SwapBody = read(&body)?;
     let wish = Wish {
         stage: stage(&body.stage)?,
@@ -88,12 +93,16 @@ async fn swap(State(transport): State<Arc<Transport>>, body: Bytes) -> Result<Re
         config: body.config,
         shadow_cycles: body.shadow_cycles,
     };
-    Ok((StatusCode::ACCEPTED, Json(wish.send(&transport.api)?)).into_response())
+    Ok((StatusCode::ACCEPTED, Json(wish.send(&transport.api, who.operator())?)).into_response())
 }
 
-async fn rollback(State(transport): State<Arc<Transport>>, body: Bytes) -> Result<Response, Failure> {
+async fn rollback(
+    State(transport): State<Arc<Transport>>,
+    Extension(who): Extension<Identity>,
+    body: Bytes,
+) -> Result<Response, Failure> {
     let body: RollbackBody = read(&body)?;
-    let attempt = plugins::roll_back(&transport.api, stage(&body.stage)?)?;
+    let attempt = plugins::roll_back(&transport.api, stage(&body.stage)?, who.operator())?;
     Ok((StatusCode::ACCEPTED, Json(attempt)).into_response())
 }
 

@@ -25,7 +25,7 @@ use tapline_plugin_api::StageKind;
 use tapline_witness::{
     body::{SwapResult, swap_reason},
     disposition::Disposition,
-    hash::{Domain, Hash, ZERO},
+    hash::{Hash, ZERO},
 };
 
 pub(super) use self::leaves::{RecoverError, recover_now};
@@ -101,7 +101,7 @@ impl Swaps {
         };
         let mut work = Work {
             attempt: (*attempt).clone(),
-            operator: Domain::Operator.hash(order.operator.as_bytes()),
+            operator: order.operator,
             shadow_cycles: order.shadow_cycles,
         };
         work.attempt.old_manifest_hash = engine.in_force.manifest_hash;

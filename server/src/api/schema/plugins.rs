@@ -17,6 +17,7 @@ use crate::{
     api::{
         Api,
         access::{Leaves::Anyway, Rule, Scope::*, rule},
+        auth::Identity,
         error::Failure,
     },
     host::{
@@ -423,7 +424,7 @@ pub(crate) struct Wish {
 
 impl Wish {
     /// Checks it and hands it to the cycle.
-    pub(crate) fn send(self, api: &Api) -> Result<SwapAttempt, Failure> {
+    pub(crate) fn send(self, api: &Api, operator: [u8; 32]) -> Result<SwapAttempt, Failure> {
         let cycles = self.shadow_cycles.unwrap_or(SHADOW_CYCLES);
         if cycles > MAX_SHADOW_CYCLES {
             return Err(invalid("shadowCycles", cycles, format!("0 to {MAX_SHADOW_CYCLES}")));
@@ -459,19 +460,26 @@ impl Wish {
             blake3: blake3.transpose()?,
             table: self.config,
         };
-        order(api, AttemptKind::Swap, self.plugin.clone(), candidate, cycles)
+        order(api, AttemptKind::Swap, self.plugin.clone(), candidate, cycles, operator)
     }
 }
 
 /// Asks for the plugin before the one that runs.
-pub(crate) fn roll_back(api: &Api, stage: PluginStage) -> Result<SwapAttempt, Failure> {
+pub(crate) fn roll_back(api: &Api, stage: PluginStage, operator: [u8; 32]) -> Result<SwapAttempt, Failure> {
     let candidate = Candidate {
         stage: stage.kind(),
         source: Source::Before,
         blake3: None,
         table: None,
     };
-    order(api, AttemptKind::Rollback, "the plugin before".to_owned(), candidate, 0)
+    order(
+        api,
+        AttemptKind::Rollback,
+        "the plugin before".to_owned(),
+        candidate,
+        0,
+        operator,
+    )
 }
 
 fn order(
@@ -480,6 +488,7 @@ fn order(
     asked: String,
     candidate: Candidate,
     shadow_cycles: u32,
+    operator: [u8; 32],
 ) -> Result<SwapAttempt, Failure> {
     let old_manifest_hash = api.hub.manifest().hash;
     let stage = candidate.stage;
@@ -508,7 +517,7 @@ fn order(
         attempt: attempt.id,
         candidate,
         shadow_cycles,
-        operator: "local".to_owned(),
+        operator,
     };
     if api.hub.command(Command::Swap(order)).is_none() {
         api.hub.attempts.update(&Attempt {
@@ -658,7 +667,7 @@ impl PluginsMutation {
             config,
             shadow_cycles,
         };
-        Ok(wish.send(api(ctx))?)
+        Ok(wish.send(api(ctx), ctx.data_unchecked::<Identity>().operator())?)
     }
 
     /// Goes back to the plugin that ran before, with the next cycle after it is prepared: a ROLLED_BACK leaf names the
@@ -668,7 +677,7 @@ impl PluginsMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "The stage.")] stage: PluginStage,
     ) -> async_graphql::Result<SwapAttempt> {
-        Ok(roll_back(api(ctx), stage)?)
+        Ok(roll_back(api(ctx), stage, ctx.data_unchecked::<Identity>().operator())?)
     }
 }
 
