@@ -288,7 +288,13 @@ pub fn with_limits(
 }
 
 /// The rules of all routes. An area adds its own; [`access`] says how.
-const ROUTES: &[&[Route]] = &[graphql::ROUTES, log::ROUTES, page::ROUTES, plugins::ROUTES, rest::ROUTES];
+const ROUTES: &[&[Route]] = &[
+    graphql::ROUTES,
+    log::ROUTES,
+    page::ROUTES,
+    plugins::ROUTES,
+    rest::ROUTES,
+];
 
 /// All routes. An area merges its own.
 fn routes() -> Router<Arc<Transport>> {
