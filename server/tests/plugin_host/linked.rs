@@ -239,7 +239,7 @@ fn an_export_that_hangs_is_given_up() {
     assert!(cir_state(&host).1.contains("did not answer"), "{}", cir_state(&host).1);
     assert_eq!(host.run_cir(SOON)[0].disposition, Disposition::Skipped);
     // Whoever takes the state over knows that the stage does not run.
-    let mut heir = moody("nothing");
+    let mut heir = self::host(self::spec(2, MOODY));
     heir.import_state(&blob[3..]).expect("the state fits");
     fill(&mut heir, 0);
     assert!(heir.run_cir(SOON).iter().all(|r| r.disposition == Disposition::Skipped));
