@@ -20,7 +20,11 @@ pub(crate) fn build() -> Result<bool, String> {
         println!("==> live page: SKIPPED: {why}; the server says at / how to get it");
         return Ok(built.is_file());
     }
-    install(&directory)?;
+    if let Err(why) = install(&directory) {
+        // Without the npm registry everything but the page can still be built.
+        println!("==> live page: SKIPPED: {why}; the server says at / how to get it");
+        return Ok(built.is_file());
+    }
     let changed = sources(&directory).iter().filter_map(|p| modified(p)).max();
     if modified(&built) >= changed && built.is_file() {
         return Ok(true);
