@@ -1,19 +1,37 @@
 //! Golden digests and the GraphQL schema: files that follow from the code and are committed.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, process::Command};
 
 use crate::{
     build,
     run::{output, program, root},
 };
 
-/// `golden/digests.txt`: per stage and for the whole cycle on a built-in scene.
-pub(crate) fn golden(update: bool) -> Result<(), String> {
-    let built = build::build(false)?;
-    let text = output(
-        "golden digests",
-        program(&built.tapline).args(["plugin", "prove", "--golden"]),
+/// Hides AVX2 and FMA from glibc, whose mathematics picks other code without them.
+const MASKED: (&str, &str) = ("GLIBC_TUNABLES", "glibc.cpu.hwcaps=-AVX2,-FMA");
+
+/// `golden/digests.txt`: per stage and for the whole cycle on a built-in scene. The digests must also be those of a
+/// run without AVX2 and FMA, of one on a single processor, and, when asked for, of the optimised build.
+pub(crate) fn golden(update: bool, release: bool) -> Result<(), String> {
+    let built = build::build(release)?;
+    let prove = ["plugin", "prove", "--golden"];
+    let text = output("golden digests", program(&built.tapline).args(prove))?;
+    let mut masked = program(&built.tapline);
+    same(
+        "without AVX2 and FMA",
+        &text,
+        masked.args(prove).env(MASKED.0, MASKED.1),
     )?;
+    if Command::new("taskset").arg("--version").output().is_ok() {
+        let mut alone = program(Path::new("taskset"));
+        same(
+            "on one processor",
+            &text,
+            alone.args(["-c", "0"]).arg(&built.tapline).args(prove),
+        )?;
+    } else {
+        println!("    on one processor: SKIPPED: there is no taskset (Debian: util-linux)");
+    }
     settle(
         &root().join("golden/digests.txt"),
         &text,
@@ -21,6 +39,20 @@ pub(crate) fn golden(update: bool) -> Result<(), String> {
         "cargo xtask golden --update",
         "float bits changed",
     )
+}
+
+/// The same digests come out another way.
+fn same(how: &str, text: &str, command: &mut Command) -> Result<(), String> {
+    let other = output(&format!("golden digests {how}"), command)?;
+    match text.lines().zip(other.lines()).find(|(a, b)| a != b) {
+        None if text.len() == other.len() => Ok(()),
+        first => {
+            let (usual, found) = first.unwrap_or(("(end)", "(end)"));
+            Err(format!(
+                "{how} other bits come out: expected `{usual}`, found `{found}`"
+            ))
+        }
+    }
 }
 
 /// `schema.graphql`.

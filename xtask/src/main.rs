@@ -48,6 +48,9 @@ enum Command {
         /// Write them: a deliberate act that belongs into the changelog
         #[arg(long)]
         update: bool,
+        /// Of the optimised build
+        #[arg(long)]
+        release: bool,
     },
     /// Compare schema.graphql with the server, or write it anew
     Schema {
@@ -67,7 +70,7 @@ fn main() -> ExitCode {
         Command::Build { release } => build::build(release).map(|_| ()),
         Command::Test => test::test(),
         Command::Clients => clients::clients(),
-        Command::Golden { update } => golden::golden(update),
+        Command::Golden { update, release } => golden::golden(update, release),
         Command::Schema { update } => golden::schema(update),
         Command::Accuracy(options) => accuracy::accuracy(&options),
         Command::Bench(options) => bench::bench(&options),

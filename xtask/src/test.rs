@@ -30,7 +30,7 @@ pub(crate) fn test() -> Result<(), String> {
         "tests",
         cargo().args(["test", "--workspace", "--quiet", "--no-fail-fast"]),
     )?;
-    golden::golden(false)?;
+    golden::golden(false, false)?;
     golden::schema(false)
 }
 
