@@ -99,12 +99,15 @@ pub(super) fn run(lab: &Lab) -> Result<Section, String> {
         }
         let errors = score.errors();
         let idf1 = score.idf1().map_or("none".to_owned(), |v| format!("{v:.3}"));
-        let position = format!(
-            "RMSE {:.2} m, median {:.2} m, missed {:.1} %",
-            errors.rmse_m,
-            errors.median_m,
-            100.0 * score.missed()
-        );
+        let missed = 100.0 * score.missed();
+        let position = if score.missed() < 1.0 {
+            format!(
+                "RMSE {:.2} m, median {:.2} m, missed {missed:.1} %",
+                errors.rmse_m, errors.median_m
+            )
+        } else {
+            "nobody found".to_owned()
+        };
         section.rows.push(match scene {
             "empty-room" => Row::asked("empty-room: cycles with a track", ghosts.to_string(), "0", ghosts == 0),
             "one-walker" => {
