@@ -9,6 +9,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod array;
 pub mod calibration;
 pub mod cir;
 pub mod coherence;

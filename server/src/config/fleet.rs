@@ -417,8 +417,12 @@ pub struct FrontSettings {
     pub motion_window_s: Option<f32>,
     /// A link moves when its statistic exceeds this multiple of its own quiet level.
     pub motion_ratio: Option<f32>,
-    /// A state lasts at least this long, seconds.
+    /// An occupied state lasts at least this long, seconds.
     pub minimum_dwell_s: Option<f32>,
+    /// Probability of somebody from which a place is occupied, and below which it is empty again.
+    pub occupied: Option<[f32; 2]>,
+    /// Probability of motion, given somebody, from which they move, and below which they are still again.
+    pub moving: Option<[f32; 2]>,
 }
 
 /// `[site.retention]`.

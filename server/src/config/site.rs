@@ -615,5 +615,15 @@ impl Checker<'_> {
                 );
             }
         }
+        for (name, value) in [("occupied", p.front.occupied), ("moving", p.front.moving)] {
+            if let Some([on, off]) = value {
+                self.expect(
+                    0.01 <= off && off <= on && on <= 0.99,
+                    &format!("{at}.front.{name}"),
+                    format!("[{on}, {off}]"),
+                    "[on, off] with 0.01 <= off <= on <= 0.99",
+                );
+            }
+        }
     }
 }

@@ -18,6 +18,7 @@ use tapline_witness::{
 use super::{
     decide::{self, Seen},
     privacy::PrivacyGate,
+    published::Published,
     setup::{self, SetupError},
     stages::StageList,
 };
@@ -92,6 +93,7 @@ pub struct Core {
     /// Stages 5, 7 and 8.
     pub host: PluginHost,
     privacy: PrivacyGate,
+    published: Published,
     /// The live graph.
     pub world: World,
     /// Per path: where it stands in the CIR arrays of all groups.
@@ -112,10 +114,11 @@ struct StateBlob {
     front: Vec<u8>,
     host: Vec<u8>,
     privacy: PrivacyGate,
+    published: Published,
     world: World,
 }
 
-const STATE_VERSION: u16 = 1;
+const STATE_VERSION: u16 = 2;
 
 impl Core {
     /// Builds the cycle of a site around a plugin host.
@@ -144,6 +147,7 @@ impl Core {
             front,
             host,
             privacy: PrivacyGate::default(),
+            published: Published::new(site.rooms.len() + site.zones.len()),
             world: World::of(&site),
             cir_index,
             cir_place,
@@ -329,7 +333,7 @@ impl Core {
         out.tick = slot.tick;
         out.t_ms = slot.t_ms;
         out.simulated = self.intake.simulated;
-        decide::outcome(&self.site, &self.front, cir, &seen, out);
+        decide::outcome(&self.site, &self.front, cir, &seen, &mut self.published, out);
         out.age_ms = decide::age_ms(&self.front);
         self.privacy.apply(self.site.privacy.mode, out);
         self.outcome_bytes.clear();
@@ -384,6 +388,7 @@ impl Core {
             front: Vec::new(),
             host: Vec::new(),
             privacy: self.privacy.clone(),
+            published: self.published.clone(),
             world: self.world.clone(),
         };
         self.intake.export_state(&mut blob.intake);
@@ -410,9 +415,12 @@ impl Core {
         if !self.intake.import_state(&blob.intake) {
             return Err(StateError("the nodes' sequence numbers are of another site".to_owned()));
         }
+        if !blob.published.fits(self.site.rooms.len() + self.site.zones.len()) {
+            return Err(StateError("the published states are of another site".to_owned()));
+        }
         self.front.import_state(&blob.front).map_err(|e| fail(&e))?;
         self.host.import_state(&blob.host).map_err(|e| fail(&e))?;
-        (self.privacy, self.world) = (blob.privacy, blob.world);
+        (self.privacy, self.published, self.world) = (blob.privacy, blob.published, blob.world);
         Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! Stage 9, first half: from evidence to the complete outcome, before the privacy gate.
 
 use tapline_dsp::{
+    detmath,
     front::{AreaEvidence, Front, LinkEvidence, valid},
     gate::{Decision, GateReason},
     presence,
@@ -12,10 +13,10 @@ use tapline_plugin_api::{
     tracker::{Track, TrackerSummary, gate},
 };
 use tapline_witness::outcome::{
-    AreaPresence, Contradiction, Gate, LinkReport, OUTCOME_VERSION, Outcome, Presence, PresenceState, Reason,
+    AreaPresence, Contradiction, Gate, LinkReport, OUTCOME_VERSION, Outcome, Person, Presence, PresenceState, Reason,
 };
 
-use super::persons;
+use super::{persons, published::Published};
 use crate::config::{Path, Site};
 
 /// Image peak over its own standard deviation from which an image shows somebody.
@@ -85,9 +86,11 @@ pub(super) fn outcome(
     front: &Front,
     cir: impl Fn(usize) -> Option<CirSummary>,
     seen: &Seen<'_>,
+    published: &mut Published,
     out: &mut Outcome,
 ) {
     out.version = OUTCOME_VERSION;
+    let out_tick = out.tick;
     let (decision, reason, coherence) = front.gate();
     out.gate = match decision {
         Decision::Accept => Gate::Accept,
@@ -103,13 +106,36 @@ pub(super) fn outcome(
     };
     persons::persons(seen.tracks, &mut out.tracks);
     out.people = (seen.people.valid == 1).then(|| seen.tracks.iter().filter(|t| persons::is_active(t)).count() as u16);
-    out.presence = with_tracks(presence_of(front.site()), out.people);
-    areas(site, front, out);
+    let join = |published: &mut Published, place: usize, evidence: &AreaEvidence, nobody: f32| {
+        let config = front.config();
+        published.join(
+            place,
+            out_tick,
+            config.step_s,
+            presence_of(evidence),
+            nobody,
+            &config.presence,
+        )
+    };
+    let nobody = no_one(&out.tracks, |_| true);
+    out.presence = join(published, 0, front.site(), nobody);
+    areas(
+        site,
+        front,
+        |place, evidence, nobody| join(published, place, evidence, nobody),
+        out,
+    );
     links(front, cir, &mut out.links);
     judge(front, coherence, seen, out);
 }
 
-fn areas(site: &Site, front: &Front, out: &mut Outcome) {
+/// Probability that none of the active tracks that count is somebody; exactly 1 without any.
+fn no_one(tracks: &[Person], counts: impl Fn(&Person) -> bool) -> f32 {
+    let active = tracks.iter().filter(|p| p.active && counts(p));
+    active.fold(1.0, |none, p| none * (1.0 - detmath::clamp(p.existence, 0.0, 1.0)))
+}
+
+fn areas(site: &Site, front: &Front, mut join: impl FnMut(usize, &AreaEvidence, f32) -> Presence, out: &mut Outcome) {
     let rooms = site.rooms.len();
     out.rooms.clear();
     out.zones.clear();
@@ -118,28 +144,19 @@ fn areas(site: &Site, front: &Front, out: &mut Outcome) {
             None => (&site.rooms[index].outline_m, &mut out.rooms, index),
             Some(zone) => (&site.zones[zone].outline_m, &mut out.zones, zone),
         };
-        let inside = |p: &&tapline_witness::outcome::Person| match p.position_m {
+        let inside = |p: &Person| match p.position_m {
             [Some(x), Some(y), _] => p.active && contains(outline, [x, y]),
             _ => false,
         };
-        let people = out.people.map(|_| out.tracks.iter().filter(inside).count() as u16);
+        let people = out
+            .people
+            .map(|_| out.tracks.iter().filter(|p| inside(p)).count() as u16);
+        let nobody = no_one(&out.tracks, inside);
         list.push(AreaPresence {
             area: area as u16,
-            presence: with_tracks(presence_of(evidence), people),
+            presence: join(index + 1, evidence, nobody),
             people,
         });
-    }
-}
-
-/// A confirmed track is somebody, whatever the motion evidence can say of a person who stands still.
-fn with_tracks(presence: Presence, people: Option<u16>) -> Presence {
-    match (presence.state, people) {
-        (PresenceState::Empty, Some(1..)) => Presence {
-            state: PresenceState::OccupiedStill,
-            reason: Reason::Attenuation,
-            ..presence
-        },
-        _ => presence,
     }
 }
 

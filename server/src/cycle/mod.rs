@@ -9,6 +9,7 @@ mod core;
 mod decide;
 mod persons;
 pub mod privacy;
+mod published;
 mod setup;
 mod stages;
 

@@ -87,6 +87,12 @@ pub(super) fn front_config(site: &Site) -> FrontConfig {
     if let Some(dwell_s) = settings.minimum_dwell_s {
         config.presence.dwell_s = dwell_s;
     }
+    if let Some(edges) = settings.occupied {
+        config.presence.occupied = edges;
+    }
+    if let Some(edges) = settings.moving {
+        config.presence.moving = edges;
+    }
     config
 }
 

@@ -20,15 +20,15 @@ const DOUBTFUL: &[(&str, &str)] = &[(
     "labelled quiet, but its first 1.5 s move as much as the moving files do",
 )];
 /// The calibration is the last part of a quiet file, seconds.
-const CALIBRATION_S: f64 = 3.0;
+pub(super) const CALIBRATION_S: f64 = 3.0;
 /// Cycles before this are not scored: a window has to fill, seconds.
 const FROM_S: f64 = 1.0;
 
 /// One file.
-struct File {
-    name: String,
-    path: PathBuf,
-    moving: bool,
+pub(super) struct File {
+    pub(super) name: String,
+    pub(super) path: PathBuf,
+    pub(super) moving: bool,
 }
 
 pub(super) fn run(lab: &Lab) -> Result<Section, String> {
@@ -69,7 +69,7 @@ pub(super) fn run(lab: &Lab) -> Result<Section, String> {
 }
 
 /// The files of each chip, by name.
-fn by_chip(lab: &Lab) -> Result<BTreeMap<String, Vec<File>>, String> {
+pub(super) fn by_chip(lab: &Lab) -> Result<BTreeMap<String, Vec<File>>, String> {
     let directory = lab.data().join("esp32-motion");
     let entries = fs::read_dir(&directory).map_err(|e| format!("cannot read {}: {e}", directory.display()))?;
     let names: BTreeSet<PathBuf> = entries.filter_map(|e| Some(e.ok()?.path())).collect();
@@ -91,7 +91,7 @@ fn by_chip(lab: &Lab) -> Result<BTreeMap<String, Vec<File>>, String> {
     Ok(chips)
 }
 
-fn config(lab: &Lab, chip: &str) -> Result<PathBuf, String> {
+pub(super) fn config(lab: &Lab, chip: &str) -> Result<PathBuf, String> {
     let layout = if chip == "esp32" {
         chip.to_owned()
     } else {
@@ -133,20 +133,15 @@ fn chip_rows(lab: &Lab, chip: &str, files: &[File]) -> Result<(Vec<Row>, Scores)
             .collect();
         let (mut with, mut without, mut doubt) = (Counts::default(), Counts::default(), false);
         for (file, cycles) in files.iter().zip(lab.replay_all(&jobs)?) {
-            let until_s = if file.name == quiet.name {
-                length_s(&cycles) - CALIBRATION_S
-            } else {
-                f64::INFINITY
-            };
-            let doubtful = DOUBTFUL.iter().any(|(name, _)| *name == file.name);
-            doubt |= doubtful;
-            for cycle in cycles.iter().filter(|c| (FROM_S..until_s).contains(&c.time_s)) {
-                with.add(file.moving, cycle.moving());
-                if !doubtful {
-                    without.add(file.moving, cycle.moving());
-                    scores[usize::from(file.moving)].push(cycle.moving_probability.unwrap_or(0.0));
-                }
+            let own = count(file, file.name == quiet.name, &cycles);
+            with.merge(own);
+            if doubtful(&file.name) {
+                doubt = true;
+                continue;
             }
+            without.merge(own);
+            let scored = scored(file.name == quiet.name, &cycles);
+            scores[usize::from(file.moving)].extend(scored.map(|c| c.moving_probability.unwrap_or(0.0)));
         }
         let reached = without.recall() >= 0.99 && without.false_rate() <= 0.005;
         let row = Row::asked(
@@ -166,6 +161,21 @@ fn chip_rows(lab: &Lab, chip: &str, files: &[File]) -> Result<(Vec<Row>, Scores)
     Ok((rows, scores))
 }
 
-fn length_s(cycles: &[Cycle]) -> f64 {
-    cycles.last().map_or(0.0, |c| c.time_s)
+/// True for a file whose own label is in doubt.
+pub(super) fn doubtful(name: &str) -> bool {
+    DOUBTFUL.iter().any(|(doubtful, _)| *doubtful == name)
+}
+
+/// The cycles that count; `own`: the file's last part was its calibration.
+fn scored(own: bool, cycles: &[Cycle]) -> impl Iterator<Item = &Cycle> {
+    let length_s = cycles.last().map_or(0.0, |c| c.time_s);
+    let until_s = if own { length_s - CALIBRATION_S } else { f64::INFINITY };
+    cycles.iter().filter(move |c| (FROM_S..until_s).contains(&c.time_s))
+}
+
+/// Decisions of one file.
+pub(super) fn count(file: &File, own: bool, cycles: &[Cycle]) -> Counts {
+    let mut counts = Counts::default();
+    scored(own, cycles).for_each(|c| counts.add(file.moving, c.moving()));
+    counts
 }

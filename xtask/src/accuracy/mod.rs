@@ -8,6 +8,7 @@
 mod basement;
 mod drift;
 mod esp32_motion;
+mod esp32_robust;
 mod lab;
 mod people;
 mod report;
@@ -61,6 +62,11 @@ const FAMILIES: &[Family] = &[
         name: "esp32-motion",
         directory: "esp32-motion",
         run: esp32_motion::run,
+    },
+    Family {
+        name: "esp32-robust",
+        directory: "esp32-motion",
+        run: esp32_robust::run,
     },
     Family {
         name: "room-a",
