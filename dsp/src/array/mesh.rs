@@ -50,8 +50,8 @@ pub fn minimum_cut(nodes: usize, links: &[(usize, usize, f64)]) -> Option<Cut> {
         }
         let moved = std::mem::take(&mut merged[last]);
         merged[before].extend(moved);
-        for node in 0..nodes {
-            let w = weight[last][node];
+        let pulled = weight[last].clone();
+        for (node, w) in pulled.into_iter().enumerate() {
             weight[before][node] += w;
             weight[node][before] += w;
         }

@@ -59,7 +59,7 @@ const MISHAPS: &[Mishap] = &[
         name: "gain",
         what: "gain halved for every other 700 ms",
         keep: |_, _| true,
-        gain: |t| if (t / 0.7) as u64 % 2 == 0 { 1.0 } else { 0.5 },
+        gain: |t| if ((t / 0.7) as u64).is_multiple_of(2) { 1.0 } else { 0.5 },
     },
 ];
 
