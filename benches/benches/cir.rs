@@ -66,31 +66,45 @@ impl<O: SensingOperator<Lanes8>> Run<O> {
     }
 }
 
+/// Links of a cycle: one, one lane batch in part, two batches, four.
+const LINKS: [usize; 4] = [1, 4, 12, 32];
+
+fn settings(method: Method, warm_start: bool) -> Settings {
+    Settings {
+        method,
+        warm_start,
+        ..Settings::default()
+    }
+}
+
+fn name(operator: &str, method: Method, warm_start: bool) -> String {
+    format!("{operator}/{method:?}/{}", if warm_start { "warm" } else { "cold" })
+}
+
 fn cir(criterion: &mut Criterion) {
     for tier in [Tier::Ht20, Tier::Ht40, Tier::He20, Tier::He40] {
         let grid = ToneGrid::of_tier(tier);
         let mut group = criterion.benchmark_group(format!("cir/{}/{}x{}", tier.name(), grid.tones(), grid.taps()));
-        for links in [1, 4, 12, 32] {
+        for links in LINKS {
             for warm_start in [false, true] {
-                for method in [Method::Fista, Method::WorkingSet] {
-                    let settings = Settings {
-                        method,
-                        warm_start,
-                        ..Settings::default()
-                    };
-                    let name = format!("fft/{method:?}/{}", if warm_start { "warm" } else { "cold" });
+                for method in [Method::Fista, Method::Admm, Method::WorkingSet] {
+                    let settings = settings(method, warm_start);
                     let mut run = Run::new(&grid, FftOperator::new(grid.clone()), links, settings);
-                    group.bench_function(BenchmarkId::new(name, links), |b| b.iter(|| run.cycle()));
+                    let id = BenchmarkId::new(name("fft", method, warm_start), links);
+                    group.bench_function(id, |b| b.iter(|| run.cycle()));
                 }
             }
         }
+        // The reference: seconds a cycle on the largest grid.
         group.sample_size(10);
-        let settings = Settings {
-            method: Method::Fista,
-            ..Settings::default()
-        };
-        let mut run = Run::new(&grid, DenseOperator::new(grid.clone()), 12, settings);
-        group.bench_function(BenchmarkId::new("dense/Fista/warm", 12), |b| b.iter(|| run.cycle()));
+        for links in LINKS {
+            for warm_start in [false, true] {
+                let settings = settings(Method::Fista, warm_start);
+                let mut run = Run::new(&grid, DenseOperator::new(grid.clone()), links, settings);
+                let id = BenchmarkId::new(name("dense", Method::Fista, warm_start), links);
+                group.bench_function(id, |b| b.iter(|| run.cycle()));
+            }
+        }
         group.finish();
     }
 }
