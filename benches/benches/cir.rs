@@ -87,7 +87,7 @@ fn cir(criterion: &mut Criterion) {
         let mut group = criterion.benchmark_group(format!("cir/{}/{}x{}", tier.name(), grid.tones(), grid.taps()));
         for links in LINKS {
             for warm_start in [false, true] {
-                for method in [Method::Fista, Method::Admm, Method::WorkingSet] {
+                for method in [Method::Fista, Method::WorkingSet] {
                     let settings = settings(method, warm_start);
                     let mut run = Run::new(&grid, FftOperator::new(grid.clone()), links, settings);
                     let id = BenchmarkId::new(name("fft", method, warm_start), links);
