@@ -152,6 +152,11 @@ impl Server {
         Some(answer)
     }
 
+    /// True when the process is no more, whatever ended it.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("its state").is_some()
+    }
+
     /// SIGTERM, and waits for the end.
     pub fn stop(mut self) {
         let pid = self.child.id().to_string();

@@ -13,10 +13,10 @@ use super::output::{Failure, Outcome, Result, print};
 use crate::{
     config::Fleet,
     host::{
-        HostError, Manifest, golden,
-        load::load_unlisted,
-        manifest::{self, CpuLevel, PluginRow},
-        manifest_write::{self, Draft, library_row},
+        HostError, Manifest,
+        builds::{self, Proving},
+        manifest::PluginRow,
+        manifest_write::{self, Draft},
     },
 };
 
@@ -119,40 +119,19 @@ fn build(dir: &Path, out: &Path, config: Option<&Path>, names: [&str; 3]) -> Res
     Ok(Outcome::Yes)
 }
 
-/// Loads `NAME.so` of the directory and its builds for newer CPUs, proves them, describes them.
+/// The row of a plugin and its builds in the directory, all of them proved.
 fn row(dir: &Path, stage: StageKind, name: &str, table: &str) -> std::result::Result<PluginRow, HostError> {
-    let path = dir.join(format!("{name}.so"));
-    let (examined, loaded) = load_unlisted(&path)?;
-    let about = (loaded.module.describe)();
-    if about.stage != stage || about.name.as_str() != name {
-        return Err(HostError::NotLinked {
-            name: format!("{name} (stage {})", stage.name()),
-            known: format!("{} (stage {}) in {}", about.name, about.stage.name(), path.display()),
-        });
+    let row = builds::row_of(dir, name, table, Proving::All, None, PROOF_TIME)?;
+    if row.stage == stage {
+        return Ok(row);
     }
-    let proof = golden::prove(name, &loaded.module, PROOF_TIME)?;
-    let mut builds = vec![examined.row(manifest::target(), CpuLevel::Baseline)];
-    for cpu in [CpuLevel::V3, CpuLevel::V4] {
-        let path = dir.join(format!("{name}.{}.so", cpu.name()));
-        // A build that this machine cannot run cannot be proved here, and is not listed.
-        if !path.is_file() || cpu > CpuLevel::of_this_machine() {
-            continue;
-        }
-        let (examined, loaded) = load_unlisted(&path)?;
-        let found = golden::prove(name, &loaded.module, PROOF_TIME)?;
-        if found.digest != proof.digest {
-            return Err(HostError::Manifest {
-                what: format!(
-                    "{} gives the golden digest {}, {name}.so gives {}: builds of one plugin must give the same bits",
-                    path.display(),
-                    hex::encode(found.digest),
-                    hex::encode(proof.digest)
-                ),
-            });
-        }
-        builds.push(examined.row(manifest::target(), cpu));
-    }
-    Ok(library_row(&about, &proof, table, builds))
+    Err(HostError::Candidate {
+        why: format!(
+            "{name} is a plugin for the stage {}, asked for as the stage {}",
+            row.stage.name(),
+            stage.name()
+        ),
+    })
 }
 
 fn show(file: &Path, json: bool) -> Result {

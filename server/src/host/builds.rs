@@ -25,7 +25,8 @@ const MAX_FILES: usize = 64;
 /// Which builds of a plugin are loaded and proved before a manifest names them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Proving {
-    /// Every one that this machine can run: all must give the same golden digest.
+    /// Every one: all must give the same golden digest, and what this machine cannot run, and hence not prove, is not
+    /// named.
     All,
     /// Only the one that will run here; the others are hashed and gated, and proved where they are loaded.
     Best(CpuLevel),
@@ -140,6 +141,9 @@ pub fn row_of(
             Proving::All => *cpu <= limit,
             Proving::Best(_) => index == best,
         };
+        if !prove && proving == Proving::All {
+            continue;
+        }
         if !prove {
             builds.push(load::examine_here(dir, &file)?.row(target(), *cpu));
             continue;

@@ -4,7 +4,7 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use tapline_plugin_api::StageKind;
-use tapline_witness::disposition::Disposition;
+use tapline_witness::{body::swap_reason, disposition::Disposition};
 use tokio::sync::watch;
 
 use crate::host::{
@@ -165,6 +165,29 @@ pub struct Attempt {
     pub state: Option<[StateHandling; 3]>,
 }
 
+impl Attempt {
+    /// One that waits for the next cycle boundary.
+    pub fn queued(id: u64, kind: AttemptKind, stage: StageKind, asked: String, old_manifest_hash: [u8; 32]) -> Self {
+        Self {
+            id,
+            kind,
+            stage,
+            asked,
+            phase: Phase::Queued,
+            message: "waits for the next cycle boundary".to_owned(),
+            reason: swap_reason::NONE,
+            old_manifest_hash,
+            new_manifest_hash: None,
+            changes: Vec::new(),
+            vectors: [0; 3],
+            shadow: Arc::default(),
+            effective_tick: None,
+            leaf: None,
+            state: None,
+        }
+    }
+}
+
 /// The attempts of this process, the newest last. The cycle thread writes, readers follow.
 #[derive(Debug)]
 pub struct Attempts(watch::Sender<Arc<Vec<Arc<Attempt>>>>);
@@ -231,21 +254,8 @@ pub(crate) mod tests {
 
     pub(crate) fn attempt(id: u64, phase: Phase) -> Attempt {
         Attempt {
-            id,
-            kind: AttemptKind::Swap,
-            stage: StageKind::Cir,
-            asked: "cir-dense".to_owned(),
             phase,
-            message: String::new(),
-            reason: 0,
-            old_manifest_hash: [1; 32],
-            new_manifest_hash: None,
-            changes: Vec::new(),
-            vectors: [0; 3],
-            shadow: Arc::default(),
-            effective_tick: None,
-            leaf: None,
-            state: None,
+            ..Attempt::queued(id, AttemptKind::Swap, StageKind::Cir, "cir-dense".to_owned(), [1; 32])
         }
     }
 

@@ -412,22 +412,12 @@ impl Swaps {
             plugin = asked,
             "a stage failed; its replacement is prepared"
         );
+        let old = engine.in_force.manifest_hash;
         let attempt = self.hub.attempts.begin(false, |id| Attempt {
-            id,
-            kind: AttemptKind::Recovery,
-            stage: *stage,
-            asked: asked.trim_end().to_owned(),
             phase: Phase::Preparing,
             message: "the last good plugin, or the built-in stage, is prepared".to_owned(),
             reason: reason_of(run),
-            old_manifest_hash: engine.in_force.manifest_hash,
-            new_manifest_hash: None,
-            changes: Vec::new(),
-            vectors: [0; 3],
-            shadow: Arc::default(),
-            effective_tick: None,
-            leaf: None,
-            state: None,
+            ..Attempt::queued(id, AttemptKind::Recovery, *stage, asked.trim_end().to_owned(), old)
         });
         match attempt {
             Some(attempt) => self.recover(engine, (*attempt).clone()),

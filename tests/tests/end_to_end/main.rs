@@ -2,6 +2,7 @@
 
 mod bundle;
 mod live;
+mod plugins;
 mod readme;
 mod recorded;
 mod replay;

@@ -492,23 +492,10 @@ fn order(
 ) -> Result<SwapAttempt, Failure> {
     let old_manifest_hash = api.hub.manifest().hash;
     let stage = candidate.stage;
-    let attempt = api.hub.attempts.begin(true, |id| Attempt {
-        id,
-        kind,
-        stage,
-        asked,
-        phase: Phase::Queued,
-        message: "waits for the next cycle boundary".to_owned(),
-        reason: swap_reason::NONE,
-        old_manifest_hash,
-        new_manifest_hash: None,
-        changes: Vec::new(),
-        vectors: [0; 3],
-        shadow: Arc::default(),
-        effective_tick: None,
-        leaf: None,
-        state: None,
-    });
+    let attempt = api
+        .hub
+        .attempts
+        .begin(true, |id| Attempt::queued(id, kind, stage, asked, old_manifest_hash));
     let attempt = attempt.ok_or(Failure::Busy {
         what: "swaps at a time",
         limit: 1,
