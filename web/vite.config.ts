@@ -20,6 +20,9 @@ function compressed(): Plugin {
   };
 }
 
+/** The server that `npm run dev` shows. */
+const server = process.env.TAPLINE_SERVER ?? "http://127.0.0.1:8080";
+
 export default defineConfig({
   plugins: [preact({ devToolsEnabled: false }), compressed()],
   build: {
@@ -29,12 +32,13 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     target: "es2022",
+    // The first that know `light-dark()`: 2024.
+    cssTarget: ["chrome123", "firefox120", "safari17.5"],
   },
-  // `npm run dev` shows a server that runs beside it.
   server: {
     proxy: {
-      "/graphql": { target: "http://127.0.0.1:8080", ws: true },
-      "/v1": { target: "http://127.0.0.1:8080" },
+      "/graphql": { target: server, ws: true },
+      "/v1": { target: server },
     },
   },
 });

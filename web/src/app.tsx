@@ -1,53 +1,41 @@
+/** The frame of the page: who this is, the views, what everybody must know before they believe what they see. */
 import { useEffect, useRef } from "preact/hooks";
-import { signal } from "@preact/signals";
 import { connection, keepToken } from "./api/client";
-import { shown, stale } from "./live/cycle";
+import { shown, simulated, stale } from "./live/cycle";
 import { theme } from "./live/prefs";
 import { site } from "./live/site";
-import { names, PRIVACY_CLASS } from "./live/words";
+import { PRIVACY_CLASS } from "./live/words";
+import { current, VIEWS } from "./router";
 import { Chip } from "./ui/chip";
-import { Room } from "./views/room";
-
-const VIEWS = [
-  { path: "", name: "Room", view: Room },
-] as const;
-
-const hash = signal(location.hash);
-addEventListener("hashchange", () => (hash.value = location.hash));
 
 export function App() {
-  const current = VIEWS.find((v) => `#/${v.path}` === hash.value) ?? VIEWS[0];
+  const view = current.value;
   const main = useRef<HTMLElement>(null);
   const first = useRef(true);
   useEffect(() => {
-    document.title = `${current.name} – ${site.value?.site.name ?? "Tapline"}`;
+    document.title = `${view.name} – ${site.value?.site.name ?? "Tapline"}`;
     // Another view: readers with a keyboard or a screen reader begin at its top.
     if (!first.current) main.current?.focus();
     first.current = false;
-  }, [current, site.value]);
-  const View = current.view;
+  }, [view]);
+  const Shown = view.view;
   return (
     <>
       <a class="skip" href="#main" onClick={(e) => (e.preventDefault(), main.current?.focus())}>
         Skip to content
       </a>
       <header>
-        <div class="bar">
+        <div class="top">
           <Mark />
-          <nav aria-label="Views">
-            {VIEWS.map((v) => (
-              <a key={v.path} href={`#/${v.path}`} aria-current={v === current ? "page" : undefined}>
-                {v.name}
-              </a>
-            ))}
-          </nav>
+          <Views />
           <States />
           <Theme />
         </div>
       </header>
       <main id="main" ref={main} tabIndex={-1}>
         <Token />
-        {site.value ? <View site={site.value} /> : <p class="wait">Connecting to the server…</p>}
+        <Stale />
+        {site.value ? <Shown site={site.value} /> : <p class="wait">Connecting to the server…</p>}
       </main>
     </>
   );
@@ -55,22 +43,38 @@ export function App() {
 
 function Mark() {
   return (
-    <div class="mark">
-      <img src="/favicon.svg" alt="" width="28" height="28" />
-      <div>
-        <h1>Tapline</h1>
-        <span>{site.value ? names(site.value.site.id, site.value.site.name) : ""}</span>
-      </div>
-    </div>
+    <a class="mark" href="#/" aria-label="Tapline, to the room">
+      <img src="/favicon.svg" alt="" width="30" height="30" />
+      <span>Tapline</span>
+    </a>
   );
 }
 
-/** What everybody must know before they believe what they see. */
+function Views() {
+  const nav = useRef<HTMLElement>(null);
+  const view = current.value;
+  useEffect(() => {
+    // On a narrow screen the list scrolls; the current view shall be seen in it. (`scrollIntoView` would also make
+    // the keyboard go on from there.)
+    const link = nav.current?.querySelector<HTMLElement>("[aria-current]");
+    if (link) nav.current!.scrollLeft = link.offsetLeft - (nav.current!.clientWidth - link.offsetWidth) / 2;
+  }, [view]);
+  return (
+    <nav aria-label="Views" ref={nav}>
+      {VIEWS.map((v) => (
+        <a key={v.path} href={`#/${v.path}`} aria-current={v === view ? "page" : undefined}>
+          {v.name}
+        </a>
+      ))}
+    </nav>
+  );
+}
+
 function States() {
   const cycle = shown.value;
   return (
     <div class="states" role="status">
-      {cycle?.simulated && (
+      {simulated.value && (
         <Chip kind="warn" title="The frames come from a generator, not from radios.">
           SIMULATED
         </Chip>
@@ -85,12 +89,30 @@ function States() {
         </Chip>
       )}
       {cycle?.privacyClass && (
-        <Chip kind="plain" title={cycle.demotions.length ? "Stricter than the mode, because statements contradict each other." : "What may leave this server."}>
+        <Chip
+          kind="plain"
+          title={
+            cycle.demotions.length
+              ? "Stricter than the mode, because statements contradict each other."
+              : "What may leave this server."
+          }
+        >
           {PRIVACY_CLASS[cycle.privacyClass]}
           {cycle.demotions.length > 0 && " (demoted)"}
         </Chip>
       )}
     </div>
+  );
+}
+
+/** Said in words, too, where it cannot be overlooked. */
+function Stale() {
+  if (!stale.value || connection.value === "denied" || !shown.value) return null;
+  return (
+    <p class="banner">
+      <strong>What you see is old:</strong> {stale.value}.{" "}
+      {connection.value === "lost" && "The page reconnects by itself."}
+    </p>
   );
 }
 
@@ -105,9 +127,19 @@ function Theme() {
       onClick={() => (theme.value = { name: next[name] })}
     >
       <svg viewBox="0 0 20 20" width="18" height="18" aria-hidden="true">
-        <circle cx="10" cy="10" r="7" fill="none" stroke="currentColor" stroke-width="1.6" />
-        <path d={name === "light" ? "M10 6a4 4 0 1 0 0 8 4 4 0 0 0 0-8" : "M10 3a7 7 0 0 1 0 14z"} fill="currentColor" opacity={name === "dark" ? 1 : 0.75} />
-        {name === "dark" && <path d="M10 3a7 7 0 0 0 0 14z" fill="currentColor" opacity="0.25" />}
+        {name === "light" ? (
+          <g stroke="currentColor" stroke-width="1.6" stroke-linecap="round" fill="none">
+            <circle cx="10" cy="10" r="3.4" />
+            <path d="M10 2.500v1.500M10 16v1.500M2.500 10H4M16 10h1.500M4.700 4.700l1 1M14.300 14.300l1 1M15.300 4.700l-1 1M5.700 14.300l-1 1" />
+          </g>
+        ) : name === "dark" ? (
+          <path d="M16.500 12.300A7 7 0 0 1 7.700 3.500a7 7 0 1 0 8.800 8.800z" fill="currentColor" />
+        ) : (
+          <>
+            <circle cx="10" cy="10" r="6.700" fill="none" stroke="currentColor" stroke-width="1.6" />
+            <path d="M10 3.300a6.700 6.700 0 0 1 0 13.400z" fill="currentColor" />
+          </>
+        )}
       </svg>
     </button>
   );

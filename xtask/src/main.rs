@@ -1,4 +1,4 @@
-//! The front door: `cargo xtask demo | build | test | golden | schema | accuracy | bench`.
+//! The front door: `cargo xtask demo | build | test | e2e | golden | schema | accuracy | bench`.
 
 #![forbid(unsafe_code)]
 #![allow(
@@ -12,6 +12,7 @@ mod bench;
 mod build;
 mod clients;
 mod demo;
+mod e2e;
 mod golden;
 mod run;
 mod test;
@@ -41,8 +42,12 @@ enum Command {
     },
     /// Format, lints, tidy, dependency rules, all tests, golden digests, schema
     Test,
+    /// House rules only: a search of the sources, in a second
+    Tidy,
     /// Run the client examples in curl, TypeScript and Python against a demo
     Clients,
+    /// Test the live page in a browser, on the real server and its simulated room
+    E2e(e2e::Options),
     /// Compare the golden digests, or write them anew
     Golden {
         /// Write them: a deliberate act that belongs into the changelog
@@ -69,7 +74,9 @@ fn main() -> ExitCode {
         Command::Demo(options) => demo::demo(&options),
         Command::Build { release } => build::build(release).map(|_| ()),
         Command::Test => test::test(),
+        Command::Tidy => tidy::tidy(),
         Command::Clients => clients::clients(),
+        Command::E2e(options) => e2e::e2e(&options),
         Command::Golden { update, release } => golden::golden(update, release),
         Command::Schema { update } => golden::schema(update),
         Command::Accuracy(options) => accuracy::accuracy(&options),

@@ -1,7 +1,7 @@
 //! Everything that must hold before a change lands.
 
 use crate::{
-    build, golden,
+    build, e2e, golden,
     run::{cargo, output, run},
     tidy,
 };
@@ -23,7 +23,7 @@ pub(crate) fn test() -> Result<(), String> {
             "warnings",
         ]),
     )?;
-    build::build(false)?;
+    let built = build::build(false)?;
     // Shared libraries for the tests that load plugins: every cdylib of the workspace.
     run("build all", cargo().args(["build", "--workspace", "--quiet"]))?;
     run(
@@ -31,7 +31,9 @@ pub(crate) fn test() -> Result<(), String> {
         cargo().args(["test", "--workspace", "--quiet", "--no-fail-fast"]),
     )?;
     golden::golden(false, false)?;
-    golden::schema(false)
+    golden::schema(false)?;
+    // Last: the build above has been rebuilt by nothing since, and the machine is quiet.
+    e2e::tests(&e2e::Options::default(), &built.tapline)
 }
 
 /// Dependency rules of ARCHITECTURE.md, held by `cargo tree`.

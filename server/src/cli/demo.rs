@@ -25,6 +25,7 @@ use super::{
     simulate,
 };
 use crate::{
+    config::PrivacyMode,
     live::{Command, Hub},
     run::{
         live::{LiveOptions, serve},
@@ -54,8 +55,8 @@ pub(super) struct Options {
     #[arg(long, default_value = "127.0.0.1:5005", value_name = "ADDRESS")]
     udp: SocketAddr,
     /// Privacy mode; stricter ones show what is held back
-    #[arg(long, default_value = "RawResearch")]
-    mode: String,
+    #[arg(long, default_value = "RawResearch", value_parser = simulate::privacy_mode)]
+    mode: PrivacyMode,
     /// Learn the empty room for so many seconds, before anybody comes; 0: do not
     #[arg(long, default_value_t = 10.0, value_name = "SECONDS")]
     empty: f64,
@@ -68,6 +69,10 @@ pub(super) struct Options {
     /// Write a recording to share into this new directory: datagrams, truth, fleet file, how to replay it
     #[arg(long, value_name = "DIR")]
     record: Option<PathBuf>,
+    /// Milliseconds the plugin stages of a cycle may take together. `serve` gives them 40 and then does without the
+    /// stage; a demo shares its machine with simulator and browser, and would rather be late
+    #[arg(long, default_value_t = 1_000, value_name = "MILLISECONDS", value_parser = clap::value_parser!(u16).range(1..))]
+    deadline_ms: u16,
     /// Stop after this many seconds (default: on Ctrl-C)
     #[arg(long)]
     seconds: Option<u64>,
@@ -93,7 +98,7 @@ pub(super) fn run(options: &Options) -> Result {
         .clone()
         .unwrap_or_else(|| temporary.path().join("data"));
     let config = temporary.path().join("demo.toml");
-    let text = simulate::fleet_file(&options.scene, &options.mode, &room.simulator()?);
+    let text = simulate::fleet_file(&options.scene, options.mode, &room.simulator()?);
     fs::write(&config, &text).map_err(|e| Failure(format!("cannot write {}: {e}", config.display())))?;
     let mut capture = None;
     if let Some(directory) = &options.record {
@@ -121,6 +126,7 @@ pub(super) fn run(options: &Options) -> Result {
         data_dir,
         anchor: anchor.into(),
         capture,
+        deadline: Duration::from_millis(options.deadline_ms.into()),
         ready: Some(Box::new(move |hub| {
             let room = room.lock().unwrap_or_else(PoisonError::into_inner).take();
             *begun.lock().unwrap_or_else(PoisonError::into_inner) = room.map(|room| room.begin(hub));

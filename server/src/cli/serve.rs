@@ -14,7 +14,7 @@ use super::{
     output::{Failure, Outcome, Result},
 };
 use crate::run::{
-    live::{LiveOptions, serve},
+    live::{DEADLINE, LiveOptions, serve},
     start::prepare,
 };
 use crate::{api::Security, tokens::secret_path};
@@ -111,6 +111,7 @@ fn live_options(options: &Options, fleet: &crate::config::Fleet) -> std::result:
         anchor: fleet_store.anchor(),
         data_dir: fleet_store.dir,
         capture: options.capture.clone(),
+        deadline: DEADLINE,
         ready: None,
     })
 }

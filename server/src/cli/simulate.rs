@@ -9,9 +9,11 @@ use std::{
 };
 
 use clap::Args;
+use serde::{Deserialize as _, de::IntoDeserializer as _};
 use tapline_sim::{Scene, Simulator, write_truth};
 
 use super::output::{Failure, Outcome, Result, print};
+use crate::config::PrivacyMode;
 
 /// What to simulate, and where it goes.
 #[derive(Args)]
@@ -54,7 +56,7 @@ pub(super) fn run(options: &Options) -> Result {
     }
     let new = || Simulator::new(scene(&options.scene)?, options.seed).map_err(Failure::of);
     if let Some(path) = &options.write_config {
-        let text = fleet_file(&options.scene, "RawResearch", &new()?);
+        let text = fleet_file(&options.scene, PrivacyMode::RawResearch, &new()?);
         std::fs::write(path, text).map_err(|e| Failure(format!("cannot write {}: {e}", path.display())))?;
     }
     if let Some(path) = &options.truth {
@@ -88,10 +90,16 @@ pub(super) fn scene(name: &str) -> std::result::Result<Scene, Failure> {
     Scene::from_toml(&text).map_err(Failure::of)
 }
 
-pub(super) fn fleet_file(scene: &str, mode: &str, simulator: &Simulator) -> String {
+/// The mode with this name, as the fleet file has it.
+pub(super) fn privacy_mode(name: &str) -> std::result::Result<PrivacyMode, serde::de::value::Error> {
+    PrivacyMode::deserialize(name.into_deserializer())
+}
+
+/// The fleet file of a simulated room. The name of the scene may be a path: it is escaped, and stays in its line.
+pub(super) fn fleet_file(scene: &str, mode: PrivacyMode, simulator: &Simulator) -> String {
     format!(
-        "# The simulated room `{scene}`, written by `tapline simulate --write-config`.\n\nversion = 1\n\n\
-         [defaults.privacy]\nmode = \"{mode}\"\n\n{}",
+        "# The simulated room {scene:?}, written by `tapline simulate --write-config`.\n\nversion = 1\n\n\
+         [defaults.privacy]\nmode = \"{mode:?}\"\n\n{}",
         simulator.site_config().to_fleet_toml()
     )
 }
@@ -148,4 +156,32 @@ pub(super) fn stream_until(
         datagram.clear();
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Fleet;
+
+    /// `--mode` went into the fleet file as it was typed: a quote in it made another file of it.
+    #[test]
+    fn names_cannot_write_the_fleet_file() {
+        assert!(privacy_mode("StrictNoIdentity\"\n[server]\nhttp = \"0.0.0.0:80").is_err());
+        let said = privacy_mode("Strict").unwrap_err().to_string();
+        assert!(said.contains("StrictNoIdentity"), "{said}");
+
+        let simulator = Simulator::new(Scene::builtin("demo").unwrap(), 1).unwrap();
+        for name in [
+            "RawResearch",
+            "PrivateHome",
+            "EnterpriseAnonymous",
+            "CareWithConsent",
+            "StrictNoIdentity",
+        ] {
+            let mode = privacy_mode(name).unwrap();
+            let text = fleet_file("a\nversion = 7\n", mode, &simulator);
+            let fleet = Fleet::parse(&text, Path::new("x")).unwrap();
+            assert_eq!(fleet.select(None, "box").unwrap().privacy.mode, mode, "{text}");
+        }
+    }
 }

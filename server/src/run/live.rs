@@ -37,7 +37,7 @@ use crate::{
 };
 
 /// The plugin stages of a slot must be done by then; the rest of the slot is for the log and the readers.
-const DEADLINE: Duration = Duration::from_millis(40);
+pub const DEADLINE: Duration = Duration::from_millis(40);
 /// How long a slot may wait for a free record.
 const PATIENCE: Duration = Duration::from_millis(20);
 /// How long a stage may take to give or take its state between two slots.
@@ -64,6 +64,8 @@ pub struct LiveOptions {
     pub security: api::Security,
     /// Write every datagram and slot into this file.
     pub capture: Option<PathBuf>,
+    /// How long the plugin stages of a slot may take together; [`DEADLINE`] but for demos.
+    pub deadline: Duration,
     /// Told once when the sockets are open: what the demo hangs its room on.
     pub ready: Option<OnReady>,
 }
@@ -141,7 +143,7 @@ pub fn serve(prepared: Prepared, options: &LiveOptions, stop: &Arc<AtomicBool>) 
     let reader = Arc::new(Reader::open(&options.data_dir)?);
     engine.end_beliefs_of_earlier_boots(&reader)?;
     engine.core.host.set_state_time(STATE_TIME);
-    let swaps = Swaps::start(&engine, &hub, DEADLINE).map_err(ServeError::System)?;
+    let swaps = Swaps::start(&engine, &hub, options.deadline).map_err(ServeError::System)?;
     let durable = engine.writer.durable();
     let listener = {
         let _inside = runtime.enter();
@@ -173,6 +175,7 @@ pub fn serve(prepared: Prepared, options: &LiveOptions, stop: &Arc<AtomicBool>) 
         commands,
         swaps,
         capture,
+        deadline: options.deadline,
         boot,
         stop: Arc::clone(stop),
     };
@@ -223,6 +226,7 @@ struct Live {
     commands: Receiver<Command>,
     swaps: Swaps,
     capture: Option<Capture>,
+    deadline: Duration,
     boot: Instant,
     stop: Arc<AtomicBool>,
 }
@@ -262,7 +266,7 @@ impl Live {
                 stamp,
                 t_ms,
                 frames: &frames,
-                deadline: Some(DEADLINE),
+                deadline: Some(self.deadline),
                 obey: None,
             };
             let stepped = self.engine.slot(&input)?;

@@ -31,6 +31,11 @@ export const shown = signal<Cycle | undefined>(undefined);
 export const clock = signal(performance.now());
 /** Changes when another server process answers. */
 export const boot = computed(() => shown.value?.bootId);
+/** True while any cycle of late came from a generator: one in which no frame arrived says nothing about that. */
+export const simulated = signal(false);
+/** Cycles without a generated frame after which the input counts as real: five seconds. */
+const REAL = 100;
+let real = 0;
 /** Cycles that arrived over the last second. */
 export const rateHz = signal(0);
 
@@ -43,6 +48,9 @@ export function latest(): { now: Arrived; before: Arrived | undefined } | undefi
 export function recent(): readonly Cycle[] {
   return memory;
 }
+
+/** Called with each cycle as it arrives. */
+export const listeners = new Set<(cycle: Cycle) => void>();
 
 /** Why what is shown is old; nothing when it is not. */
 export const stale = computed<string | undefined>(() => {
@@ -65,6 +73,9 @@ export function start(): () => void {
     before = now?.cycle.bootId === cycle.bootId ? now : undefined;
     now = { cycle, at };
     memory.push(cycle);
+    for (const listener of listeners) listener(cycle);
+    real = cycle.simulated ? 0 : real + 1;
+    if (real === 0 || real > REAL) simulated.value = real === 0;
     if (memory.length > MEMORY) memory.splice(0, memory.length - MEMORY);
     arrivals.push(at);
     if (at - textAt >= TEXT_MS) {

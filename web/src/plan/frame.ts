@@ -12,7 +12,7 @@ const RISE = 0.62;
 /** Around the rooms, metres. */
 const MARGIN_M = 0.3;
 /** Kept free above the rooms for heads, metres of height. */
-const HEAD_M = 0.9;
+const HEAD_M = 0.5;
 
 export interface Frame {
   width: number;

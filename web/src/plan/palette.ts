@@ -1,39 +1,58 @@
 /** Colours of the canvas, read from the style sheet so that both follow the theme. */
 
-export interface Palette {
-  paper: string;
-  ink: string;
-  quiet: string;
-  line: string;
-  wall: string;
-  zone: string;
-  occupied: string;
+const NAMES = {
+  paper: "surface",
+  sunken: "sunken",
+  ink: "ink",
+  quiet: "ink-quiet",
+  line: "line",
+  edge: "edge",
+  accent: "accent",
+  warn: "warn",
+  bad: "bad",
+  wall: "wall",
+  zone: "zone",
+  occupied: "occupied",
+  calm: "link-calm",
+  upset: "link-upset",
+  truth: "truth",
+  moving: "moving",
+  still: "still",
+  empty: "empty",
+} as const;
+
+export interface Palette extends Record<keyof typeof NAMES, string> {
+  /** Red, green, blue. */
   heat: [number, number, number];
-  calm: string;
-  upset: string;
-  truth: string;
   people: string[];
   font: string;
 }
 
+/** The colours in force. A custom property gives `light-dark(…)` as it is written; a property of type colour
+ *  resolves it. */
 export function palette(): Palette {
-  const style = getComputedStyle(document.documentElement);
-  const read = (name: string) => style.getPropertyValue(name).trim();
-  return {
-    paper: read("--surface"),
-    ink: read("--ink"),
-    quiet: read("--ink-quiet"),
-    line: read("--line"),
-    wall: read("--wall"),
-    zone: read("--zone"),
-    occupied: read("--occupied"),
-    heat: read("--heat-rgb").split(" ").map(Number) as [number, number, number],
-    calm: read("--link-calm"),
-    upset: read("--link-upset"),
-    truth: read("--truth"),
-    people: [0, 1, 2, 3, 4, 5].map((i) => read(`--person-${i}`)),
-    font: read("--font"),
+  const probe = document.createElement("span");
+  probe.hidden = true;
+  document.body.append(probe);
+  const style = getComputedStyle(probe);
+  const read = (name: string) => {
+    probe.style.color = `var(--${name})`;
+    return style.color;
   };
+  const colours = Object.fromEntries(Object.entries(NAMES).map(([key, name]) => [key, read(name)])) as Record<
+    keyof typeof NAMES,
+    string
+  >;
+  const heat = rgb(read("heat"));
+  const people = [0, 1, 2, 3, 4, 5].map((i) => read(`person-${i}`));
+  const font = style.getPropertyValue("--font").trim();
+  probe.remove();
+  return { ...colours, heat, people, font };
+}
+
+/** Red, green and blue of a computed colour. */
+export function rgb(colour: string): [number, number, number] {
+  return colour.match(/\d+/g)!.slice(0, 3).map(Number) as [number, number, number];
 }
 
 /** The colour of a person: by identity, so that it stays while the identity does. */

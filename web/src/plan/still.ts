@@ -104,7 +104,7 @@ function drawDoor(c: Context, f: Frame, p: Palette, site: Site, door: Site["site
   const half = door.widthM / 2;
   const a = f.at(door.at.x - wall.x * half, door.at.y - wall.y * half);
   const b = f.at(door.at.x + wall.x * half, door.at.y + wall.y * half);
-  c.strokeStyle = p.paper;
+  c.strokeStyle = p.sunken;
   c.lineWidth = Math.max(3, 0.09 * f.scale) + 1.5;
   c.beginPath();
   c.moveTo(a.x, a.y);
@@ -155,7 +155,16 @@ function labels(c: Context, f: Frame, p: Palette, site: Site): void {
     const left = Math.min(...zone.outline.map((q) => q.x));
     const top = Math.max(...zone.outline.map((q) => q.y));
     const at = f.at(left, top);
-    c.fillText(names(zone.id, zone.name), at.x + 0.5 * f.scale, at.y + 12);
+    // Beside the node in the corner, and below the link along the wall.
+    const [x, y] = [at.x + 0.5 * f.scale, at.y + 0.3 * f.scale];
+    const name = names(zone.id, zone.name);
+    c.lineWidth = 4;
+    c.lineJoin = "round";
+    c.strokeStyle = p.paper;
+    c.globalAlpha = 0.7;
+    c.strokeText(name, x, y);
+    c.globalAlpha = 1;
+    c.fillText(name, x, y);
   }
 }
 

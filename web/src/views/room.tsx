@@ -9,26 +9,36 @@ import { Plan } from "../plan/plan";
 import { Panel } from "../ui/panel";
 import { usePoll } from "../ui/poll";
 import { Calibration } from "./calibration";
+import { Chart, Key } from "./timeline";
 
 export function Room({ site }: { site: Site }) {
   const cycle = shown.value;
   return (
     <div class="room">
-      <Panel title="Floor plan" class="wide" aside={<Layers demo={site.demo != null} />}>
-        <Plan site={site} />
-        <Legend demo={site.demo} />
-      </Panel>
+      <div class="stack">
+        <section class="panel hero" aria-labelledby="now">
+          <div class="title">
+            <Presence cycle={cycle} site={site} />
+            <Layers demo={site.demo != null} />
+          </div>
+          <Plan site={site} />
+          <Legend demo={site.demo} />
+        </section>
+        <Panel title="People">
+          <People cycle={cycle} site={site} />
+        </Panel>
+      </div>
       <div class="rail">
-        <Presence cycle={cycle} />
         <Areas cycle={cycle} />
+        <Panel title="The last minute" aside={<a href="#/timeline">Further back</a>}>
+          <Chart />
+          <Key />
+        </Panel>
+        <Panel title="Evidence">
+          <Evidence cycle={cycle} />
+        </Panel>
         <Calibration />
       </div>
-      <Panel title="People" class="wide">
-        <People cycle={cycle} site={site} />
-      </Panel>
-      <Panel title="Evidence">
-        <Evidence cycle={cycle} />
-      </Panel>
     </div>
   );
 }
@@ -43,21 +53,19 @@ const LAYERS: Record<Layer, string> = {
 
 function Layers({ demo }: { demo: boolean }) {
   return (
-    <fieldset class="layers">
-      <legend class="unseen">Layers of the floor plan</legend>
+    <div class="choice many" role="group" aria-label="Layers of the floor plan">
       {(Object.keys(LAYERS) as Layer[])
         .filter((layer) => demo || layer !== "truth")
         .map((layer) => (
-          <label key={layer}>
-            <input
-              type="checkbox"
-              checked={layers.value[layer]}
-              onChange={(e) => (layers.value = { ...layers.value, [layer]: e.currentTarget.checked })}
-            />
+          <button
+            key={layer}
+            aria-pressed={layers.value[layer]}
+            onClick={() => (layers.value = { ...layers.value, [layer]: !layers.value[layer] })}
+          >
             {LAYERS[layer]}
-          </label>
+          </button>
         ))}
-    </fieldset>
+    </div>
   );
 }
 
@@ -111,24 +119,27 @@ function Legend({ demo }: { demo: Site["demo"] }) {
   );
 }
 
-function Presence({ cycle }: { cycle: Cycle | undefined }) {
+function Presence({ cycle, site }: { cycle: Cycle | undefined; site: Site }) {
   const state = cycle?.presence.state ?? "UNKNOWN";
   const since = cycle && (cycle.tick - cycle.presence.sinceTick) / 20;
+  const because = cycle && REASON[cycle.presence.reason];
   return (
-    <Panel title="Presence" class={`presence ${stale.value ? "old" : ""}`}>
-      <p class="big">{sentence(cycle)}</p>
-      <div class={`meter ${state.toLowerCase()}`}>
-        <span style={{ width: `${100 * (cycle?.presence.probability ?? 0)}%` }} />
-      </div>
-      <dl class="facts">
-        <dt>Probability</dt>
-        <dd>{percent(cycle?.presence.probability)}</dd>
-        <dt>Because</dt>
-        <dd>{(cycle && REASON[cycle.presence.reason]) || "–"}</dd>
-        <dt>For</dt>
-        <dd>{since == null ? "–" : duration(since)}</dd>
-      </dl>
-    </Panel>
+    <div class={`presence ${stale.value ? "old" : ""}`}>
+      <p class="eyebrow">{site.site.name || site.site.id}</p>
+      <h1 id="now">{sentence(cycle)}</h1>
+      <p class="because">
+        {cycle?.presence.probability != null && (
+          <span class={`meter ${state.toLowerCase()}`} aria-hidden="true">
+            <span style={{ width: `${100 * cycle.presence.probability}%` }} />
+          </span>
+        )}
+        <span>
+          {cycle?.presence.probability != null && <strong>{percent(cycle.presence.probability)} </strong>}
+          {because}
+          {since != null && ` · for ${duration(since)}`}
+        </span>
+      </p>
+    </div>
   );
 }
 

@@ -296,8 +296,10 @@ impl Evidence {
     }
 
     /// Link paths, ascending.
-    async fn links(&self) -> Vec<LinkReport> {
-        self.0.cycle.outcome.links.iter().map(LinkReport::from).collect()
+    async fn links(&self, ctx: &Context<'_>) -> Vec<LinkReport> {
+        let site = &api(ctx).hub.facts.site;
+        let links = &self.0.cycle.outcome.links;
+        links.iter().map(|l| LinkReport::new(l, site)).collect()
     }
 
     /// What became of stages 1 to 10 and how long each took; null for a cycle of the past, whose timings

@@ -25,7 +25,7 @@ use super::{
     api,
     scalars::{Long, decimal},
 };
-use crate::config::PathKind;
+use crate::config::{PathKind, Site};
 
 /// A link path: one antenna pair of a transmitter and a receiver on one channel.
 pub(crate) struct Link {
@@ -84,12 +84,13 @@ impl Link {
 
     /// What it said in the newest cycle; null before the first cycle.
     async fn latest(&self, ctx: &Context<'_>) -> Option<LinkReport> {
-        let cycle = api(ctx).hub.latest()?;
+        let hub = &api(ctx).hub;
+        let cycle = hub.latest()?;
         let links = &cycle.outcome.links;
         links
             .iter()
             .find(|l| usize::from(l.path) == self.path)
-            .map(LinkReport::from)
+            .map(|l| LinkReport::new(l, &hub.facts.site))
     }
 }
 
@@ -119,7 +120,8 @@ pub(crate) struct LinkReport {
     coherence: Option<f64>,
     /// Motion statistic over the link's own quiet level (1 is as quiet as the empty room); null without one.
     motion_ratio: Option<f64>,
-    /// Dominant delay, nanoseconds; null when the impulse response has no answer.
+    /// Dominant delay, nanoseconds; null when the impulse response has no answer. The response is circular: what
+    /// arrives a little before the reference is a little below 0, not a whole period later.
     delay_ns: Option<f64>,
     /// Standard deviation of the dominant delay, nanoseconds.
     delay_sigma_ns: Option<f64>,
@@ -131,18 +133,52 @@ pub(crate) struct LinkReport {
     gap: Option<f64>,
 }
 
-impl From<&outcome::LinkReport> for LinkReport {
-    fn from(l: &outcome::LinkReport) -> Self {
+impl LinkReport {
+    pub(super) fn new(l: &outcome::LinkReport, site: &Site) -> Self {
         Self {
             path: l.path,
             age_ms: l.age_ms.map(|ms| u64::from(ms).into()),
             coherence: l.coherence.map(decimal),
             motion_ratio: l.motion_ratio.map(decimal),
-            delay_ns: l.delay_ns.map(decimal),
+            delay_ns: l.delay_ns.map(|ns| decimal(unwrapped(ns, period_ns(site, l.path)))),
             delay_sigma_ns: l.delay_sigma_ns.map(decimal),
             delay_spread_ns: l.delay_spread_ns.map(decimal),
             k_factor_db: l.k_factor_db.map(decimal),
             gap: l.gap.map(decimal),
         }
+    }
+}
+
+/// After this delay the response of a path begins again; none for a path that measures strength, or that is not
+/// configured any more.
+fn period_ns(site: &Site, path: u16) -> Option<f32> {
+    match site.paths.get(usize::from(path))?.kind {
+        PathKind::Csi(tier) => Some((1e9 / tier.spacing_hz()) as f32),
+        PathKind::Rss => None,
+    }
+}
+
+/// The outcome has delays in `0..period`; the upper half of that came before the reference.
+fn unwrapped(ns: f32, period_ns: Option<f32>) -> f32 {
+    match period_ns {
+        Some(period) if ns > period / 2.0 => ns - period,
+        _ => ns,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 3199.99 ns of a 20 MHz link is what arrives 10 ps early; it was shown as the end of a period.
+    #[test]
+    fn what_arrives_early_is_below_zero() {
+        let early = unwrapped(3_199.99, Some(3_200.0));
+        assert!((early + 0.01).abs() < 1e-3, "{early}");
+        assert_eq!(unwrapped(33.5, Some(3_200.0)), 33.5);
+        assert_eq!(unwrapped(1_600.0, Some(3_200.0)), 1_600.0);
+        // The period of HE tones is four times that of HT tones.
+        assert_eq!(unwrapped(3_199.99, Some(12_800.0)), 3_199.99);
+        assert_eq!(unwrapped(3_199.99, None), 3_199.99);
     }
 }

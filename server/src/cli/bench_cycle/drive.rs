@@ -11,6 +11,7 @@ use tokio::sync::broadcast::error::RecvError;
 use super::{super::output::Failure, Options, room::Room};
 use crate::{
     cli::simulate::fleet_file,
+    config::PrivacyMode,
     cycle::clock::SLOT_NS,
     ingest::frames::Frames,
     live::Hub,
@@ -132,7 +133,11 @@ pub(super) fn drive(options: &Options, pace: Pace, cycles: u64) -> Result<Measur
 fn engine(scene: &Scene, options: &Options, directory: &tempfile::TempDir) -> Result<(Engine, Arc<Hub>), Failure> {
     let simulator = tapline_sim::Simulator::new(scene.clone(), 1).map_err(Failure::of)?;
     let config = directory.path().join("fleet.toml");
-    std::fs::write(&config, fleet_file(&options.scene, "RawResearch", &simulator)).map_err(Failure::of)?;
+    std::fs::write(
+        &config,
+        fleet_file(&options.scene, PrivacyMode::RawResearch, &simulator),
+    )
+    .map_err(Failure::of)?;
     let prepared = start::prepare(&config, None, Some(&options.manifest)).map_err(Failure::of)?;
     let log = LogOptions::live(directory.path().join("data"));
     let stamp = Stamp {

@@ -1,0 +1,135 @@
+/** What one link hears: its impulse response as it changes, and what the cycle reads from it. */
+import { signal } from "@preact/signals";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { follow } from "../api/client";
+import { ResponseDocument } from "../generated/operations";
+import { shown, type Cycle } from "../live/cycle";
+import type { Site } from "../live/site";
+import { fixed, percent, PRIVACY_CLASS } from "../live/words";
+import { Waterfall } from "../plan/waterfall";
+import { Canvas } from "../ui/canvas";
+import { Head } from "../ui/head";
+import { Panel } from "../ui/panel";
+
+type Link = Site["links"][number];
+
+const chosen = signal(0);
+
+export function Channel({ site }: { site: Site }) {
+  const links = site.links.filter((l) => l.kind === "CSI");
+  const link = links.find((l) => l.path === chosen.value) ?? links[0];
+  const cycle = shown.value;
+  if (!link) return <Head title="Channel">No configured link measures the channel; strength alone has no impulse response.</Head>;
+  return (
+    <>
+      <Head title="Channel">
+        Each echo of the room arrives with its own delay. A body in the way weakens taps, a body that moves makes them flicker.
+      </Head>
+      <div class="two">
+        <Panel title={`Impulse response, ${title(site, link)}`} class="wide">
+          <Response link={link} cycle={cycle} />
+        </Panel>
+        <div class="rail">
+          <Panel title="Links">
+            <LinkList site={site} links={links} link={link} cycle={cycle} />
+          </Panel>
+          <Panel title="Read from it">
+            <Facts link={link} cycle={cycle} />
+          </Panel>
+        </div>
+      </div>
+    </>
+  );
+}
+
+export function title(site: Site, link: Link): string {
+  const name = (id: number | null | undefined) => site.nodes.find((n) => n.id === id)?.name ?? `node ${id ?? "?"}`;
+  const many = site.links.some((l) => l !== link && l.tx === link.tx && l.rx === link.rx);
+  return `${name(link.tx)} to ${name(link.rx)}${many ? `, antennas ${link.txAntenna}–${link.rxAntenna}, channel ${link.channel}` : ""}`;
+}
+
+function Response({ link, cycle }: { link: Link; cycle: Cycle | undefined }) {
+  const waterfall = useRef(new Waterfall());
+  const [revision, setRevision] = useState(0);
+  useEffect(() => {
+    waterfall.current.clear();
+    setRevision(0);
+    return follow(ResponseDocument, { path: link.path }, ({ response }) => {
+      waterfall.current.take(response);
+      setRevision((r) => r + 1);
+    });
+  }, [link.path]);
+  const held = cycle?.privacyClass && cycle.privacyClass !== "RAW";
+  return (
+    <div class="waterfall">
+      <Canvas
+        of={[revision]}
+        height={520}
+        label={`Power of each tap over delay, newest on top. In numbers: see “Read from it”.`}
+        draw={(brush) => waterfall.current.draw(brush)}
+      />
+      {held ? (
+        <p class="note">
+          Held back: the impulse response leaves in class Raw only; the class in force is {PRIVACY_CLASS[cycle.privacyClass!]}
+          {cycle.demotions.length > 0 && ", because statements of the cycle contradict each other"}. What is drawn is from before.
+        </p>
+      ) : (
+        revision === 0 && <p class="note">Waiting for the first response…</p>
+      )}
+    </div>
+  );
+}
+
+function LinkList({ site, links, link, cycle }: { site: Site; links: Link[]; link: Link; cycle: Cycle | undefined }) {
+  return (
+    <ul class="links">
+      {links.map((l) => {
+        const report = cycle?.links.find((r) => r.path === l.path);
+        return (
+          <li key={l.path}>
+            <button class="pick" aria-pressed={l === link} onClick={() => (chosen.value = l.path)}>
+              <span>
+                {l.tx} → {l.rx}
+                <span class="unseen"> {title(site, l)}</span>
+              </span>
+              <span class="bar" aria-hidden="true">
+                <span style={{ width: `${100 * (report?.coherence ?? 0)}%` }} />
+              </span>
+              <span class="number">{percent(report?.coherence)}</span>
+            </button>
+          </li>
+        );
+      })}
+      <li class="hint">Coherence: how much the channel is as it was learned empty.</li>
+    </ul>
+  );
+}
+
+function Facts({ link, cycle }: { link: Link; cycle: Cycle | undefined }) {
+  const report = cycle?.links.find((r) => r.path === link.path);
+  return (
+    <dl class="facts">
+      <dt>Tier</dt>
+      <dd>
+        {link.tier}, channel {link.channel}
+      </dd>
+      <dt>Coherence</dt>
+      <dd>{percent(report?.coherence)}</dd>
+      <dt>Motion</dt>
+      <dd>{report?.motionRatio == null ? "–" : `${report.motionRatio.toFixed(1)} × quiet level`}</dd>
+      <dt>Delay</dt>
+      <dd>
+        {fixed(report?.delayNs, 2, "ns")}
+        {report?.delaySigmaNs != null && ` ± ${fixed(report.delaySigmaNs, 2, "ns")}`}
+      </dd>
+      <dt>Spread</dt>
+      <dd>{fixed(report?.delaySpreadNs, 1, "ns")}</dd>
+      <dt>K-factor</dt>
+      <dd>{fixed(report?.kFactorDb, 1, "dB")}</dd>
+      <dt>Certified gap</dt>
+      <dd>{report?.gap == null ? "–" : report.gap.toExponential(1)}</dd>
+      <dt>Last frame</dt>
+      <dd>{report?.ageMs == null ? "never" : `${report.ageMs}\u202fms ago`}</dd>
+    </dl>
+  );
+}
