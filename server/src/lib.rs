@@ -11,6 +11,7 @@ pub mod host;
 pub mod ingest;
 pub mod live;
 pub mod log;
+pub mod rollup;
 pub mod run;
 pub mod scope;
 pub mod store;

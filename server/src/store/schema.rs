@@ -16,6 +16,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const MIGRATIONS_SLICE: &[M<'_>] = &[
     M::up(include_str!("../../../migrations/0001_log.sql")),
     M::up(include_str!("../../../migrations/0002_query.sql")),
+    M::up(include_str!("../../../migrations/0003_rollup.sql")),
 ];
 const MIGRATIONS: Migrations<'_> = Migrations::from_slice(MIGRATIONS_SLICE);
 
