@@ -95,11 +95,18 @@ impl Server {
 
     /// The same with more arguments.
     pub fn start_with(config: &Path, data_dir: &Path, more: &[&str]) -> Self {
+        Self::start_as(config, data_dir, |command| {
+            command.args(more);
+        })
+    }
+
+    /// The same with whatever its command needs besides.
+    pub fn start_as(config: &Path, data_dir: &Path, adjust: impl FnOnce(&mut Command)) -> Self {
         let (http, udp) = (free_tcp(), free_udp());
         let mut command = command(&["serve", "--log", "warn", "--config"]);
         command.arg(config).arg("--data-dir").arg(data_dir);
         command.args(["--http", &http.to_string(), "--udp", &udp.to_string()]);
-        command.args(more);
+        adjust(&mut command);
         let child = command.stdout(Stdio::null()).spawn().expect("the server starts");
         let mut server = Self { child, http, udp };
         let begun = Instant::now();

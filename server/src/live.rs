@@ -3,23 +3,26 @@
 //! The cycle thread is the only writer. Readers take `Arc`s: nobody waits for anybody.
 
 pub mod attempt;
+pub mod recording;
 
 use std::{
     collections::BTreeMap,
     net::IpAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
 };
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use tapline_witness::{body::AuditResult, disposition::Disposition, outcome::Outcome};
+use tapline_witness::{body::AuditResult, disposition::Disposition, hash::Domain, outcome::Outcome};
 use tokio::sync::{broadcast, watch};
 
-use self::attempt::Attempts;
-use crate::{config::Site, host::candidate::Candidate, scope::Scope};
+use self::{attempt::Attempts, recording::Recordings};
+use crate::{
+    config::{Site, witnessed},
+    host::candidate::Candidate, scope::Scope};
 
 /// Cycles a subscriber may fall behind before it skips: three seconds.
 pub const SUBSCRIBER_CYCLES: usize = 64;
@@ -161,7 +164,35 @@ pub enum Command {
     },
     /// Bring another plugin into the cycle.
     Swap(SwapOrder),
+    /// Take another configuration of the same site: the privacy mode and outlines of zones may differ.
+    Configure {
+        /// The site from the next cycle on.
+        site: Ordered,
+        /// Hash of the operator's name.
+        operator: [u8; 32],
+    },
+    /// Write everything that arrives into a file.
+    StartRecording {
+        /// Name of the recording, a valid one.
+        name: String,
+        /// At most so many slots.
+        slots: u64,
+    },
+    /// End the recording that runs.
+    StopRecording,
 }
+
+/// A site that an operator ordered: equal to itself only.
+#[derive(Clone, Debug)]
+pub struct Ordered(pub Arc<Site>);
+
+impl PartialEq for Ordered {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Ordered {}
 
 /// An operator's wish for another plugin.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -185,7 +216,8 @@ pub enum Readiness {
     NotReady(String),
 }
 
-/// What never changes while the process runs.
+/// What never changes while the process runs. Of the site, the privacy mode and the outlines of zones are those of the
+/// start: [`Hub::configured`] has those of now.
 #[derive(Clone, Debug)]
 pub struct Facts {
     /// The site.
@@ -221,6 +253,29 @@ pub struct InForce {
     pub since_tick: u64,
 }
 
+/// The configuration of the cycles that run now; an operator's order replaces it.
+#[derive(Clone, Debug)]
+pub struct Configured {
+    /// The site.
+    pub site: Arc<Site>,
+    /// The witnessed configuration text.
+    pub text: String,
+    /// Its hash.
+    pub hash: [u8; 32],
+}
+
+impl Configured {
+    /// The configuration of a site.
+    pub fn of(site: Arc<Site>) -> Self {
+        let text = witnessed::document(&site);
+        Self {
+            hash: Domain::Config.hash(text.as_bytes()),
+            site,
+            text,
+        }
+    }
+}
+
 /// The meeting place of the cycle and its readers.
 #[derive(Debug)]
 pub struct Hub {
@@ -230,6 +285,10 @@ pub struct Hub {
     pub scope: Scope,
     /// Attempts to change a plugin.
     pub attempts: Attempts,
+    /// Recordings on an operator's order.
+    pub recordings: Recordings,
+    data_dir: OnceLock<PathBuf>,
+    configured: ArcSwap<Configured>,
     manifest: ArcSwap<InForce>,
     cycles: broadcast::Sender<Arc<Cycle>>,
     latest: ArcSwapOption<Cycle>,
@@ -246,8 +305,15 @@ impl Hub {
         let (commands, receiver) = std::sync::mpsc::sync_channel(16);
         let hub = Self {
             scope: Scope::new(&facts.site),
+            data_dir: OnceLock::new(),
+            configured: ArcSwap::from_pointee(Configured {
+                site: Arc::new(facts.site.clone()),
+                text: facts.config.clone(),
+                hash: facts.config_hash,
+            }),
             facts,
             attempts: Attempts::default(),
+            recordings: Recordings::default(),
             manifest: ArcSwap::from_pointee(manifest),
             cycles: broadcast::Sender::new(SUBSCRIBER_CYCLES),
             latest: ArcSwapOption::empty(),
@@ -258,6 +324,28 @@ impl Hub {
             next_command: AtomicU64::new(1),
         };
         (Arc::new(hub), receiver)
+    }
+
+    /// Says where the process keeps its data.
+    pub fn keep_in(&self, directory: &Path) {
+        // A second directory in one process would be a bug; the first one stands.
+        let _ = self.data_dir.set(directory.to_owned());
+        self.recordings.keep_in(directory.join("recordings"));
+    }
+
+    /// Where the process keeps its data; none when it keeps none (tests).
+    pub fn data_dir(&self) -> Option<&Path> {
+        self.data_dir.get().map(PathBuf::as_path)
+    }
+
+    /// The configuration of the cycles that run now.
+    pub fn configured(&self) -> Arc<Configured> {
+        self.configured.load_full()
+    }
+
+    /// Another configuration came into force.
+    pub fn publish_configured(&self, configured: Configured) {
+        self.configured.store(Arc::new(configured));
     }
 
     /// The manifest of the cycles that run now.
@@ -318,8 +406,8 @@ impl Hub {
     }
 
     /// Puts an action of an operator into the log that the cycle thread has no part in. One that finds no room is
-    /// written to the program's log.
-    pub fn audit(&self, operator: [u8; 32], action: &str, result: AuditResult) {
+    /// written to the program's log. The order's number.
+    pub fn audit(&self, operator: [u8; 32], action: &str, result: AuditResult) -> u64 {
         let order = Command::Audited {
             operator,
             action: action.to_owned(),
@@ -330,6 +418,7 @@ impl Hub {
         if self.commands.try_send(order).is_err() {
             tracing::warn!(action, ?result, "no room for an audit leaf");
         }
+        self.next_command.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Hands an order to the cycle thread; returns its number, or none when too many wait.

@@ -140,6 +140,13 @@ impl Scope {
         self.moments.subscribe()
     }
 
+    /// Shows an image and a response, as the publisher does.
+    #[cfg(test)]
+    pub(crate) fn show_these(&self, image: Image, response: Response) {
+        let _ = self.image.send(Arc::new(image));
+        let _ = self.responses.send(Arc::new(response));
+    }
+
     /// Called by the publisher after each cycle.
     pub(crate) fn show(&self, core: &Core, tick: u64, stages: &[(Disposition, u32); 10]) {
         let class = core.outcome().privacy_class;

@@ -100,7 +100,7 @@ fn cir_accuracy() -> Result<String, String> {
 }
 
 /// Processor and number of cores.
-fn machine() -> String {
+pub(crate) fn machine() -> String {
     let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = info
         .lines()

@@ -55,7 +55,7 @@ fn same(how: &str, text: &str, command: &mut Command) -> Result<(), String> {
     }
 }
 
-/// `schema.graphql`.
+/// `schema.graphql` and `openapi.json`.
 pub(crate) fn schema(update: bool) -> Result<(), String> {
     let built = build::build(false)?;
     let text = output("schema", program(&built.tapline).args(["schema"]))?;
@@ -65,6 +65,14 @@ pub(crate) fn schema(update: bool) -> Result<(), String> {
         update,
         "cargo xtask schema --update",
         "the API changed",
+    )?;
+    let text = output("OpenAPI document", program(&built.tapline).args(["schema", "--openapi"]))?;
+    settle(
+        &root().join("openapi.json"),
+        &text,
+        update,
+        "cargo xtask schema --update",
+        "the routes changed",
     )
 }
 

@@ -1,4 +1,4 @@
-//! The front door: `cargo xtask demo | build | test | e2e | golden | schema | accuracy | bench`.
+//! The front door: `cargo xtask demo | build | test | e2e | golden | schema | accuracy | bench | load`.
 
 #![forbid(unsafe_code)]
 #![allow(
@@ -14,6 +14,7 @@ mod clients;
 mod demo;
 mod e2e;
 mod golden;
+mod load;
 mod run;
 mod test;
 mod tidy;
@@ -67,6 +68,8 @@ enum Command {
     Accuracy(accuracy::Options),
     /// Measure, and write docs/benchmarks/
     Bench(bench::Options),
+    /// Many clients, slow clients, garbage: measure, and write docs/benchmarks/load.md
+    Load(load::Options),
 }
 
 fn main() -> ExitCode {
@@ -81,6 +84,7 @@ fn main() -> ExitCode {
         Command::Schema { update } => golden::schema(update),
         Command::Accuracy(options) => accuracy::accuracy(&options),
         Command::Bench(options) => bench::bench(&options),
+        Command::Load(options) => load::load(&options),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -199,6 +199,26 @@ impl Front {
         self.fusion.finish();
     }
 
+    /// Gives the areas other outlines, between two cycles. What was known of each area's presence is kept. Allocates.
+    ///
+    /// # Errors
+    /// [`FrontError`] as [`Front::new`]; nothing changes then.
+    ///
+    /// # Panics
+    /// When there are more or fewer areas than before: whose state would go where?
+    pub fn set_areas(&mut self, areas: Vec<Area>) -> Result<(), FrontError> {
+        assert_eq!(areas.len(), self.config.areas.len(), "areas keep their number");
+        let config = FrontConfig {
+            areas,
+            ..self.config.clone()
+        };
+        config.check()?;
+        let mut moved = Areas::new(&config);
+        moved.restore(self.areas.filters().cloned().collect());
+        (self.config, self.areas) = (config, moved);
+        Ok(())
+    }
+
     /// Stage 6: evidence per link, the gate, presence of site and areas, and a running calibration.
     pub fn sense(&mut self) {
         let learning = self.calibrating.start_ns();

@@ -138,7 +138,7 @@ pub(super) fn of(parent: &str, field: &str) -> Option<&'static Rule> {
 
 /// The class in force: the newest cycle's, which no cycle makes looser than the mode.
 pub(super) fn class(api: &Api) -> u8 {
-    let mode = api.hub.facts.site.privacy.mode.class();
+    let mode = api.hub.configured().site.privacy.mode.class();
     api.hub.latest().map_or(mode, |c| c.outcome.privacy_class.max(mode))
 }
 

@@ -467,7 +467,7 @@ fn nonce(text: &str) -> Result<HeaderValue, Failure> {
 
 /// What a Range header asks for.
 #[derive(Debug, PartialEq, Eq)]
-enum Part {
+pub(super) enum Part {
     /// Nothing that is understood: the whole, as HTTP has it.
     Whole,
     Bytes(Range<u64>),
@@ -476,7 +476,7 @@ enum Part {
 }
 
 /// RFC 9110, 14.1.2, one range of bytes.
-fn part(header: &str, len: u64) -> Part {
+pub(super) fn part(header: &str, len: u64) -> Part {
     let number = |text: &str| -> Option<u64> {
         (!text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())).then(|| text.parse().unwrap_or(u64::MAX))
     };

@@ -4,28 +4,44 @@
 //! subscription, writes each message as JSON once and hands the text to all members. A member that falls
 //! behind by more than the backlog loses the oldest messages and is told how many; it never slows the
 //! group, and the group never slows the cycle. The last member to leave ends the task.
+//!
+//! A client that goes on after a lost connection is sent what it missed by a run of its own ([`super::resume`]), then
+//! joins its group.
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use async_graphql::{Request, Response, Value};
-use futures_util::{Stream, StreamExt, stream};
+use futures_util::{
+    Stream, StreamExt,
+    stream::{self, BoxStream},
+};
 use tokio::sync::broadcast::{self, error::RecvError};
 
 use super::{
+    Api,
     auth::Identity,
     error::{Failure, explain},
     metrics::Metrics,
+    resume::{self, Mark},
     schema::{Schema, skips},
 };
 
 /// What a member receives.
 #[derive(Clone, Debug)]
 pub(super) enum Event {
-    /// A message: the text of a GraphQL response.
-    Next(String),
+    /// A message.
+    Next {
+        /// The text of a GraphQL response.
+        text: String,
+        /// The cycle it is about, when it is about one.
+        mark: Option<Mark>,
+    },
     /// The subscription cannot run, or ended in failure: the text of a list of GraphQL errors.
     Error(Arc<str>),
     /// The subscription ended.
@@ -38,15 +54,17 @@ struct Encoded {
     pieces: Vec<String>,
     /// Messages the whole group missed before this one.
     missed: u64,
+    mark: Option<Mark>,
 }
 
 impl Encoded {
-    fn new(response: &Response, missed: u64) -> Self {
+    fn new(response: &Response, shared: &skips::Shared) -> Self {
         let text = serde_json::to_string(response).unwrap_or_else(|_| "null".to_owned());
         let stand_in = skips::stand_in().to_string();
         Self {
             pieces: text.split(&stand_in).map(str::to_owned).collect(),
-            missed,
+            missed: shared.take(),
+            mark: shared.mark(),
         }
     }
 
@@ -97,15 +115,24 @@ impl Fanout {
         self.groups.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Follows a subscription.
+    /// Follows a subscription, from where the request says or from now on.
     ///
     /// # Errors
-    /// [`Failure::Busy`] when too many different subscriptions run.
+    /// [`Failure::Busy`] when too many different subscriptions run, [`Failure::Invalid`] for a wrong `lastEventId`.
     pub(super) fn join(
         self: &Arc<Self>,
-        request: Request,
+        api: &Arc<Api>,
+        mut request: Request,
         who: &Identity,
-    ) -> Result<impl Stream<Item = Event> + use<>, Failure> {
+    ) -> Result<BoxStream<'static, Event>, Failure> {
+        let mark = resume::wanted(&mut request)?;
+        // The run of its own asks the same.
+        let again = mark.map(|mark| {
+            let mut again = Request::new(request.query.clone()).variables(request.variables.clone());
+            again.operation_name.clone_from(&request.operation_name);
+            again.introspection_mode = request.introspection_mode;
+            (mark, again.data(who.clone()))
+        });
         let key = Key {
             query: request.query.clone(),
             operation: request.operation_name.clone(),
@@ -140,7 +167,74 @@ impl Fanout {
             }
         };
         drop(groups);
-        Ok(follow(receiver, failed, Arc::clone(&self.metrics)))
+        let metrics = Arc::clone(&self.metrics);
+        Ok(match again {
+            None => follow(receiver, failed, metrics).boxed(),
+            Some((mark, again)) => self.resumed(api, mark, again, receiver, failed),
+        })
+    }
+
+    /// What was missed after `mark`, then what the group gets.
+    fn resumed(
+        &self,
+        api: &Arc<Api>,
+        mark: Mark,
+        request: Request,
+        receiver: broadcast::Receiver<Arc<Encoded>>,
+        failed: Failed,
+    ) -> BoxStream<'static, Event> {
+        let place = Arc::new(Mutex::new(Some(receiver)));
+        let joined = Arc::new(AtomicU64::new(mark.cycle));
+        let lock = |place: &Mutex<Option<broadcast::Receiver<Arc<Encoded>>>>, new: bool| {
+            let mut place = place.lock().unwrap_or_else(PoisonError::into_inner);
+            if new {
+                // What the group got while the missed was sent is sent from memory, not counted as skipped.
+                *place = place.take().map(|receiver| receiver.resubscribe());
+                None
+            } else {
+                place.take()
+            }
+        };
+        let rejoin = {
+            let (place, joined, hub) = (Arc::clone(&place), Arc::clone(&joined), Arc::clone(&api.hub));
+            move || {
+                lock(&place, true);
+                let newest = hub.latest().map_or(0, |c| c.cycle);
+                joined.store(newest, Ordering::Relaxed);
+                newest
+            }
+        };
+        let (api, schema) = (Arc::clone(api), self.schema.clone());
+        let missed = async move {
+            let Some(replay) = resume::missed(&api, mark, rejoin).await else {
+                return stream::empty().boxed();
+            };
+            let shared = Arc::new(skips::Shared::alone());
+            let responses = schema.execute_stream(request.data(replay).data(Arc::clone(&shared)));
+            let events = responses.map(move |mut response| {
+                response.errors.iter_mut().for_each(explain);
+                let text = serde_json::to_string(&response).unwrap_or_else(|_| "null".to_owned());
+                Event::Next {
+                    text,
+                    mark: shared.mark(),
+                }
+            });
+            events.boxed()
+        };
+        let missed = stream::once(missed).flatten();
+        let metrics = Arc::clone(&self.metrics);
+        let live = stream::once(async move {
+            let newest = joined.load(Ordering::Relaxed);
+            let events = match lock(&place, false) {
+                Some(receiver) => follow(receiver, failed, metrics).boxed(),
+                None => stream::empty().boxed(),
+            };
+            events.filter(move |event| {
+                let old = matches!(event, Event::Next { mark: Some(mark), .. } if mark.cycle <= newest);
+                std::future::ready(!old)
+            })
+        });
+        missed.chain(live.flatten()).boxed()
     }
 
     /// Runs a subscription until it ends or nobody follows it.
@@ -165,7 +259,7 @@ impl Fanout {
                     Some(mut response) => {
                         response.errors.iter_mut().for_each(explain);
                         // No receiver is not an error: the last one is just leaving.
-                        let _ = messages.send(Arc::new(Encoded::new(&response, shared.take())));
+                        let _ = messages.send(Arc::new(Encoded::new(&response, &shared)));
                     }
                     None => break,
                 },
@@ -199,7 +293,8 @@ fn follow(
             match receiver.recv().await {
                 Ok(message) => {
                     let text = message.text(skipped + message.missed);
-                    return Some((Event::Next(text), Some((receiver, failed, metrics))));
+                    let mark = message.mark;
+                    return Some((Event::Next { text, mark }, Some((receiver, failed, metrics))));
                 }
                 Err(RecvError::Lagged(n)) => {
                     metrics.skipped(n);

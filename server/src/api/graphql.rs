@@ -17,19 +17,20 @@ use super::{
     access::{Caller, Leaves, Route, route},
     auth::Identity,
     error::{Failure, explain},
-    ws,
+    sse, ws,
 };
 
 /// The routes of GraphQL.
 pub(super) const ROUTES: &[Route] = &[
     route("POST", "/graphql", Caller::Known, Leaves::Anyway),
+    route("GET", "/graphql", Caller::Known, Leaves::Anyway),
     route("GET", "/graphql/ws", Caller::Anybody, Leaves::Anyway),
 ];
 
 /// The routes of GraphQL.
 pub(super) fn router() -> Router<Arc<Transport>> {
     Router::new()
-        .route("/graphql", routing::post(post))
+        .route("/graphql", routing::post(post).get(sse::get))
         .route("/graphql/ws", routing::get(ws::upgrade))
 }
 
@@ -40,27 +41,20 @@ pub(super) async fn post(
     headers: HeaderMap,
     body: Result<Bytes, axum::extract::rejection::BytesRejection>,
 ) -> Result<Response, Failure> {
-    let found = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|v| v.to_str().ok())
-        .unwrap_or("none");
-    // A form of a foreign page cannot send this type without asking first (CORS), so this check also
-    // stops forged requests of clients that send no Origin.
-    let essence = found.split(';').next().unwrap_or_default().trim();
-    if !["application/json", "application/graphql+json"].contains(&essence.to_ascii_lowercase().as_str()) {
-        return Err(Failure::MediaType {
-            found: found.to_owned(),
-        });
-    }
     let body = body.map_err(|_| Failure::TooLarge {
         allowed: transport.api.limits.body_bytes,
     })?;
     let mut request = read(&body)?;
+    if sse::wanted(&headers) {
+        return sse::stream(&transport, who, &headers, request);
+    }
     if operation(&mut request) == Some(OperationType::Subscription) {
         return Err(Failure::Invalid {
             what: "operation",
             found: "a subscription".to_owned(),
-            expected: "a query or a mutation; subscriptions go over the websocket at /graphql/ws".to_owned(),
+            expected: "a query or a mutation; subscriptions go over the websocket at /graphql/ws, \
+                       or with the header Accept: text/event-stream"
+                .to_owned(),
         });
     }
     let mut response = match transport.admit(request, &who) {

@@ -85,7 +85,7 @@ pub(super) async fn check(State(names): State<Arc<Names>>, request: Request, nex
         );
         headers.insert(
             header::ACCESS_CONTROL_ALLOW_HEADERS,
-            HeaderValue::from_static("content-type, authorization"),
+            HeaderValue::from_static("content-type, authorization, last-event-id"),
         );
         headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
         return secured(response, origin, names.tls);

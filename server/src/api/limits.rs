@@ -33,6 +33,8 @@ pub struct Limits {
     pub heartbeat: Duration,
     /// A connection whose client takes no byte for this long is closed.
     pub stalled: Duration,
+    /// Time between looks at the certificate's files.
+    pub certificate_look: Duration,
     /// Messages of a subscription kept for a client that is behind; older ones are skipped and counted.
     pub backlog: usize,
 }
@@ -54,6 +56,7 @@ impl Default for Limits {
             init: Duration::from_secs(5),
             heartbeat: Duration::from_secs(15),
             stalled: Duration::from_secs(30),
+            certificate_look: Duration::from_secs(10),
             backlog: 16,
         }
     }

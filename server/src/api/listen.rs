@@ -22,6 +22,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::{Semaphore, watch},
 };
+use tokio_io_timeout::TimeoutStream;
 use tower::ServiceExt as _;
 
 use super::{Limits, tls::Tls};
@@ -61,6 +62,30 @@ impl Drop for Counted {
     }
 }
 
+/// Files that the process needs beside connections: database, plugins, sockets.
+const OTHER_FILES: u64 = 256;
+
+/// Lets the process open as many files as all connections need, as far as the system allows it: services usually begin
+/// with 1,024.
+fn room_for(connections: usize) {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let wanted = connections as u64 + OTHER_FILES;
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current.is_none_or(|now| now >= wanted) {
+        return;
+    }
+    let given = maximum.map_or(wanted, |most| most.min(wanted));
+    let limit = Rlimit {
+        current: Some(given),
+        maximum,
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    } else if given < wanted {
+        tracing::warn!(given, wanted, "fewer connections than configured: raise the limit of open files");
+    }
+}
+
 /// Accepts until `stop` completes, then lets open requests end.
 pub(super) async fn serve(
     listener: TcpListener,
@@ -70,7 +95,9 @@ pub(super) async fn serve(
     stop: impl Future<Output = ()>,
 ) {
     // Websockets hold a place here too; beyond them there is room for short requests.
-    let places = Arc::new(Semaphore::new(limits.connections + limits.connections / 4 + 16));
+    let most = limits.connections + limits.connections / 4 + 16;
+    room_for(most);
+    let places = Arc::new(Semaphore::new(most));
     let addresses = Arc::new(PerAddress::default());
     let (ending, _) = watch::channel(false);
     tokio::pin!(stop);
@@ -127,11 +154,14 @@ where
         request.extensions_mut().insert(Peer(peer));
         request.map(axum::body::Body::new)
     });
+    // Whatever is being sent: a client that takes no byte for so long is gone, or keeps a place from others.
+    let mut socket = TimeoutStream::new(socket);
+    socket.set_write_timeout(Some(limits.stalled));
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.init)
         .max_buf_size(16 << 10)
-        .serve_connection(TokioIo::new(socket), TowerToHyperService::new(service))
+        .serve_connection(TokioIo::new(Box::pin(socket)), TowerToHyperService::new(service))
         .with_upgrades();
     tokio::pin!(connection);
     let ended = tokio::select! {

@@ -5,10 +5,12 @@
 //! | `GET /` | the live page |
 //! | `POST /graphql` | queries and mutations |
 //! | `GET /graphql/ws` | the same and subscriptions, `graphql-transport-ws` |
+//! | `GET`, `POST /graphql` with `Accept: text/event-stream` | the same as an event stream |
 //! | `GET /graphiql`, `/schema.graphql` | a page to try queries on; the schema as text |
 //! | `GET /checkpoint`, `/tile/...` | the log as C2SP tlog-tiles |
 //! | `GET /proof?index=`, `/consistency?from=` | one proof as text, with the checkpoint it leads to |
 //! | `GET /v1/witness/bundles?from=&to=` | a range of the log with all that proves it |
+//! | `GET /v1/recordings/NAME` | a recording as a file |
 //! | `/v1/plugins/…` | plugins exchanged while the cycle runs |
 //! | `GET /healthz`, `/readyz`, `/metrics`, `/version` | probes, Prometheus |
 //!
@@ -29,10 +31,15 @@ mod limits;
 mod listen;
 mod log;
 mod metrics;
+mod openapi;
 mod page;
 mod plugins;
+mod recent;
+mod recordings;
 mod rest;
+mod resume;
 mod schema;
+mod sse;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -72,6 +79,11 @@ pub use self::{
 };
 use crate::{live::Hub, store::log_source::SqlLog};
 
+/// The OpenAPI document of the routes, as the repository keeps it.
+pub fn openapi() -> String {
+    openapi::text_of_document()
+}
+
 /// Why the API cannot be served.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
@@ -110,6 +122,12 @@ struct Api {
     doors: Arc<Doors>,
     started: Instant,
     readers: Arc<Semaphore>,
+    /// Held while an operator's order changes the configuration.
+    configuring: tokio::sync::Mutex<()>,
+    /// The newest cycles, for clients that come back.
+    recent: Arc<recent::Recent>,
+    /// Clients that may still be sent what they missed.
+    replays: Arc<Semaphore>,
 }
 
 impl Api {
@@ -251,6 +269,8 @@ pub fn with_limits(
     tokio::spawn(Arc::clone(&doors).watch());
     // Subscribed here, not in the task: no cycle may be missed in between.
     tokio::spawn(Arc::clone(&metrics).follow(hub.subscribe()));
+    let recent = recent::Recent::new();
+    tokio::spawn(Arc::clone(&recent).follow(hub.subscribe()));
     let api = Arc::new(Api {
         hub,
         history,
@@ -259,6 +279,9 @@ pub fn with_limits(
         doors: Arc::clone(&doors),
         started: Instant::now(),
         readers: Arc::new(Semaphore::new(limits.store_readers)),
+        configuring: tokio::sync::Mutex::new(()),
+        recent,
+        replays: Arc::new(Semaphore::new(resume::REPLAYS)),
     });
     let schema = schema::build(Arc::clone(&api));
     let (stop, stopping) = watch::channel(false);
@@ -291,8 +314,10 @@ pub fn with_limits(
 const ROUTES: &[&[Route]] = &[
     graphql::ROUTES,
     log::ROUTES,
+    openapi::ROUTE,
     page::ROUTES,
     plugins::ROUTES,
+    recordings::ROUTES,
     rest::ROUTES,
 ];
 
@@ -301,8 +326,10 @@ fn routes() -> Router<Arc<Transport>> {
     Router::new()
         .merge(graphql::router())
         .merge(log::router())
+        .merge(openapi::router())
         .merge(page::router())
         .merge(plugins::router())
+        .merge(recordings::router())
         .merge(rest::router())
 }
 
@@ -344,11 +371,31 @@ async fn ruled(State(transport): State<Arc<Transport>>, mut request: Request, ne
     if let Some(who) = who {
         request.extensions_mut().insert(who);
     }
+    if let Err(failure) = json_only(&request) {
+        return failure.into_response();
+    }
     let class = access::class(&transport.api);
     if !rule.leaves.under(class) {
         return Failure::privacy(format!("{} {}", rule.method, rule.path), class).into_response();
     }
     next.run(request).await
+}
+
+/// Every body is JSON. A form of a foreign page cannot send this type without asking first (CORS), so this check also
+/// stops forged requests of clients that send no Origin.
+fn json_only(request: &Request) -> Result<(), Failure> {
+    if request.method() != Method::POST {
+        return Ok(());
+    }
+    let found = request.headers().get(header::CONTENT_TYPE);
+    let found = found.and_then(|v| v.to_str().ok()).unwrap_or("none");
+    let essence = found.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    if ["application/json", "application/graphql+json"].contains(&essence.as_str()) {
+        return Ok(());
+    }
+    Err(Failure::MediaType {
+        found: found.to_owned(),
+    })
 }
 
 /// Who asks, if the rule lets them.
@@ -418,7 +465,7 @@ impl Server {
         let listener = tokio::net::TcpListener::from_std(listener).map_err(listen)?;
         let stop = self.stop;
         let mut stopped = stop.subscribe();
-        let tls = self.tls.map(|(certificate, key)| tls::Tls::new(certificate, key));
+        let tls = self.tls.map(|(certificate, key)| tls::Tls::new(certificate, key, self.limits.certificate_look));
         let tls = tls.transpose().map_err(ServeError::Tls)?;
         let signal = async move {
             shutdown.await;

@@ -83,7 +83,7 @@ pub(super) async fn version(State(transport): State<Arc<Transport>>) -> Json<ser
         "bootId": hex::encode(facts.boot_id),
         "site": facts.site.id,
         "manifestHash": hex::encode(transport.api.hub.manifest().hash),
-        "configHash": hex::encode(facts.config_hash),
+        "configHash": hex::encode(transport.api.hub.configured().hash),
     }))
 }
 

@@ -22,9 +22,6 @@ use tokio_rustls::{
 
 use super::listen::Plain;
 
-/// How often the files are looked at.
-const LOOK: Duration = Duration::from_secs(10);
-
 /// Takes TLS connections.
 #[derive(Clone)]
 pub(super) struct Tls(TlsAcceptor);
@@ -40,11 +37,11 @@ impl ResolvesServerCert for Current {
 }
 
 impl Tls {
-    /// Reads the files, and looks at them again from time to time. Call it inside a runtime.
+    /// Reads the files, and looks at them again every `look`. Call it inside a runtime.
     ///
     /// # Errors
     /// When they do not hold a certificate and its key.
-    pub(super) fn new(certificate: PathBuf, key: PathBuf) -> io::Result<Self> {
+    pub(super) fn new(certificate: PathBuf, key: PathBuf, look: Duration) -> io::Result<Self> {
         let current = Arc::new(Current(ArcSwap::from_pointee(read(&certificate, &key)?)));
         let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
@@ -52,7 +49,7 @@ impl Tls {
             .with_no_client_auth()
             .with_cert_resolver(Arc::clone(&current) as _);
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        tokio::spawn(follow(Arc::downgrade(&current), certificate, key));
+        tokio::spawn(follow(Arc::downgrade(&current), certificate, key, look));
         Ok(Self(TlsAcceptor::from(Arc::new(config))))
     }
 
@@ -61,10 +58,10 @@ impl Tls {
     }
 }
 
-async fn follow(current: std::sync::Weak<Current>, certificate: PathBuf, key: PathBuf) {
+async fn follow(current: std::sync::Weak<Current>, certificate: PathBuf, key: PathBuf, look: Duration) {
     let mut seen = times(&certificate, &key);
     loop {
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(look).await;
         let Some(current) = current.upgrade() else { return };
         let now = times(&certificate, &key);
         if now == seen {

@@ -36,6 +36,8 @@ use super::{
 };
 
 const PROTOCOL: &str = "graphql-transport-ws";
+/// Bytes read at once of what a client says.
+const READ_BYTES: usize = 4 << 10;
 
 /// `GET /graphql/ws`.
 pub(super) async fn upgrade(
@@ -63,7 +65,11 @@ pub(super) async fn upgrade(
     }
     let permit = transport.connections()?;
     let from = auth::peer(&extensions);
-    upgrade = upgrade.write_buffer_size(0).max_write_buffer_size(usize::MAX);
+    // What clients say is short; the default would hold 128 KiB for each of them.
+    upgrade = upgrade
+        .read_buffer_size(READ_BYTES)
+        .write_buffer_size(0)
+        .max_write_buffer_size(usize::MAX);
     Ok(upgrade
         .on_upgrade(move |socket| Connection::new(transport, permit, socket, who.map(|w| w.0), from).serve())
         .into_response())
@@ -238,26 +244,15 @@ impl Connection {
         let Some(who) = self.who.clone() else {
             return Err(Close(4401, "Unauthorized".to_owned()));
         };
-        let asked = self.transport.doors.count(Some(&who), self.from);
-        let admitted = asked.and_then(|()| self.transport.admit(request, &who));
-        let events: BoxStream<'static, Event> = if self.ids.len() >= limit {
+        let events = if self.ids.len() >= limit {
             refused(Failure::Busy {
                 what: "subscriptions of one connection",
                 limit,
             })
         } else {
-            match admitted {
+            match self.transport.doors.count(Some(&who), self.from) {
+                Ok(()) => events(&self.transport, request, &who),
                 Err(failure) => refused(failure),
-                Ok(mut request) => {
-                    if operation(&mut request) == Some(OperationType::Subscription) {
-                        match self.transport.fanout.join(request, &who) {
-                            Ok(events) => events.boxed(),
-                            Err(failure) => refused(failure),
-                        }
-                    } else {
-                        once(Arc::clone(&self.transport), request)
-                    }
-                }
             }
         };
         let named = Arc::clone(&id);
@@ -272,7 +267,7 @@ impl Connection {
     async fn event(&mut self, id: &Arc<str>, event: Event) -> Result<(), Close> {
         let quoted = serde_json::Value::from(&**id);
         let (text, last) = match event {
-            Event::Next(payload) => (format!(r#"{{"id":{quoted},"type":"next","payload":{payload}}}"#), false),
+            Event::Next { text, .. } => (format!(r#"{{"id":{quoted},"type":"next","payload":{text}}}"#), false),
             Event::Error(errors) => (format!(r#"{{"id":{quoted},"type":"error","payload":{errors}}}"#), true),
             Event::Complete => (format!(r#"{{"id":{quoted},"type":"complete"}}"#), true),
         };
@@ -296,6 +291,19 @@ impl Connection {
     }
 }
 
+/// The events of any operation, as far as its sender may ask for it.
+pub(super) fn events(transport: &Arc<Transport>, request: Request, who: &Identity) -> BoxStream<'static, Event> {
+    let mut request = match transport.admit(request, who) {
+        Ok(request) => request,
+        Err(failure) => return refused(failure),
+    };
+    if operation(&mut request) != Some(OperationType::Subscription) {
+        return once(Arc::clone(transport), request);
+    }
+    let joined = transport.fanout.join(&transport.api, request, who);
+    joined.unwrap_or_else(refused)
+}
+
 /// The events of a query or mutation: one answer and the end.
 fn once(transport: Arc<Transport>, request: Request) -> BoxStream<'static, Event> {
     let answer = async move {
@@ -304,7 +312,7 @@ fn once(transport: Arc<Transport>, request: Request) -> BoxStream<'static, Event
             Ok(mut response) => {
                 response.errors.iter_mut().for_each(explain);
                 match serde_json::to_string(&response) {
-                    Ok(text) => vec![Event::Next(text), Event::Complete],
+                    Ok(text) => vec![Event::Next { text, mark: None }, Event::Complete],
                     Err(e) => vec![error(Failure::Internal { detail: e.to_string() })],
                 }
             }

@@ -88,7 +88,11 @@ enum Command {
     #[command(subcommand)]
     Token(token::Command),
     /// Print the GraphQL schema
-    Schema,
+    Schema {
+        /// Print the OpenAPI document instead
+        #[arg(long)]
+        openapi: bool,
+    },
     /// Time the cycle and its parts against their budgets
     BenchCycle(bench_cycle::Options),
 }
@@ -111,8 +115,9 @@ pub fn main() -> ExitCode {
         Command::Manifest(command) => manifest::run(&command),
         Command::Plugin(command) => plugin::run(&command),
         Command::Token(command) => token::run(&command),
-        Command::Schema => {
-            output::print(&crate::api::sdl());
+        Command::Schema { openapi } => {
+            let text = if openapi { crate::api::openapi() } else { crate::api::sdl() };
+            output::print(text.trim_end_matches('\n'));
             Ok(Outcome::Yes)
         }
         Command::BenchCycle(options) => bench_cycle::run(&options),

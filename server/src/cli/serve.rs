@@ -15,9 +15,13 @@ use super::{
 };
 use crate::run::{
     live::{DEADLINE, LiveOptions, serve},
-    start::prepare,
+    start::prepare_with,
 };
-use crate::{api::Security, tokens::secret_path};
+use crate::{
+    api::Security,
+    config::{Fleet, Site, orders::Orders},
+    tokens::secret_path,
+};
 
 /// How to serve.
 #[derive(Args)]
@@ -48,7 +52,18 @@ pub(super) fn run(options: &Options) -> Result {
     start_logging(&options.log, options.log_json)?;
     let stop = stop_on_signal()?;
     let c = &options.config;
-    let prepared = prepare(&c.config, c.site.as_deref(), c.manifest.as_deref()).map_err(Failure::of)?;
+    let data_dir = match &options.data_dir {
+        Some(directory) => directory.clone(),
+        None => Fleet::load(&c.config).map_err(Failure::of)?.store.dir,
+    };
+    let mut orders = Orders::load(&data_dir).map_err(Failure::of)?;
+    let kept = orders.clone();
+    let apply = |site: &mut Site| orders.apply(site);
+    let prepared = prepare_with(&c.config, c.site.as_deref(), c.manifest.as_deref(), apply).map_err(Failure::of)?;
+    if orders != kept {
+        tracing::info!("the fleet file has overtaken orders of operators: they are forgotten");
+        orders.save(&data_dir).map_err(Failure::of)?;
+    }
     let live = live_options(options, &prepared.fleet)?;
     if !live.udp.ip().is_loopback() && prepared.fleet.server.allow.is_empty() {
         return Err(Failure(format!(

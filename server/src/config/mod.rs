@@ -7,6 +7,7 @@
 
 mod error;
 mod fleet;
+pub mod orders;
 mod site;
 pub mod witnessed;
 
@@ -15,7 +16,7 @@ pub use fleet::{
     Defaults, Door, Fleet, FleetServer, FleetStore, FrontSettings, GridSettings, Link, LinkKind, Mesh, Node, NodeRole,
     Pipeline, Privacy, PrivacyMode, RawStore, Retention, Room, SiteFile, Zone,
 };
-pub use site::{Path, PathKind, Site};
+pub use site::{Path, PathKind, Site, check_outline};
 
 /// Version of the fleet file's format.
 pub const FLEET_VERSION: u32 = 1;

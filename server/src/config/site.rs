@@ -225,6 +225,20 @@ pub(super) fn check(fleet: &Fleet) -> Result<(), ConfigError> {
     }
 }
 
+/// Checks one outline as the fleet file's are.
+///
+/// # Errors
+/// The first problem.
+pub fn check_outline(key: &str, outline: &[[f32; 2]]) -> Result<(), Problem> {
+    let mut checker = Checker {
+        text: "",
+        table: None,
+        problems: Vec::new(),
+    };
+    checker.outline(key, outline);
+    checker.problems.into_iter().next().map_or(Ok(()), Err)
+}
+
 struct Checker<'t> {
     text: &'t str,
     table: Option<DeTable<'t>>,

@@ -367,6 +367,23 @@ impl Core {
         &self.not_used
     }
 
+    /// Takes another configuration of the same site, between two cycles: the privacy mode and the outlines of zones may
+    /// differ, nothing else.
+    ///
+    /// # Errors
+    /// [`SetupError`]: what was stays.
+    ///
+    /// # Panics
+    /// When the areas are others.
+    pub fn set_site(&mut self, site: Arc<Site>) -> Result<(), SetupError> {
+        let outlines = |site: &Site| site.zones.iter().map(|z| z.outline_m.clone()).collect::<Vec<_>>();
+        if outlines(&site) != outlines(&self.site) {
+            self.front.set_areas(setup::front_config(&site).areas)?;
+        }
+        self.site = site;
+        Ok(())
+    }
+
     /// The site.
     pub fn site(&self) -> &Arc<Site> {
         &self.site

@@ -88,6 +88,21 @@ impl Capture {
         }
     }
 
+    /// Slots that were lost.
+    pub(super) const fn lost(&self) -> u64 {
+        self.lost
+    }
+
+    /// True when the file takes no more.
+    pub(super) const fn is_over(&self) -> bool {
+        self.to_writer.is_none()
+    }
+
+    /// Ends it without waiting: its thread puts the rest on disk.
+    pub(super) fn leave(mut self) {
+        self.to_writer = None;
+    }
+
     /// Waits until everything is on disk.
     pub(super) fn finish(mut self) {
         self.to_writer = None;

@@ -7,15 +7,16 @@ use std::{
 
 use tapline_dsp::front::CalibrationStatus;
 use tapline_witness::{
-    body::{Audit, AuditResult, Body, ClockQuality, OutcomeCode, PrivacyClass, PrivacyModeCode},
+    body::{Audit, AuditResult, Body, ClockQuality, Config, OutcomeCode, PrivacyClass, PrivacyModeCode},
     codec::Text,
     disposition::Disposition,
-    hash::{Hash, ZERO},
+    hash::{Domain, Hash, ZERO},
     leaf::flags,
 };
 
 use super::{calibration::Calibrations, order::Order};
 use crate::{
+    config::{Site, witnessed},
     cycle::{Core, Obey, Report, Slot, StateError},
     host::{Generation, HostError, swap::Activation},
     ingest::frames::Frames,
@@ -187,6 +188,37 @@ impl Engine {
             });
         }
         Ok(activation)
+    }
+
+    /// Takes another configuration of the same site from `tick` on: a CONFIG leaf names it.
+    ///
+    /// # Errors
+    /// When the log cannot go on.
+    pub fn configure(&mut self, stamp: Stamp, tick: u64, site: Arc<Site>, operator: Hash) -> Result<(), EngineError> {
+        let text = witnessed::document(&site);
+        let hash = Domain::Config.hash(text.as_bytes());
+        if hash == self.in_force.config_hash {
+            return Ok(());
+        }
+        if let Err(error) = self.core.set_site(site) {
+            // The order was checked before it was taken.
+            tracing::error!(%error, "the configuration stays as it was");
+            return Ok(());
+        }
+        let body = Body::Config(Config {
+            old_config_hash: self.in_force.config_hash,
+            new_config_hash: hash,
+            effective_tick: tick,
+            operator,
+        });
+        let blob = Blob {
+            hash,
+            kind: "config",
+            bytes: text.into_bytes(),
+        };
+        self.append(stamp, &body, vec![blob])?;
+        self.in_force.config_hash = hash;
+        Ok(())
     }
 
     /// Ends what an earlier process believed and did not live to end: nobody knows what became of it.

@@ -20,6 +20,7 @@ use super::{
     Engine, EngineError,
     capture::Capture,
     diagnostics::Observer,
+    recordings::Recorder,
     engine::SlotInput,
     environment,
     start::{Prepared, StartError, Started, node_keys},
@@ -168,7 +169,9 @@ pub fn serve(prepared: Prepared, options: &LiveOptions, stop: &Arc<AtomicBool>) 
         ready(&hub);
     }
     tracing::info!(http = %options.http, udp = %options.udp, site = %hub.facts.site.id, "serving");
+    hub.keep_in(&options.data_dir);
     let live = Live {
+        recorder: Recorder::new(Arc::clone(&hub)),
         engine,
         gate,
         hub: Arc::clone(&hub),
@@ -227,6 +230,7 @@ struct Live {
     swaps: Swaps,
     capture: Option<Capture>,
     deadline: Duration,
+    recorder: Recorder,
     boot: Instant,
     stop: Arc<AtomicBool>,
 }
@@ -258,7 +262,7 @@ impl Live {
             };
             frames.clear();
             self.gate.take_until(due_ns, &mut frames);
-            self.take_commands(stamp)?;
+            self.take_commands(tick, stamp)?;
             self.swaps.before_slot(&mut self.engine, tick, stamp)?;
             let t_ms = stamp.wall_ns.div_euclid(1_000_000);
             let input = SlotInput {
@@ -273,6 +277,7 @@ impl Live {
             if let Some(capture) = &mut self.capture {
                 capture.slot(&frames, tick, stamp, &stepped.report);
             }
+            self.recorder.slot(&frames, tick, stamp, &stepped.report);
             if self.swaps.after_slot(&mut self.engine, tick, stamp)? {
                 // At once, not with the next look: who swapped wants to see it.
                 observer.show_plugins(&self.engine, &self.hub);
@@ -293,21 +298,24 @@ impl Live {
         self.boot.elapsed().as_nanos() as u64
     }
 
-    /// Takes what waits, before the slot that ends at `slot`.
-    fn take_commands(&mut self, slot: Stamp) -> Result<(), EngineError> {
+    /// Takes what waits, before the slot `tick` that ends at `slot`.
+    fn take_commands(&mut self, tick: u64, slot: Stamp) -> Result<(), EngineError> {
         while let Ok(command) = self.commands.try_recv() {
-            self.obey(command, slot)?;
+            self.obey(command, tick, slot)?;
         }
         Ok(())
     }
 
-    fn obey(&mut self, command: Command, slot: Stamp) -> Result<(), EngineError> {
+    fn obey(&mut self, command: Command, tick: u64, slot: Stamp) -> Result<(), EngineError> {
         match command {
             Command::StartCalibration { milliseconds } => {
                 let end_ns = slot.mono_ns.saturating_add(milliseconds.saturating_mul(1_000_000));
                 self.engine.start_calibration(before(slot), end_ns)?;
             }
             Command::StopCalibration => self.engine.stop_calibration(before(slot))?,
+            Command::Configure { site, operator } => self.engine.configure(before(slot), tick, site.0, operator)?,
+            Command::StartRecording { name, slots } => self.recorder.start(name, slots, tick, slot),
+            Command::StopRecording => self.recorder.stop(),
             Command::Swap(order) => self.swaps.order(&mut self.engine, order, slot)?,
             Command::Audited {
                 operator,
@@ -323,7 +331,7 @@ impl Live {
                     result,
                 }))?;
                 if let Some(command) = command {
-                    self.obey(*command, slot)?;
+                    self.obey(*command, tick, slot)?;
                 }
             }
         }
@@ -368,6 +376,7 @@ impl Live {
             missed_ticks,
         }))?;
         let durable = self.engine.writer.close()?;
+        self.recorder.stop();
         if let Some(capture) = self.capture {
             capture.finish();
         }

@@ -9,6 +9,7 @@ pub mod environment;
 pub mod histogram;
 pub mod live;
 pub mod order;
+mod recordings;
 pub mod replay;
 pub mod start;
 mod swaps;

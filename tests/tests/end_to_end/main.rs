@@ -2,6 +2,7 @@
 
 mod bundle;
 mod live;
+mod operator;
 mod plugins;
 mod readme;
 mod recorded;

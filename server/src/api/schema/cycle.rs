@@ -17,7 +17,10 @@ use super::{
     skips,
 };
 use crate::api::access::{Leaves::*, Rule, Scope::Read, rule};
-use crate::{api::metrics::STAGES, live};
+use crate::{
+    api::{metrics::STAGES, resume::Resumed},
+    config, live,
+};
 
 /// What the fields give away.
 pub(in crate::api) const RULES: &[Rule] = &[
@@ -33,7 +36,7 @@ pub(in crate::api) const RULES: &[Rule] = &[
         "CycleUpdate",
         Read,
         Anyway,
-        "skipped ageMs at bootId cycle demotions durable privacyClass privacyMode quality simulated tMs tick witness presence people rooms gate gateReason links stages",
+        "resumption skipped ageMs at bootId cycle demotions durable privacyClass privacyMode quality simulated tMs tick witness presence people rooms gate gateReason links stages",
     ),
     rule("CycleUpdate", Read, Zones, "zones"),
     rule("CycleUpdate", Read, People, "tracks"),
@@ -41,17 +44,18 @@ pub(in crate::api) const RULES: &[Rule] = &[
         "OccupancyUpdate",
         Read,
         Anyway,
-        "skipped ageMs at bootId cycle demotions durable privacyClass privacyMode quality simulated tMs tick witness presence people rooms",
+        "resumption skipped ageMs at bootId cycle demotions durable privacyClass privacyMode quality simulated tMs tick witness presence people rooms",
     ),
     rule("OccupancyUpdate", Read, Zones, "zones"),
     rule(
         "PoseFrame",
         Read,
         Anyway,
-        "skipped ageMs at bootId cycle demotions durable privacyClass privacyMode quality simulated tMs tick witness presence people rooms",
+        "resumption skipped ageMs at bootId cycle demotions durable privacyClass privacyMode quality simulated tMs tick witness presence people rooms",
     ),
     rule("PoseFrame", Read, Zones, "zones"),
     rule("PoseFrame", Read, People, "tracks"),
+    rule("Resumption", Read, Anyway, "gapFrom gapTo lastKept reset"),
     rule("StageReport", Read, Anyway, "stage disposition tookUs budgetUs"),
     rule("AreaOccupancy", Read, Anyway, "id name presence people"),
     rule("Presence", Read, Anyway, "state probability reason sinceTick"),
@@ -73,6 +77,8 @@ pub(crate) struct Snapshot {
     pub(crate) live: bool,
     /// Messages skipped before this one, for this reader alone.
     pub(crate) skipped: u64,
+    /// What became of the wish to go on, on the first message after it.
+    pub(crate) resumed: Option<Arc<Resumed>>,
 }
 
 /// A finished 50 ms cycle: what was sensed, how sure, and what it rests on.
@@ -108,7 +114,7 @@ impl From<Snapshot> for PoseFrame {
     fn from(s: Snapshot) -> Self {
         let s = Arc::new(s);
         Self(
-            Skips(s.skipped),
+            Skips(Arc::clone(&s)),
             Stamp(Arc::clone(&s)),
             Areas(Arc::clone(&s)),
             Sensed(s),
@@ -119,7 +125,7 @@ impl From<Snapshot> for PoseFrame {
 impl From<Snapshot> for OccupancyUpdate {
     fn from(s: Snapshot) -> Self {
         let s = Arc::new(s);
-        Self(Skips(s.skipped), Stamp(Arc::clone(&s)), Areas(s))
+        Self(Skips(Arc::clone(&s)), Stamp(Arc::clone(&s)), Areas(s))
     }
 }
 
@@ -127,7 +133,7 @@ impl From<Snapshot> for CycleUpdate {
     fn from(s: Snapshot) -> Self {
         let s = Arc::new(s);
         Self(
-            Skips(s.skipped),
+            Skips(Arc::clone(&s)),
             Stamp(Arc::clone(&s)),
             Areas(Arc::clone(&s)),
             Sensed(Arc::clone(&s)),
@@ -136,18 +142,50 @@ impl From<Snapshot> for CycleUpdate {
     }
 }
 
-struct Skips(u64);
+pub(crate) struct Skips(pub(crate) Arc<Snapshot>);
 
 #[Object]
 impl Skips {
+    /// What became of the wish to go on after a lost connection (docs/api.md, "Going on"): on the first message, when
+    /// cycles were missed. Null otherwise.
+    async fn resumption(&self) -> Option<Resumption> {
+        self.0.resumed.as_deref().map(Resumption::from)
+    }
+
     /// Messages of this subscription that were left out before this one because the client was behind; 0
     /// for a client that keeps up.
     async fn skipped(&self, ctx: &Context<'_>) -> Long {
-        skips::number(ctx, self.0)
+        skips::number(ctx, self.0.skipped)
     }
 }
 
-struct Stamp(Arc<Snapshot>);
+/// How a subscription goes on after a lost connection.
+#[derive(SimpleObject)]
+struct Resumption {
+    /// True when the process was started anew since: cycles of the old boot id above `lastKept` never became durable,
+    /// and their numbers come again under the new one.
+    reset: bool,
+    /// Highest cycle of the old boot id that the log kept, up to the last one seen; null without a reset, or when none is
+    /// known to have been kept.
+    last_kept: Option<Long>,
+    /// First missed cycle that is not sent again; null when all of them follow.
+    gap_from: Option<Long>,
+    /// Last missed cycle that is not sent again; null when all of them follow.
+    gap_to: Option<Long>,
+}
+
+impl From<&Resumed> for Resumption {
+    fn from(r: &Resumed) -> Self {
+        Self {
+            reset: r.reset,
+            last_kept: r.last_kept.map(Long::from),
+            gap_from: r.gap.map(|(from, _)| from.into()),
+            gap_to: r.gap.map(|(_, to)| to.into()),
+        }
+    }
+}
+
+pub(crate) struct Stamp(pub(crate) Arc<Snapshot>);
 
 #[Object]
 impl Stamp {
@@ -434,6 +472,17 @@ pub(crate) enum PrivacyMode {
 }
 
 impl PrivacyMode {
+    /// As the configuration has it.
+    pub(crate) fn configured(self) -> config::PrivacyMode {
+        match self {
+            Self::RawResearch => config::PrivacyMode::RawResearch,
+            Self::PrivateHome => config::PrivacyMode::PrivateHome,
+            Self::EnterpriseAnonymous => config::PrivacyMode::EnterpriseAnonymous,
+            Self::CareWithConsent => config::PrivacyMode::CareWithConsent,
+            Self::StrictNoIdentity => config::PrivacyMode::StrictNoIdentity,
+        }
+    }
+
     pub(crate) fn from_code(code: u8) -> Option<Self> {
         [
             Self::RawResearch,
@@ -461,7 +510,7 @@ enum Demotion {
 /// Presence of an area.
 #[derive(Clone, Copy, Debug, Enum, PartialEq, Eq)]
 #[graphql(name = "PresenceState", remote = "PresenceState")]
-enum AreaState {
+pub(crate) enum AreaState {
     /// Not known; the reason says why.
     Unknown,
     /// Nobody.
@@ -475,7 +524,7 @@ enum AreaState {
 /// Why something is unknown or was decided.
 #[derive(Clone, Copy, Debug, Enum, PartialEq, Eq)]
 #[graphql(name = "Reason", remote = "Reason")]
-enum WhyCode {
+pub(crate) enum WhyCode {
     /// Nothing to say.
     None,
     /// No frame arrived.
@@ -505,7 +554,7 @@ enum WhyCode {
 /// Decision of the coherence gate.
 #[derive(Clone, Copy, Debug, Enum, PartialEq, Eq)]
 #[graphql(name = "Gate", remote = "Gate")]
-enum GateDecision {
+pub(crate) enum GateDecision {
     /// Measurements are used.
     Accept,
     /// The filters predict only.

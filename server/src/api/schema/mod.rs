@@ -1,18 +1,23 @@
 //! The GraphQL schema: what a front-end can ask, order and follow.
 
+mod configure;
 mod cycle;
+mod events;
+mod health;
 mod link;
 mod mutation;
 mod past;
 mod person;
 pub(super) mod plugins;
 mod query;
+mod recordings;
 mod scalars;
 mod scope;
 mod site;
 pub(super) mod skips;
 mod status;
 mod subscription;
+mod world_class;
 
 use std::sync::Arc;
 
@@ -20,7 +25,8 @@ use async_graphql::{
     Context, MergedObject, MergedSubscription, SDLExportOptions, SchemaBuilder, connection::Connection,
 };
 
-use self::cycle::{CycleObject, Snapshot};
+use self::cycle::CycleObject;
+pub(super) use self::{cycle::Snapshot, past::snapshot as snapshot_of, recordings::file as recording_file};
 use super::{
     Api,
     access::{Held, Rule},
@@ -31,29 +37,46 @@ use super::{
 
 /// Questions.
 #[derive(Default, MergedObject)]
-pub(crate) struct Query(query::CoreQuery, plugins::PluginsQuery, scope::ScopeQuery);
+pub(crate) struct Query(
+    query::CoreQuery,
+    health::HealthQuery,
+    plugins::PluginsQuery,
+    recordings::RecordingsQuery,
+    scope::ScopeQuery,
+);
 
 /// Orders. Each is taken at the next cycle boundary.
 #[derive(Default, MergedObject)]
-pub(crate) struct Mutation(mutation::CoreMutation, plugins::PluginsMutation);
+pub(crate) struct Mutation(
+    mutation::CoreMutation,
+    configure::ConfigureMutation,
+    plugins::PluginsMutation,
+    recordings::RecordingsMutation,
+);
 
 /// What is sent as it happens.
 #[derive(Default, MergedSubscription)]
 pub(crate) struct Subscription(
     subscription::CoreSubscription,
+    events::EventsSubscription,
+    health::HealthSubscription,
     plugins::PluginsSubscription,
     scope::ScopeSubscription,
 );
 
 /// The rules of all fields.
 pub(super) const AREAS: &[&[Rule]] = &[
+    configure::RULES,
     cycle::RULES,
+    events::RULES,
+    health::RULES,
     link::RULES,
     mutation::RULES,
     past::RULES,
     person::RULES,
     plugins::RULES,
     query::RULES,
+    recordings::RULES,
     scope::RULES,
     site::RULES,
     status::RULES,
@@ -72,6 +95,9 @@ fn builder(limits: &Limits) -> SchemaBuilder<Query, Mutation, Subscription> {
         .limit_directives(8)
         .override_output_type_description::<Connection<u64, CycleObject>>(
             "A page of past cycles, ascending (Relay cursor connection).",
+        )
+        .override_output_type_description::<Connection<String, recordings::Recording>>(
+            "A page of recordings, ascending by name (Relay cursor connection).",
         )
 }
 
@@ -105,5 +131,6 @@ fn now(ctx: &Context<'_>) -> Option<Snapshot> {
         cycle,
         live: true,
         skipped: 0,
+        resumed: None,
     })
 }

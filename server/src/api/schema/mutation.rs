@@ -6,6 +6,7 @@ use tapline_witness::body::AuditResult;
 use super::{api, query::invalid, scalars::Long};
 use crate::{
     api::{
+        Api,
         access::{Leaves::Anyway, Rule, Scope::*, rule},
         auth::{Identity, TICKET},
         error::Failure,
@@ -95,16 +96,30 @@ pub(super) struct Accepted {
     order: Long,
 }
 
+impl Accepted {
+    /// An order that was done at once; its leaf follows with the next cycle.
+    pub(super) fn now(api: &Api, operator: [u8; 32], action: &str, result: AuditResult) -> Self {
+        let order = api.hub.audit(operator, action, result);
+        Self { order: order.into() }
+    }
+}
+
 /// Hands an order to the cycle, behind a leaf that says who gave it.
 pub(super) fn send(ctx: &Context<'_>, action: &str, command: Command) -> async_graphql::Result<Accepted> {
+    let operator = ctx.data_unchecked::<Identity>().operator();
+    Ok(send_for(api(ctx), operator, action, command)?)
+}
+
+/// The same for an operator who is known.
+pub(super) fn send_for(api: &Api, operator: [u8; 32], action: &str, command: Command) -> Result<Accepted, Failure> {
     let order = Command::Audited {
-        operator: ctx.data_unchecked::<Identity>().operator(),
+        operator,
         action: action.to_owned(),
         target: [0; 32],
         result: AuditResult::Done,
         command: Some(Box::new(command)),
     };
-    let order = api(ctx).hub.command(order).ok_or(Failure::Busy {
+    let order = api.hub.command(order).ok_or(Failure::Busy {
         what: "places for orders that wait for the next cycle",
         limit: 16,
     })?;

@@ -14,12 +14,13 @@ pub(in crate::api) const RULES: &[Rule] = &[
     rule("Checkpoint", Read, Anyway, "note size"),
     rule("TrackPoint", Read, Anyway, "at bootId cycle durable simulated tMs tick"),
     rule("TrackPoint", Read, People, "person"),
-    rule("World", Read, People, "cycle edges nodes"),
-    rule("WorldEdge", Read, People, "attributes from kind sinceCycle to"),
+    // Nodes and edges that the class does not let out are left out as a whole (`world_class`).
+    rule("World", Read, Anyway, "cycle edges nodes"),
+    rule("WorldEdge", Read, Anyway, "attributes from kind sinceCycle to"),
     rule(
         "WorldNode",
         Read,
-        People,
+        Anyway,
         "attributes id kind name sigmaM sinceCycle x y z",
     ),
 ];
@@ -53,7 +54,7 @@ pub(crate) async fn cycles(ctx: &Context<'_>, page: CyclePage) -> Result<Vec<Sna
     stored.into_iter().map(|s| snapshot(s, durable)).collect()
 }
 
-fn snapshot(stored: StoredCycle, durable: u64) -> Result<Snapshot, Failure> {
+pub(crate) fn snapshot(stored: StoredCycle, durable: u64) -> Result<Snapshot, Failure> {
     let outcome = decode_outcome(&stored.outcome_bytes).map_err(|e| Failure::Internal {
         detail: format!("the stored outcome of cycle {} cannot be read: {e}", stored.cycle),
     })?;
@@ -71,6 +72,7 @@ fn snapshot(stored: StoredCycle, durable: u64) -> Result<Snapshot, Failure> {
         boot_id: stored.boot_id,
         live: false,
         skipped: 0,
+        resumed: None,
     })
 }
 

@@ -256,7 +256,7 @@ impl SwapStageCycle {
 pub(crate) struct SwapCycle {
     /// Its tick.
     tick: Long,
-    /// cir, tomography, tracker.
+    /// The stages: cir, tomography, tracker.
     stages: Vec<SwapStageCycle>,
 }
 

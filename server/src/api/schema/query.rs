@@ -14,9 +14,11 @@ use super::{
     scalars::{Long, hex},
     site::Site,
     status::{Calibration, DecisionTrace, Document, Node, Plugin, Server, UnknownSender},
+    world_class,
 };
 use crate::api::{
-    access::{Leaves::*, Rule, Scope::*, rule},
+    Api,
+    access::{self, Leaves::*, Rule, Scope::*, rule},
     error::Failure,
     history::CyclePage,
 };
@@ -27,9 +29,9 @@ pub(in crate::api) const RULES: &[Rule] = &[
         "Query",
         Read,
         Anyway,
-        "server site nodes unknownSenders links plugins manifest config calibration why cycle cycles leaf checkpoint",
+        "server site nodes unknownSenders links plugins manifest config calibration why cycle cycles leaf checkpoint world",
     ),
-    rule("Query", Read, People, "tracks world"),
+    rule("Query", Read, People, "tracks"),
     rule("CycleConnection", Read, Anyway, "edges nodes pageInfo"),
     rule("CycleEdge", Read, Anyway, "cursor node"),
     rule(
@@ -63,14 +65,7 @@ impl CoreQuery {
 
     /// Configured radios, ascending id.
     async fn nodes(&self, ctx: &Context<'_>) -> Vec<Node> {
-        let diagnostics = api(ctx).hub.diagnostics();
-        let nodes = api(ctx).hub.facts.site.nodes.iter();
-        nodes
-            .map(|n| Node {
-                configured: n.clone(),
-                status: diagnostics.nodes.iter().find(|s| s.node == n.id).cloned(),
-            })
-            .collect()
+        nodes(api(ctx))
     }
 
     /// Senders that are not configured, with the configuration lines that would admit each.
@@ -103,10 +98,10 @@ impl CoreQuery {
 
     /// The part of the configuration that is bound into every cycle; it holds no keys, addresses or paths.
     async fn config(&self, ctx: &Context<'_>) -> Document {
-        let facts = &api(ctx).hub.facts;
+        let configured = api(ctx).hub.configured();
         Document {
-            hash: hex(&facts.config_hash),
-            text: facts.config.clone(),
+            hash: hex(&configured.hash),
+            text: configured.text.clone(),
         }
     }
 
@@ -220,7 +215,8 @@ impl CoreQuery {
         Ok(TrackPoint::all(&past::cycles(ctx, page).await?, person))
     }
 
-    /// The WorldGraph after the newest stored cycle, or after the one with this number, as far as it is kept.
+    /// The WorldGraph after the newest stored cycle, or after the one with this number, as far as it is kept; without what
+    /// the privacy class in force does not let out.
     #[graphql(complexity = "50 * child_complexity")]
     async fn world(
         &self,
@@ -228,7 +224,10 @@ impl CoreQuery {
         #[graphql(desc = "Number of the cycle; without it the newest.")] at_cycle: Option<Long>,
     ) -> async_graphql::Result<World> {
         let at = at_cycle.map(|n| natural("atCycle", n)).transpose()?;
-        Ok(api(ctx).read(move |history| history.world(at)).await?.into())
+        let api = api(ctx);
+        let world = api.read(move |history| history.world(at)).await?;
+        let rooms = api.hub.facts.site.rooms.len();
+        Ok(world_class::visible(world, access::class(api), rooms).into())
     }
 
     /// A leaf of the witness log; null when there is none of this number, or when retention has taken it.
@@ -253,6 +252,18 @@ impl CoreQuery {
         let stored = api(ctx).read(move |history| history.checkpoint(size)).await?;
         Ok(stored.map(Checkpoint::from))
     }
+}
+
+/// Configured radios with what is known of them.
+pub(super) fn nodes(api: &Api) -> Vec<Node> {
+    let diagnostics = api.hub.diagnostics();
+    let nodes = api.hub.facts.site.nodes.iter();
+    nodes
+        .map(|n| Node {
+            configured: n.clone(),
+            status: diagnostics.nodes.iter().find(|s| s.node == n.id).cloned(),
+        })
+        .collect()
 }
 
 fn page_size(first: Option<i32>, last: Option<i32>) -> usize {

@@ -24,8 +24,9 @@ pub(in crate::api) const RULES: &[Rule] = &[
         "Room",
         Read,
         Anyway,
-        "doors heightM id name outline people presence why zones",
+        "doors heightM id name outline people presence zones",
     ),
+    rule("Room", Read, Zones, "why"),
     rule("Zone", Read, Anyway, "id name outline room"),
     rule("Zone", Read, Zones, "people presence why"),
     rule("Door", Read, Anyway, "at id room widthM"),
@@ -85,9 +86,9 @@ impl Site {
         Some(api(ctx).hub.latest()?.outcome.presence.into())
     }
 
-    /// Configured privacy mode.
+    /// Privacy mode in force: the fleet file's, or what `setPrivacyMode` made it.
     async fn privacy_mode(&self, ctx: &Context<'_>) -> Option<PrivacyMode> {
-        PrivacyMode::from_code(configured(ctx).privacy.mode.code())
+        PrivacyMode::from_code(api(ctx).hub.configured().site.privacy.mode.code())
     }
 
     /// How long what is kept.
@@ -175,7 +176,8 @@ impl Room {
             .people
     }
 
-    /// Why its state is what it is: evidence, thresholds, since when; one statement a line.
+    /// Why its state is what it is: evidence, thresholds, since when; one statement a line. Empty when the privacy class
+    /// lets out rooms only: the lines name links.
     async fn why(&self, ctx: &Context<'_>) -> Vec<String> {
         why(ctx, &self.room(ctx).id)
     }
@@ -210,7 +212,9 @@ impl Zone {
 
     /// Corners, counter-clockwise, metres.
     async fn outline(&self, ctx: &Context<'_>) -> Vec<Point> {
-        self.zone(ctx).outline_m.iter().copied().map(Point::from).collect()
+        let site = &api(ctx).hub.configured().site;
+        let zone = site.zones.get(self.0).unwrap_or_else(|| self.zone(ctx));
+        zone.outline_m.iter().copied().map(Point::from).collect()
     }
 
     /// Presence in it in the newest cycle; null when nothing was said about it, as when the privacy class

@@ -6,25 +6,49 @@
 //! process, so nobody can make it appear anywhere else.
 
 use std::sync::{
-    OnceLock,
+    Arc, Mutex, OnceLock, PoisonError,
     atomic::{AtomicU64, Ordering},
 };
 
 use async_graphql::Context;
 
 use super::scalars::Long;
+use crate::api::resume::Mark;
 
-/// In a request whose encoding is shared: messages the whole group missed since the last one.
+/// What a subscription that runs says beside its messages.
 #[derive(Debug, Default)]
-pub(crate) struct Shared(AtomicU64);
+pub(crate) struct Shared {
+    /// Messages the whole group missed since the last one.
+    missed: AtomicU64,
+    /// The cycle the newest message is about.
+    mark: Mutex<Option<Mark>>,
+    /// Its messages go to one client.
+    alone: bool,
+}
 
 impl Shared {
+    /// For a run whose messages go to one client.
+    pub(crate) fn alone() -> Self {
+        Self {
+            alone: true,
+            ..Self::default()
+        }
+    }
+
     pub(crate) fn add(&self, messages: u64) {
-        self.0.fetch_add(messages, Ordering::Relaxed);
+        self.missed.fetch_add(messages, Ordering::Relaxed);
     }
 
     pub(crate) fn take(&self) -> u64 {
-        self.0.swap(0, Ordering::Relaxed)
+        self.missed.swap(0, Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_mark(&self, mark: Mark) {
+        *self.mark.lock().unwrap_or_else(PoisonError::into_inner) = Some(mark);
+    }
+
+    pub(crate) fn mark(&self) -> Option<Mark> {
+        *self.mark.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -43,7 +67,7 @@ pub(crate) fn stand_in() -> i64 {
 
 /// The count to put into a message.
 pub(crate) fn number(ctx: &Context<'_>, own: u64) -> Long {
-    if ctx.data_opt::<std::sync::Arc<Shared>>().is_some() {
+    if ctx.data_opt::<Arc<Shared>>().is_some_and(|shared| !shared.alone) {
         Long(stand_in())
     } else {
         own.into()

@@ -6,7 +6,12 @@ use super::{
     api,
     scalars::{Long, Timestamp, decimal, hex},
 };
-use crate::api::access::{Leaves::Anyway, Rule, Scope::Read, rule};
+use crate::api::access::{
+    Leaves::{Anyway, Zones},
+    Rule,
+    Scope::Read,
+    rule,
+};
 use crate::{
     config::{self, NodeRole},
     live::{self, Readiness},
@@ -23,7 +28,9 @@ pub(in crate::api) const RULES: &[Rule] = &[
     rule("Count", Read, Anyway, "count name"),
     rule("Document", Read, Anyway, "hash text"),
     rule("Calibration", Read, Anyway, "status"),
-    rule("DecisionTrace", Read, Anyway, "area lines"),
+    rule("DecisionTrace", Read, Anyway, "area"),
+    // The lines name links and what they see.
+    rule("DecisionTrace", Read, Zones, "lines"),
     rule(
         "Node",
         Read,

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use async_graphql::{Context, ID, Subscription};
-use futures_util::{Stream, StreamExt, stream};
+use futures_util::{
+    Stream, StreamExt,
+    stream::{self, BoxStream},
+};
 use tapline_witness::outcome::AreaPresence;
 use tokio::sync::broadcast::error::RecvError;
 
@@ -20,6 +23,7 @@ use crate::{
         access::{Leaves::Anyway, Rule, Scope::*, rule},
         error::Failure,
         history::StoredCheckpoint,
+        resume::{Mark, Replay},
     },
     config::Site,
 };
@@ -92,7 +96,8 @@ impl CoreSubscription {
             before = state;
             changed
         };
-        let now = stream::iter(now(ctx));
+        // Who goes on has been told before.
+        let now = stream::iter(now(ctx).filter(|_| ctx.data_opt::<Arc<Replay>>().is_none()));
         kept(now.chain(snapshots(ctx)), changed).map(OccupancyUpdate::from)
     }
 
@@ -123,14 +128,15 @@ impl CoreSubscription {
 }
 
 /// Snapshots that pass; what was skipped before one that does not is counted into the next that does.
-fn kept(
+pub(super) fn kept(
     snapshots: impl Stream<Item = Snapshot>,
     mut passes: impl FnMut(&Snapshot) -> bool,
 ) -> impl Stream<Item = Snapshot> {
     let mut skipped = 0;
     snapshots.filter_map(move |mut snapshot| {
         skipped += snapshot.skipped;
-        let passed = passes(&snapshot).then(|| {
+        // What became of the wish to go on has to arrive, whatever is wanted otherwise.
+        let passed = (passes(&snapshot) | snapshot.resumed.is_some()).then(|| {
             snapshot.skipped = std::mem::take(&mut skipped);
             snapshot
         });
@@ -184,8 +190,26 @@ fn inside(outline_m: &[[f32; 2]], [x, y]: [f32; 2]) -> bool {
     crossed.count() % 2 == 1
 }
 
-/// Every cycle from now on; what could not be kept up with is counted into the next one.
-fn snapshots(ctx: &Context<'_>) -> impl Stream<Item = Snapshot> + use<> {
+/// Every cycle from now on, or those that a client missed; what could not be kept up with is counted into the next one.
+pub(super) fn snapshots(ctx: &Context<'_>) -> BoxStream<'static, Snapshot> {
+    let shared = ctx.data_opt::<Arc<skips::Shared>>().cloned();
+    let cycles = match ctx.data_opt::<Arc<Replay>>() {
+        Some(replay) => replay.take(),
+        None => live(ctx).boxed(),
+    };
+    let marked = cycles.inspect(move |snapshot| {
+        if let Some(shared) = &shared {
+            shared.set_mark(Mark {
+                boot_id: snapshot.boot_id,
+                cycle: snapshot.cycle.cycle,
+            });
+        }
+    });
+    marked.boxed()
+}
+
+/// Every cycle from now on.
+fn live(ctx: &Context<'_>) -> impl Stream<Item = Snapshot> + use<> {
     let hub = &api(ctx).hub;
     let boot_id = hub.facts.boot_id;
     let shared = ctx.data_opt::<Arc<skips::Shared>>().cloned();
@@ -210,6 +234,7 @@ fn snapshots(ctx: &Context<'_>) -> impl Stream<Item = Snapshot> + use<> {
                 boot_id,
                 live: true,
                 skipped,
+                resumed: None,
             };
             Some((snapshot, (cycles, durable)))
         }

@@ -155,8 +155,12 @@ async fn every_route_asks_who_is_there() {
         if matches!(rule.caller, access::Caller::With(_)) {
             let (status, ..) = call(&router, with(request(), &none)).await;
             assert_eq!(status.as_u16(), 403, "{path}");
-            let (status, ..) = call(&router, with(request(), &all)).await;
-            assert!(![401, 403].contains(&status.as_u16()), "{path}: {status}");
+            let (status, _, text) = call(&router, with(request(), &all)).await;
+            if rule.leaves.under(2) {
+                assert!(![401, 403].contains(&status.as_u16()), "{path}: {status}");
+            } else {
+                assert!(status.as_u16() == 403 && text.contains("PRIVACY"), "{path}: {status} {text}");
+            }
         }
         // A URL is no place for a token.
         if rule.caller != access::Caller::Anybody {
@@ -240,7 +244,7 @@ async fn a_ticket_is_good_once_for_its_path() {
     };
     for bad in [
         "/nothing",
-        "/graphql",
+        "/v1/plugins/rollback",
         "schema.graphql",
         "/schema.graphql?x=1",
         "/../etc/passwd",
@@ -296,7 +300,7 @@ async fn orders_and_refused_orders_stand_in_the_log() {
     };
     assert_eq!(*operator, tapline_witness::hash::Domain::Operator.hash(b"t1"));
     assert_eq!(action, "calibration.start");
-    assert_eq!(**command, Command::StartCalibration { milliseconds: 5_000 });
+    assert!(matches!(**command, Command::StartCalibration { milliseconds: 5_000 }));
     assert_eq!(*result, tapline_witness::body::AuditResult::Refused);
 }
 

@@ -83,9 +83,122 @@ async fn bodies_are_typed_bounded_and_single() {
     assert_eq!(refused(&router, post(subscription)).await, is(400, "INVALID_ARGUMENT"));
     assert_eq!(
         refused(&router, get("/graphql?query={server{version}}")).await,
-        is(405, "METHOD_NOT_ALLOWED")
+        is(400, "INVALID_ARGUMENT")
     );
-    assert_eq!(refused(&router, get("/../../etc/passwd")).await, is(404, "NOT_FOUND"));
+    let mut put = get("/graphql");
+    *put.method_mut() = axum::http::Method::PUT;
+    assert_eq!(refused(&router, put).await, is(405, "METHOD_NOT_ALLOWED"));
+}
+
+#[tokio::test]
+async fn no_path_leads_out() {
+    // Recordings are given out under the class Raw only, so that is the class to try.
+    let bench = Bench::in_mode("RawResearch");
+    bench.hub.keep_in(std::path::Path::new("/etc"));
+    bench.hub.publish_durable(durable(300));
+    let router = bench.router();
+    for (path, codes) in [
+        ("/../../etc/passwd", &["NOT_FOUND"][..]),
+        ("/assets/..%2f..%2findex.html", &["NOT_FOUND"]),
+        ("/assets/%2e%2e/index.html", &["NOT_FOUND"]),
+        ("/tile/../../etc/passwd", &["NOT_FOUND"]),
+        ("/tile/..%2f..%2fetc%2fpasswd", &["NOT_FOUND"]),
+        ("/v1/recordings/..%2fpasswd", &["INVALID_ARGUMENT"]),
+        ("/v1/recordings/%2fetc%2fpasswd", &["INVALID_ARGUMENT"]),
+        ("/v1/recordings/passwd%00", &["INVALID_ARGUMENT"]),
+        ("/v1/recordings/..", &["INVALID_ARGUMENT", "NOT_FOUND"]),
+        ("/v1/recordings/passwd", &["NOT_FOUND"]),
+        ("/v1/plugins/swap/..%2fcandidates", &["INVALID_ARGUMENT"]),
+    ] {
+        let (status, code) = refused(&router, get(path)).await;
+        assert!(codes.contains(&code.as_str()) && [400, 404].contains(&status), "{path}: {status} {code}");
+    }
+    for name in ["../x", "/etc/passwd", "a/b", "", "x.tlc"] {
+        for order in ["startRecording", "deleteRecording"] {
+            let query = format!("mutation {{ {order}(name: {}) {{ order }} }}", json!(name));
+            assert_eq!(code(&ask(&router, &query).await), "INVALID_ARGUMENT", "{query}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn broken_frames_end_the_websocket_with_1002() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let bench = Bench::new();
+    let (address, _stop) = bench.serve(Limits::default());
+    let long_ping: Vec<u8> = [&[0x89, 0xfe, 0x00, 0x7e, 0, 0, 0, 0][..], &[0; 126]].concat();
+    for (what, frame) in [
+        ("not masked", &[0x81, 0x02, b'{', b'}'][..]),
+        ("a reserved bit", &[0xf1, 0x82, 0, 0, 0, 0, b'{', b'}']),
+        ("a reserved kind", &[0x83, 0x80, 0, 0, 0, 0]),
+        ("a ping in pieces", &[0x09, 0x80, 0, 0, 0, 0]),
+        ("a ping that is too long", &long_ping),
+        ("a length beyond all", &[0x81, 0xff, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0]),
+        ("a piece of nothing", &[0x80, 0x80, 0, 0, 0, 0]),
+    ] {
+        let mut socket = tokio::net::TcpStream::connect(address).await.unwrap();
+        let handshake = "GET /graphql/ws HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+                         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+                         Sec-WebSocket-Protocol: graphql-transport-ws\r\n\r\n";
+        socket.write_all(handshake.as_bytes()).await.unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(socket.read_u8().await.unwrap());
+        }
+        assert!(head.starts_with(b"HTTP/1.1 101"), "{what}");
+        socket.write_all(frame).await.unwrap();
+        let mut said = Vec::new();
+        let read = tokio::time::timeout(Duration::from_secs(10), socket.read_to_end(&mut said)).await;
+        // A reset after the close frame is as good as an end.
+        let _ = read.unwrap_or_else(|_| panic!("{what}: the connection stays open"));
+        assert_eq!(said.first().copied(), Some(0x88), "{what}: {said:?}");
+        assert_eq!(said[2..4], 1_002_u16.to_be_bytes(), "{what}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_stream_that_takes_no_bytes_is_closed() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let bench = Bench::new();
+    let limits = Limits {
+        connections: 1,
+        stalled: Duration::from_millis(300),
+        ..Limits::default()
+    };
+    let (address, _stop) = bench.serve(limits);
+    // Large messages fill the kernel's buffers sooner.
+    let everything = "tracks { keypoints { name x y z sigmaM covariance } }";
+    let parts: String = (0..12).map(|i| format!("t{i}: {everything} ")).collect();
+    let body = json!({ "query": format!("subscription {{ cycles {{ {parts} }} }}") }).to_string();
+    let head = format!(
+        "POST /graphql HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let open = async || {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4 << 10).unwrap();
+        let mut socket = socket.connect(address).await.unwrap();
+        socket.write_all(head.as_bytes()).await.unwrap();
+        let mut status = [0; 12];
+        let read = tokio::time::timeout(Duration::from_secs(10), socket.read_exact(&mut status)).await;
+        read.unwrap().unwrap();
+        (String::from_utf8(status.to_vec()).unwrap(), socket)
+    };
+    let (status, stalled) = open().await;
+    assert_eq!(status, "HTTP/1.1 200");
+    assert_eq!(open().await.0, "HTTP/1.1 503", "its place is taken");
+    let mut number = 1;
+    for _ in 0..1_500 {
+        bench.cycle(number);
+        number += 1;
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        if number % 50 == 1 && open().await.0 == "HTTP/1.1 200" {
+            drop(stalled);
+            return;
+        }
+    }
+    panic!("a stalled client keeps its place for ever");
 }
 
 #[tokio::test]

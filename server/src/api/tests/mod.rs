@@ -5,9 +5,12 @@ mod hostile;
 mod http;
 mod live;
 mod log;
+mod orders;
 mod page;
 mod past;
 mod privacy;
+mod resume;
+mod tls;
 
 use std::{
     collections::BTreeMap,

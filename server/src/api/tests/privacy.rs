@@ -75,6 +75,100 @@ fn values<'v>(answer: &'v Value, into: &mut Vec<(&'v str, &'v str, &'v Value)>) 
     }
 }
 
+/// Holds what an answer has against the rules: values that may leave, and that were kept back.
+fn hold(mode: &str, class: u8, answer: &Value) -> (usize, usize) {
+    let (mut given, mut kept) = (0, 0);
+    let mut found = Vec::new();
+    values(answer, &mut found);
+    for (of, field, value) in found {
+        let rule = access::of(of, field).unwrap_or_else(|| panic!("{of}.{field} has no rule"));
+        if rule.leaves.under(class) {
+            given += 1;
+        } else {
+            assert!(
+                value.is_null() || *value == json!([]),
+                "{mode}: {of}.{field} left: {value}"
+            );
+            kept += 1;
+        }
+    }
+    (given, kept)
+}
+
+/// What there is to look at beside cycles.
+fn show(bench: &Bench, n: u64) {
+    use crate::scope::{Image, Moment, Response};
+    let grid = tapline_plugin_api::geometry::Grid {
+        nx: 2,
+        ny: 1,
+        nz: 1,
+        ..Default::default()
+    };
+    let mean = vec![1.0, 2.0];
+    let image = Image { tick: n, grid, mean };
+    let response = Response {
+        tick: n,
+        path: 0,
+        first_s: 0.0,
+        step_s: 1e-8,
+        power: vec![1.0],
+    };
+    bench.hub.scope.show_these(image, response);
+    let scene = tapline_sim::Scene::builtin("demo").unwrap();
+    let truth = tapline_sim::Simulator::new(scene, 1).unwrap().truth_at(60.0);
+    bench.hub.scope.show_moment(Moment { t_ms: 1, truth });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn subscriptions_let_out_no_more_than_questions() {
+    use super::live::subscribe;
+    use futures_util::StreamExt as _;
+    let objects = objects();
+    for (class, mode) in ["RawResearch", "CareWithConsent", "PrivateHome", "StrictNoIdentity"]
+        .into_iter()
+        .enumerate()
+    {
+        let bench = Bench::in_mode(mode);
+        bench.hub.publish_durable(durable(1));
+        bench.cycle(1);
+        let (address, _stop) = bench.serve(Limits::default());
+        let (mut heard, mut given) = (std::collections::BTreeSet::new(), 0);
+        for field in &objects["Subscription"] {
+            let name = field.name.node.as_str();
+            let arguments = if name == "response" { "(path: 0)" } else { "" };
+            let below = everything(&objects, &named(&field.ty.node), 4);
+            let mut socket = subscribe(address, &format!("subscription {{ {name}{arguments} {below} }}")).await;
+            for n in 0..12 {
+                // Every other cycle is another, so that there is something to tell.
+                let mut cycle = cycle(2 + n);
+                if n % 2 == 0 {
+                    cycle.outcome.tracks.clear();
+                    cycle.outcome.presence.state = PresenceState::Empty;
+                    cycle.outcome.zones[0].presence.state = PresenceState::Empty;
+                }
+                bench.hub.publish(Arc::new(cycle));
+                show(&bench, n);
+                let wait = std::time::Duration::from_millis(60);
+                if let Ok(Some(Ok(message))) = tokio::time::timeout(wait, socket.next()).await
+                    && let Ok(message) = serde_json::from_str::<Value>(message.to_text().unwrap())
+                    && message["type"] != "connection_ack"
+                {
+                    let errors = [&message["payload"]["errors"], &message["payload"]];
+                    for error in errors.iter().filter_map(|e| e.as_array()).flatten() {
+                        assert_eq!(error["extensions"]["code"], "PRIVACY", "{mode}: {name}: {error}");
+                    }
+                    given += hold(mode, class as u8, &message["payload"]["data"][name]).0;
+                    heard.insert(name);
+                }
+            }
+        }
+        for name in ["cycles", "events", "health", "image", "occupancy", "poses", "response", "truth", "witness"] {
+            assert!(heard.contains(name), "{mode}: nothing came of {name}; heard {heard:?}");
+        }
+        assert!(given > 100, "{mode}: {given} values");
+    }
+}
+
 #[tokio::test]
 async fn nothing_leaves_that_its_class_does_not_let_out() {
     let objects = objects();
@@ -104,20 +198,9 @@ async fn nothing_leaves_that_its_class_does_not_let_out() {
                 assert_eq!(error["extensions"]["code"], "PRIVACY", "{mode}: {query}: {error}");
                 kept += 1;
             }
-            let mut found = Vec::new();
-            values(&answer["data"], &mut found);
-            for (of, field, value) in found {
-                let rule = access::of(of, field).unwrap_or_else(|| panic!("{of}.{field} has no rule"));
-                if rule.leaves.under(class as u8) {
-                    given += 1;
-                } else {
-                    assert!(
-                        value.is_null() || *value == json!([]),
-                        "{mode}: {of}.{field} left: {value}"
-                    );
-                    kept += 1;
-                }
-            }
+            let (let_out, kept_back) = hold(mode, class as u8, &answer["data"]);
+            given += let_out;
+            kept += kept_back;
         }
         assert!(given > 100, "{mode}: {given} values");
         assert!(class < 3 || kept > 0, "{mode}: nothing was kept back");

@@ -1,0 +1,256 @@
+//! What changed from one cycle to the next: for home automation, alarms, diaries.
+
+use async_graphql::{Context, Enum, ID, MergedObject, Object, SimpleObject, Subscription};
+use futures_util::{Stream, StreamExt};
+use std::sync::Arc;
+
+use tapline_witness::outcome::{AreaPresence, Presence};
+
+use super::{
+    api,
+    cycle::{AreaState, GateDecision, PrivacyClass, Skips, Snapshot, Stamp, WhyCode},
+    scalars::Long,
+    subscription::snapshots,
+};
+use crate::{
+    api::{
+        access::{self, Leaves, Leaves::*, Rule, Scope::*, rule},
+        resume::Replay,
+    },
+    config::Site,
+};
+
+/// Who may follow, and what the messages give away.
+pub(in crate::api) const RULES: &[Rule] = &[
+    rule("Subscription", Subscribe, Anyway, "events"),
+    rule(
+        "EventUpdate",
+        Read,
+        Anyway,
+        "events resumption skipped ageMs at bootId cycle demotions durable privacyClass privacyMode quality simulated tMs tick witness",
+    ),
+    // Events of zones and people are left out of the list as a whole when the class does not let them out.
+    rule(
+        "Event",
+        Read,
+        Anyway,
+        "area areaKind fromClass fromGate fromState kind missedSlots reason toClass toGate toState",
+    ),
+    rule("Event", Read, People, "person"),
+];
+
+/// Changes as they happen.
+#[derive(Default)]
+pub(crate) struct EventsSubscription;
+
+#[Subscription]
+impl EventsSubscription {
+    /// What changed: one message for each cycle in which anything did. Presence of the site, its rooms and zones; people
+    /// who come and go; the privacy class; the gate; missed slots; a new process.
+    async fn events(&self, ctx: &Context<'_>) -> impl Stream<Item = EventUpdate> + use<> {
+        let site = api(ctx).hub.facts.site.clone();
+        // Who goes on is told what changed since the last message, not since the first missed cycle.
+        let mut before = ctx.data_opt::<Arc<Replay>>().and_then(|replay| replay.before());
+        let mut skipped = 0;
+        snapshots(ctx).filter_map(move |mut snapshot| {
+            let events = before.as_ref().map(|b| between(&site, b, &snapshot)).unwrap_or_default();
+            skipped += snapshot.skipped;
+            before = Some(snapshot.clone());
+            let told = !events.is_empty() || snapshot.resumed.is_some();
+            std::future::ready(told.then(|| {
+                snapshot.skipped = std::mem::take(&mut skipped);
+                EventUpdate::new(snapshot, events)
+            }))
+        })
+    }
+}
+
+/// What changed with one cycle.
+#[derive(MergedObject)]
+pub(crate) struct EventUpdate(Skips, Stamp, Happened);
+
+impl EventUpdate {
+    fn new(snapshot: Snapshot, events: Vec<Happening>) -> Self {
+        let snapshot = Arc::new(snapshot);
+        Self(
+            Skips(Arc::clone(&snapshot)),
+            Stamp(snapshot),
+            Happened(events),
+        )
+    }
+}
+
+struct Happened(Vec<Happening>);
+
+#[Object]
+impl Happened {
+    /// What changed, in the order of its kinds; without what the privacy class in force does not let out.
+    async fn events(&self, ctx: &Context<'_>) -> Vec<Event> {
+        let class = access::class(api(ctx));
+        let shown = self.0.iter().filter(|h| h.leaves.under(class));
+        shown.map(|h| h.event.clone()).collect()
+    }
+}
+
+/// An event and what it gives away.
+struct Happening {
+    leaves: Leaves,
+    event: Event,
+}
+
+/// What kind of change.
+#[derive(Clone, Copy, Debug, Enum, PartialEq, Eq)]
+enum EventKind {
+    /// The process was started anew between this cycle and the one before.
+    Restarted,
+    /// Slots passed without a cycle.
+    SlotsMissed,
+    /// The privacy class changed.
+    PrivacyClass,
+    /// The decision of the coherence gate changed.
+    Gate,
+    /// The presence of an area changed.
+    Presence,
+    /// Somebody is tracked who was not.
+    PersonAppeared,
+    /// Somebody is no longer tracked.
+    PersonGone,
+}
+
+/// What an area is.
+#[derive(Clone, Copy, Debug, Enum, PartialEq, Eq)]
+enum AreaKind {
+    /// The whole site.
+    Site,
+    /// A room.
+    Room,
+    /// A zone of a room.
+    Zone,
+}
+
+/// One change.
+#[derive(Clone, SimpleObject)]
+struct Event {
+    /// What kind of change; it says which of the other fields are there.
+    kind: EventKind,
+    /// Id of the site, room or zone; null when the change is not about one.
+    area: Option<ID>,
+    /// What `area` is; null without one.
+    area_kind: Option<AreaKind>,
+    /// Presence before; null unless the kind is `PRESENCE`.
+    from_state: Option<AreaState>,
+    /// Presence now; null unless the kind is `PRESENCE`.
+    to_state: Option<AreaState>,
+    /// What decided the presence or the gate; null for other kinds.
+    reason: Option<WhyCode>,
+    /// The person, as in `tracks`; null unless somebody came or went.
+    person: Option<ID>,
+    /// Privacy class before; null unless the kind is `PRIVACY_CLASS`.
+    from_class: Option<PrivacyClass>,
+    /// Privacy class now; null unless the kind is `PRIVACY_CLASS`.
+    to_class: Option<PrivacyClass>,
+    /// The gate's decision before; null unless the kind is `GATE`.
+    from_gate: Option<GateDecision>,
+    /// The gate's decision now; null unless the kind is `GATE`.
+    to_gate: Option<GateDecision>,
+    /// 50 ms slots that passed without a cycle; null unless the kind is `SLOTS_MISSED`.
+    missed_slots: Option<Long>,
+}
+
+fn event(kind: EventKind) -> Event {
+    Event {
+        kind,
+        area: None,
+        area_kind: None,
+        from_state: None,
+        to_state: None,
+        reason: None,
+        person: None,
+        from_class: None,
+        to_class: None,
+        from_gate: None,
+        to_gate: None,
+        missed_slots: None,
+    }
+}
+
+/// Everything that is another thing in `after` than in `before`.
+fn between(site: &Site, before: &Snapshot, after: &Snapshot) -> Vec<Happening> {
+    let (b, a) = (&before.cycle.outcome, &after.cycle.outcome);
+    let mut found = Vec::new();
+    let mut anyway = |event| {
+        found.push(Happening {
+            leaves: Anyway,
+            event,
+        });
+    };
+    if before.boot_id != after.boot_id {
+        anyway(event(EventKind::Restarted));
+    } else if a.tick > b.tick + 1 + after.skipped {
+        anyway(Event {
+            missed_slots: Some((a.tick - b.tick - 1 - after.skipped).into()),
+            ..event(EventKind::SlotsMissed)
+        });
+    }
+    if b.privacy_class != a.privacy_class {
+        anyway(Event {
+            from_class: PrivacyClass::from_code(b.privacy_class),
+            to_class: PrivacyClass::from_code(a.privacy_class),
+            ..event(EventKind::PrivacyClass)
+        });
+    }
+    if b.gate != a.gate {
+        anyway(Event {
+            from_gate: Some(b.gate.into()),
+            to_gate: Some(a.gate.into()),
+            reason: Some(a.gate_reason.into()),
+            ..event(EventKind::Gate)
+        });
+    }
+    if b.presence.state != a.presence.state {
+        anyway(presence(&site.id, AreaKind::Site, b.presence, a.presence));
+    }
+    let room = |i: usize| site.rooms.get(i).map(|r| r.id.as_str());
+    for event in areas(AreaKind::Room, &b.rooms, &a.rooms, room) {
+        anyway(event);
+    }
+    let zone = |i: usize| site.zones.get(i).map(|z| z.id.as_str());
+    let zones = areas(AreaKind::Zone, &b.zones, &a.zones, zone);
+    found.extend(zones.map(|event| Happening { leaves: Zones, event }));
+    let ids = |o: &tapline_witness::outcome::Outcome| o.tracks.iter().map(|p| p.id).collect::<Vec<_>>();
+    let (were, are) = (ids(b), ids(a));
+    let mut people = |kind, from: &[u64], missing_in: &[u64]| {
+        for id in from.iter().filter(|id| !missing_in.contains(id)) {
+            let person = Some(id.to_string().into());
+            let event = Event { person, ..event(kind) };
+            found.push(Happening { leaves: People, event });
+        }
+    };
+    people(EventKind::PersonAppeared, &are, &were);
+    people(EventKind::PersonGone, &were, &are);
+    found
+}
+
+fn presence(area: &str, kind: AreaKind, before: Presence, after: Presence) -> Event {
+    Event {
+        area: Some(area.into()),
+        area_kind: Some(kind),
+        from_state: Some(before.state.into()),
+        to_state: Some(after.state.into()),
+        reason: Some(after.reason.into()),
+        ..event(EventKind::Presence)
+    }
+}
+
+/// Areas of both cycles whose state is another.
+fn areas<'a>(
+    kind: AreaKind,
+    before: &'a [AreaPresence],
+    after: &'a [AreaPresence],
+    name: impl Fn(usize) -> Option<&'a str> + 'a,
+) -> impl Iterator<Item = Event> + 'a {
+    after.iter().filter_map(move |a| {
+        let b = before.iter().find(|b| b.area == a.area && b.presence.state != a.presence.state)?;
+        Some(presence(name(usize::from(a.area))?, kind, b.presence, a.presence))
+    })
+}

@@ -1,0 +1,91 @@
+//! What of the WorldGraph leaves under which privacy class: each node by what it stands for, each edge with its ends.
+
+use std::collections::BTreeSet;
+
+use crate::api::{access::Leaves, history::World};
+
+/// What a node gives away. Areas are the `rooms` rooms of the site, then its zones; what is not known is the most.
+fn leaves(id: &str, attributes: &str, rooms: usize) -> Leaves {
+    let of_area = |area: Option<usize>| match area {
+        Some(area) if area >= rooms => Leaves::Zones,
+        _ => Leaves::Anyway,
+    };
+    match id.split_once(':') {
+        Some(("room" | "wall" | "door" | "zone" | "node" | "link", _)) => Leaves::Anyway,
+        Some(("state", "site")) => Leaves::Anyway,
+        Some(("state", area)) => area.parse().map_or(Leaves::People, |area| of_area(Some(area))),
+        Some(("event", _)) => {
+            let known: serde_json::Value = serde_json::from_str(attributes).unwrap_or_default();
+            match &known["area"] {
+                serde_json::Value::Null if known.is_object() => Leaves::Anyway,
+                area => area
+                    .as_u64()
+                    .and_then(|a| usize::try_from(a).ok())
+                    .map_or(Leaves::People, |area| of_area(Some(area))),
+            }
+        }
+        _ => Leaves::People,
+    }
+}
+
+/// The part of a graph that leaves under a class.
+pub(crate) fn visible(mut world: World, class: u8, rooms: usize) -> World {
+    world
+        .nodes
+        .retain(|node| leaves(&node.id, &node.attributes, rooms).under(class));
+    let shown: BTreeSet<&str> = world.nodes.iter().map(|n| n.id.as_str()).collect();
+    let ends = |id: &str| shown.contains(id) || leaves(id, "", rooms).under(class);
+    world.edges.retain(|edge| ends(&edge.from) && ends(&edge.to));
+    world
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::history::{WorldEdge, WorldNode};
+
+    #[test]
+    fn restricted_sees_rooms_and_nobody() {
+        let node = |id: &str, attributes: &str| WorldNode {
+            id: id.to_owned(),
+            kind: String::new(),
+            attributes: attributes.to_owned(),
+            since_cycle: 1,
+        };
+        let edge = |from: &str, to: &str| WorldEdge {
+            from: from.to_owned(),
+            to: to.to_owned(),
+            kind: "LocatedIn".to_owned(),
+            attributes: "{}".to_owned(),
+            since_cycle: 1,
+        };
+        let world = || World {
+            cycle: 1,
+            nodes: vec![
+                node("room:0", "{}"),
+                node("zone:0", "{}"),
+                node("state:site", "{}"),
+                node("state:0", "{}"),
+                node("state:1", "{}"),
+                node("person:7", "{}"),
+                node("event:1", r#"{"area":null}"#),
+                node("event:2", r#"{"area":0}"#),
+                node("event:3", r#"{"area":1}"#),
+                node("event:4", "broken"),
+                node("new:1", "{}"),
+            ],
+            edges: vec![
+                edge("person:7", "room:0"),
+                edge("zone:0", "room:0"),
+                edge("event:2", "state:0"),
+                edge("event:3", "state:1"),
+            ],
+        };
+        let seen = visible(world(), 3, 1);
+        let ids: Vec<_> = seen.nodes.iter().map(|n| n.id.as_str()).collect();
+        assert_eq!(ids, ["room:0", "zone:0", "state:site", "state:0", "event:1", "event:2"]);
+        let from: Vec<_> = seen.edges.iter().map(|e| e.from.as_str()).collect();
+        assert_eq!(from, ["zone:0", "event:2"]);
+        assert_eq!(visible(world(), 2, 1), world());
+    }
+}
