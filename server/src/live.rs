@@ -22,7 +22,9 @@ use tokio::sync::{broadcast, watch};
 use self::{attempt::Attempts, recording::Recordings};
 use crate::{
     config::{Site, witnessed},
-    host::candidate::Candidate, scope::Scope};
+    host::candidate::Candidate,
+    scope::Scope,
+};
 
 /// Cycles a subscriber may fall behind before it skips: three seconds.
 pub const SUBSCRIBER_CYCLES: usize = 64;

@@ -66,7 +66,10 @@ pub(crate) fn schema(update: bool) -> Result<(), String> {
         "cargo xtask schema --update",
         "the API changed",
     )?;
-    let text = output("OpenAPI document", program(&built.tapline).args(["schema", "--openapi"]))?;
+    let text = output(
+        "OpenAPI document",
+        program(&built.tapline).args(["schema", "--openapi"]),
+    )?;
     settle(
         &root().join("openapi.json"),
         &text,

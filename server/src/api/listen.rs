@@ -82,7 +82,11 @@ fn room_for(connections: usize) {
     if let Err(error) = setrlimit(Resource::Nofile, limit) {
         tracing::warn!(%error, "the limit of open files stays as it is");
     } else if given < wanted {
-        tracing::warn!(given, wanted, "fewer connections than configured: raise the limit of open files");
+        tracing::warn!(
+            given,
+            wanted,
+            "fewer connections than configured: raise the limit of open files"
+        );
     }
 }
 

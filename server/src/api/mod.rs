@@ -465,7 +465,9 @@ impl Server {
         let listener = tokio::net::TcpListener::from_std(listener).map_err(listen)?;
         let stop = self.stop;
         let mut stopped = stop.subscribe();
-        let tls = self.tls.map(|(certificate, key)| tls::Tls::new(certificate, key, self.limits.certificate_look));
+        let tls = self
+            .tls
+            .map(|(certificate, key)| tls::Tls::new(certificate, key, self.limits.certificate_look));
         let tls = tls.transpose().map_err(ServeError::Tls)?;
         let signal = async move {
             shutdown.await;

@@ -12,12 +12,7 @@ use super::{
 };
 
 /// The document describes the routes, not what they hold.
-pub(super) const ROUTE: &[Route] = &[route(
-    "GET",
-    "/openapi.json",
-    Caller::With(Scope::Read),
-    Leaves::Anyway,
-)];
+pub(super) const ROUTE: &[Route] = &[route("GET", "/openapi.json", Caller::With(Scope::Read), Leaves::Anyway)];
 
 /// The document.
 pub(super) fn router() -> Router<std::sync::Arc<Transport>> {
@@ -229,7 +224,13 @@ const fn row(method: &'static str, path: &'static str, id: &'static str, tag: &'
 const TABLE: &[Row] = &[
     Row {
         good: &[(200, HTML, text), (200, TEXT, text)],
-        ..row("GET", "/", "page", "page", "The live page; how to build it when it was not.")
+        ..row(
+            "GET",
+            "/",
+            "page",
+            "page",
+            "The live page; how to build it when it was not.",
+        )
     },
     Row {
         arguments: &[path("name", one_word, "File name.")],
@@ -308,24 +309,52 @@ const TABLE: &[Row] = &[
     },
     Row {
         good: &[(200, JSON, version)],
-        ..row("GET", "/version", "version", "probes", "Version, process start, hashes of manifest and configuration.")
+        ..row(
+            "GET",
+            "/version",
+            "version",
+            "probes",
+            "Version, process start, hashes of manifest and configuration.",
+        )
     },
     Row {
         good: &[(200, TEXT, text)],
         bad: &[404],
-        ..row("GET", "/checkpoint", "checkpoint", "log", "The newest published checkpoint, a C2SP signed note.")
+        ..row(
+            "GET",
+            "/checkpoint",
+            "checkpoint",
+            "log",
+            "The newest published checkpoint, a C2SP signed note.",
+        )
     },
     Row {
-        arguments: &[path("path", one_word, "Level and index as C2SP tlog-tiles writes them, for example `0/x001/067`.")],
+        arguments: &[path(
+            "path",
+            one_word,
+            "Level and index as C2SP tlog-tiles writes them, for example `0/x001/067`.",
+        )],
         good: &[(200, BYTES, bytes)],
         bad: &[404, 410],
-        ..row("GET", "/tile/{*path}", "tile", "log", "A tile of the log's tree, or a bundle of its leaves.")
+        ..row(
+            "GET",
+            "/tile/{*path}",
+            "tile",
+            "log",
+            "A tile of the log's tree, or a bundle of its leaves.",
+        )
     },
     Row {
         arguments: &[query("index", true, whole, "Number of the leaf.")],
         good: &[(200, TEXT, text)],
         bad: &[400, 404, 410],
-        ..row("GET", "/proof", "proof", "log", "Inclusion of a leaf in the published tree, c2sp.org/tlog-proof@v1.")
+        ..row(
+            "GET",
+            "/proof",
+            "proof",
+            "log",
+            "Inclusion of a leaf in the published tree, c2sp.org/tlog-proof@v1.",
+        )
     },
     Row {
         arguments: &[query("from", true, whole, "Size of an earlier checkpoint.")],
@@ -343,12 +372,30 @@ const TABLE: &[Row] = &[
         arguments: &[
             query("from", true, end, "First cycle: number of its leaf, or a time."),
             query("to", true, end, "One past the last cycle: number, or a time."),
-            query("checkpoint", false, whole, "Prove against the published checkpoint of this size."),
-            query("old", false, whole, "Carry the checkpoint of this size too, and that the log continues it."),
-            query("inputs", false, zero_or_one, "1: raw input and the state a replay starts from; needs scope admin."),
+            query(
+                "checkpoint",
+                false,
+                whole,
+                "Prove against the published checkpoint of this size.",
+            ),
+            query(
+                "old",
+                false,
+                whole,
+                "Carry the checkpoint of this size too, and that the log continues it.",
+            ),
+            query(
+                "inputs",
+                false,
+                zero_or_one,
+                "1: raw input and the state a replay starts from; needs scope admin.",
+            ),
             query("nonce", false, one_word, "Comes back in the header Tapline-Nonce."),
         ],
-        good: &[(200, "application/vnd.tapline.witness-bundle.v1+tar", bytes), (206, "application/vnd.tapline.witness-bundle.v1+tar", bytes)],
+        good: &[
+            (200, "application/vnd.tapline.witness-bundle.v1+tar", bytes),
+            (206, "application/vnd.tapline.witness-bundle.v1+tar", bytes),
+        ],
         bad: &[400, 404, 410, 413, 416],
         ..row(
             "GET",
@@ -362,7 +409,13 @@ const TABLE: &[Row] = &[
         arguments: &[path("name", recording_name, "Its name, as `recordings` has it.")],
         good: &[(200, BYTES, bytes), (206, BYTES, bytes)],
         bad: &[400, 404, 416],
-        ..row("GET", "/v1/recordings/{name}", "recording", "log", "A recording as a file, for `tapline replay`.")
+        ..row(
+            "GET",
+            "/v1/recordings/{name}",
+            "recording",
+            "log",
+            "A recording as a file, for `tapline replay`.",
+        )
     },
     Row {
         good: &[(200, JSON, list)],
@@ -376,13 +429,25 @@ const TABLE: &[Row] = &[
     },
     Row {
         good: &[(200, JSON, list)],
-        ..row("GET", "/v1/plugins/swap", "swaps", "plugins", "Attempts to exchange a plugin, ascending.")
+        ..row(
+            "GET",
+            "/v1/plugins/swap",
+            "swaps",
+            "plugins",
+            "Attempts to exchange a plugin, ascending.",
+        )
     },
     Row {
         body: Some(swap),
         good: &[(202, JSON, any_object)],
         bad: &[400, 413, 415],
-        ..row("POST", "/v1/plugins/swap", "swap", "plugins", "Brings another plugin into the running cycle.")
+        ..row(
+            "POST",
+            "/v1/plugins/swap",
+            "swap",
+            "plugins",
+            "Brings another plugin into the running cycle.",
+        )
     },
     Row {
         arguments: &[path("id", one_word, "Number of the attempt, or `latest`.")],
@@ -394,7 +459,13 @@ const TABLE: &[Row] = &[
         body: Some(rollback),
         good: &[(202, JSON, any_object)],
         bad: &[400, 413, 415],
-        ..row("POST", "/v1/plugins/rollback", "rollback", "plugins", "Goes back to the plugin that ran before.")
+        ..row(
+            "POST",
+            "/v1/plugins/rollback",
+            "rollback",
+            "plugins",
+            "Goes back to the plugin that ran before.",
+        )
     },
 ];
 
@@ -407,8 +478,10 @@ fn meaning(status: u16) -> &'static str {
         206 => "The part that was asked for.",
         400 => "An argument, the body or the Host header cannot be used: INVALID_ARGUMENT, HOST_MISSING.",
         401 => "No token, or one that is not known: UNAUTHENTICATED.",
-        403 => "The token lacks the scope, the page is foreign, or the privacy class does not let it out: FORBIDDEN, \
-                ORIGIN_NOT_ALLOWED, PRIVACY.",
+        403 => {
+            "The token lacks the scope, the page is foreign, or the privacy class does not let it out: FORBIDDEN, \
+                ORIGIN_NOT_ALLOWED, PRIVACY."
+        }
         404 => "Nothing there: NOT_FOUND.",
         410 => "Retention has taken it: GONE.",
         413 => "Too much at once: TOO_LARGE, RANGE_TOO_LARGE.",
@@ -442,9 +515,9 @@ fn operation(row: &Row, rule: &Route) -> Value {
     let known: &[u16] = if guarded { &[401, 403, 503] } else { &[401, 403] };
     for status in ANY.iter().chain(known).chain(row.bad) {
         let entry = responses.entry(status.to_string());
-        entry.or_insert_with(|| {
-            json!({ "description": meaning(*status), "content": failure("#/components/schemas/Refusal") })
-        });
+        entry.or_insert_with(
+            || json!({ "description": meaning(*status), "content": failure("#/components/schemas/Refusal") }),
+        );
     }
     let parameters: Vec<Value> = row
         .arguments
@@ -554,11 +627,19 @@ mod tests {
     #[test]
     fn every_route_has_one_row() {
         let key = |method: &'static str, path: &'static str| (path, method);
-        let mut rules: Vec<_> = ROUTES.iter().copied().flatten().map(|r| key(r.method, r.path)).collect();
+        let mut rules: Vec<_> = ROUTES
+            .iter()
+            .copied()
+            .flatten()
+            .map(|r| key(r.method, r.path))
+            .collect();
         let mut rows: Vec<_> = TABLE.iter().map(|r| key(r.method, r.path)).collect();
         rules.sort_unstable();
         rows.sort_unstable();
-        assert_eq!(rules, rows, "each route of ROUTES, and nothing else, has a row in TABLE");
+        assert_eq!(
+            rules, rows,
+            "each route of ROUTES, and nothing else, has a row in TABLE"
+        );
     }
 
     #[test]

@@ -84,7 +84,9 @@ async fn download(
     let value = |text: String| HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(""));
     let mut response = Response::new(Body::empty());
     let same = text(header::IF_RANGE).is_none_or(|tag| tag == opened.etag);
-    let asked = text(header::RANGE).filter(|_| same).map(|range| part(range, opened.bytes));
+    let asked = text(header::RANGE)
+        .filter(|_| same)
+        .map(|range| part(range, opened.bytes));
     let range = match asked {
         None | Some(Part::Whole) => 0..opened.bytes,
         Some(Part::Bytes(range)) => {
@@ -101,7 +103,10 @@ async fn download(
         }
     };
     let to = response.headers_mut();
-    to.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+    to.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/octet-stream"),
+    );
     let disposition = format!("attachment; filename=\"{name}.tlc\"");
     to.insert(header::CONTENT_DISPOSITION, value(disposition));
     to.insert(header::ETAG, value(opened.etag));

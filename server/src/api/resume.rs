@@ -94,9 +94,9 @@ pub(super) fn wanted(request: &mut Request) -> Result<Option<Mark>, Failure> {
     });
     let resumable = operation.is_some_and(|(_, definition)| {
         let items = &definition.node.selection_set.node.items;
-        items.iter().any(|item| {
-            matches!(&item.node, Selection::Field(field) if RESUMABLE.contains(&field.node.name.node.as_str()))
-        })
+        items.iter().any(
+            |item| matches!(&item.node, Selection::Field(field) if RESUMABLE.contains(&field.node.name.node.as_str())),
+        )
     });
     Ok(resumable.then_some(mark))
 }
@@ -307,7 +307,13 @@ mod tests {
     fn a_mark_has_one_spelling() {
         let text = "000102030405060708090a0b0c0d0e0f:42";
         assert_eq!(Mark::parse(text).unwrap().to_string(), text);
-        for other in ["", "42", "00:42", "000102030405060708090a0b0c0d0e0f:042", "000102030405060708090a0b0c0d0e0f:-1"] {
+        for other in [
+            "",
+            "42",
+            "00:42",
+            "000102030405060708090a0b0c0d0e0f:042",
+            "000102030405060708090a0b0c0d0e0f:-1",
+        ] {
             assert_eq!(Mark::parse(other).unwrap_err().code(), "INVALID_ARGUMENT", "{other}");
         }
     }

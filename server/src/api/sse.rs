@@ -20,15 +20,7 @@ use futures_util::StreamExt;
 use serde::Deserialize;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::{
-    Transport,
-    auth::Identity,
-    error::Failure,
-    fanout::Event,
-    graphql::operation,
-    metrics::Metrics,
-    ws,
-};
+use super::{Transport, auth::Identity, error::Failure, fanout::Event, graphql::operation, metrics::Metrics, ws};
 
 /// True when the client asks for an event stream.
 pub(super) fn wanted(headers: &HeaderMap) -> bool {
@@ -145,7 +137,10 @@ fn written(event: Event) -> sse::Event {
 }
 
 /// Counts an open stream while it lives.
-struct Open(Arc<Metrics>, #[allow(dead_code, reason = "held, not read")] OwnedSemaphorePermit);
+struct Open(
+    Arc<Metrics>,
+    #[allow(dead_code, reason = "held, not read")] OwnedSemaphorePermit,
+);
 
 impl Open {
     fn new(metrics: Arc<Metrics>, permit: OwnedSemaphorePermit) -> Self {

@@ -116,7 +116,11 @@ pub fn main() -> ExitCode {
         Command::Plugin(command) => plugin::run(&command),
         Command::Token(command) => token::run(&command),
         Command::Schema { openapi } => {
-            let text = if openapi { crate::api::openapi() } else { crate::api::sdl() };
+            let text = if openapi {
+                crate::api::openapi()
+            } else {
+                crate::api::sdl()
+            };
             output::print(text.trim_end_matches('\n'));
             Ok(Outcome::Yes)
         }

@@ -49,7 +49,9 @@ pub enum OrdersError {
         source: io::Error,
     },
     /// It does not hold what the server wrote.
-    #[error("{path} is not readable as operators' orders: {found}. Restore it, or delete it to go back to the fleet file")]
+    #[error(
+        "{path} is not readable as operators' orders: {found}. Restore it, or delete it to go back to the fleet file"
+    )]
     Content {
         /// The file.
         path: PathBuf,
@@ -125,7 +127,9 @@ impl Orders {
 
     /// Another outline of a zone, over what the fleet file says.
     pub fn set_outline(&mut self, zone: &str, now: Vec<[f32; 2]>, site: &Site) {
-        let Some(configured) = site.zones.iter().find(|z| z.id == zone) else { return };
+        let Some(configured) = site.zones.iter().find(|z| z.id == zone) else {
+            return;
+        };
         let before = self.zone_outline_m.remove(zone);
         let file = before.map_or_else(|| configured.outline_m.clone(), |o| o.file);
         if now != file {
@@ -152,7 +156,11 @@ mod tests {
     use crate::config::Fleet;
 
     fn site() -> Site {
-        let fleet = Fleet::load(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../config.example.toml"))).unwrap();
+        let fleet = Fleet::load(Path::new(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../config.example.toml"
+        )))
+        .unwrap();
         fleet.select(None, "test").unwrap()
     }
 
@@ -169,7 +177,10 @@ mod tests {
         let mut orders = Orders::load(directory.path()).unwrap();
         let mut now = configured.clone();
         orders.apply(&mut now);
-        assert_eq!((now.privacy.mode, &now.zones[0].outline_m), (PrivacyMode::StrictNoIdentity, &outline));
+        assert_eq!(
+            (now.privacy.mode, &now.zones[0].outline_m),
+            (PrivacyMode::StrictNoIdentity, &outline)
+        );
         // A second order stands over the file too, not over the first.
         let mut again = orders.clone();
         again.set_mode(configured.privacy.mode, &now);
@@ -180,7 +191,10 @@ mod tests {
         edited.zones[0].outline_m[0] = [0.5, 2.5];
         let text = edited.zones[0].outline_m.clone();
         orders.apply(&mut edited);
-        assert_eq!((edited.privacy.mode, &edited.zones[0].outline_m), (PrivacyMode::CareWithConsent, &text));
+        assert_eq!(
+            (edited.privacy.mode, &edited.zones[0].outline_m),
+            (PrivacyMode::CareWithConsent, &text)
+        );
         assert_eq!(orders, Orders::default(), "the file has overtaken them");
     }
 
@@ -189,7 +203,10 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         for text in ["version = 2", "privacy_mode = 3", "version = 1\nelse = 1", "\0"] {
             fs::write(directory.path().join(FILE), text).unwrap();
-            assert!(matches!(Orders::load(directory.path()), Err(OrdersError::Content { .. })), "{text}");
+            assert!(
+                matches!(Orders::load(directory.path()), Err(OrdersError::Content { .. })),
+                "{text}"
+            );
         }
     }
 }

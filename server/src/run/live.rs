@@ -20,9 +20,9 @@ use super::{
     Engine, EngineError,
     capture::Capture,
     diagnostics::Observer,
-    recordings::Recorder,
     engine::SlotInput,
     environment,
+    recordings::Recorder,
     start::{Prepared, StartError, Started, node_keys},
     swaps::Swaps,
 };

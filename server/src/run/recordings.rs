@@ -33,7 +33,9 @@ impl Recorder {
             tracing::warn!(name, "a recording runs already: the order is left out");
             return;
         }
-        let Some(file) = self.hub.recordings.file(&name) else { return };
+        let Some(file) = self.hub.recordings.file(&name) else {
+            return;
+        };
         let made = file.parent().map_or(Ok(()), fs::create_dir_all);
         let capture = made.and_then(|()| Capture::start(&file, &self.hub.facts, self.hub.manifest().hash));
         match capture {

@@ -19,7 +19,10 @@ async fn until(what: &str, mut found: impl AsyncFnMut() -> bool) {
 
 /// Leaves of a kind, as they lie in the log.
 async fn leaves(connection: &mut Connection, kind: &str) -> Vec<Vec<u8>> {
-    let size = connection.ask("{ checkpoint { size } }", json!({})).await.expect("an answer")["checkpoint"]["size"]
+    let size = connection
+        .ask("{ checkpoint { size } }", json!({}))
+        .await
+        .expect("an answer")["checkpoint"]["size"]
         .as_u64()
         .unwrap_or(0);
     let mut found = Vec::new();
@@ -35,7 +38,10 @@ async fn leaves(connection: &mut Connection, kind: &str) -> Vec<Vec<u8>> {
 
 fn hex(text: &str) -> Vec<u8> {
     let digit = |c: u8| char::from(c).to_digit(16).expect("a digit") as u8;
-    text.as_bytes().chunks(2).map(|p| digit(p[0]) << 4 | digit(p[1])).collect()
+    text.as_bytes()
+        .chunks(2)
+        .map(|p| digit(p[0]) << 4 | digit(p[1]))
+        .collect()
 }
 
 fn names(leaf: &[u8], action: &str) -> bool {
@@ -52,7 +58,10 @@ fn orders_are_done_and_stand_in_the_log() {
     // What systemd does with LoadCredential=tokens:FILE.
     let credentials = directory.path().join("credentials");
     fs::create_dir(&credentials).expect("a directory");
-    let mut file = fs::OpenOptions::new().append(true).open(&config).expect("the fleet file");
+    let mut file = fs::OpenOptions::new()
+        .append(true)
+        .open(&config)
+        .expect("the fleet file");
     writeln!(file, "\n[server]\ntokens = \"credential:tokens\"").expect("it is written");
     let token = |name: &str, scopes: &str| {
         let config = config.to_str().expect("a plain path");
@@ -68,7 +77,10 @@ fn orders_are_done_and_stand_in_the_log() {
     let with_credentials = |command: &mut Command| {
         command.env("CREDENTIALS_DIRECTORY", &credentials);
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
     let server = Server::start_as(&config, &data, with_credentials);
     let room = Room::start("demo", server.udp);
     runtime.block_on(async {
@@ -78,11 +90,16 @@ fn orders_are_done_and_stand_in_the_log() {
             other => panic!("without a token: {other:?}"),
         }
         let mut reader = Connection::open(&address, Some(&reader)).await.expect("a reader");
-        let refused = reader.ask("mutation { setPrivacyMode(mode: RAW_RESEARCH) { order } }", json!({})).await;
+        let refused = reader
+            .ask("mutation { setPrivacyMode(mode: RAW_RESEARCH) { order } }", json!({}))
+            .await;
         assert_eq!(refused.expect_err("no scope").code(), Some("FORBIDDEN"));
         let mut nurse = Connection::open(&address, Some(&admin)).await.expect("an operator");
         let order = async |nurse: &mut Connection, order: &str| {
-            nurse.ask(&format!("mutation {{ {order} {{ order }} }}"), json!({})).await.expect(order);
+            nurse
+                .ask(&format!("mutation {{ {order} {{ order }} }}"), json!({}))
+                .await
+                .expect(order);
         };
         order(&mut nurse, r#"startRecording(name: "night", seconds: 60)"#).await;
         let slots = "{ recordings { nodes { name slots bytes running } } }";
@@ -97,11 +114,17 @@ fn orders_are_done_and_stand_in_the_log() {
             recordings["recordings"]["nodes"][0]["running"] == false
         })
         .await;
-        let before = nurse.ask("{ config { hash } cycle { privacyMode } }", json!({})).await.expect("an answer");
+        let before = nurse
+            .ask("{ config { hash } cycle { privacyMode } }", json!({}))
+            .await
+            .expect("an answer");
         assert_eq!(before["cycle"]["privacyMode"], "RAW_RESEARCH");
         order(&mut nurse, "setPrivacyMode(mode: STRICT_NO_IDENTITY)").await;
         until("the mode", async || {
-            let cycle = nurse.ask("{ cycle { privacyMode } }", json!({})).await.expect("an answer");
+            let cycle = nurse
+                .ask("{ cycle { privacyMode } }", json!({}))
+                .await
+                .expect("an answer");
             cycle["cycle"]["privacyMode"] == "STRICT_NO_IDENTITY"
         })
         .await;
@@ -135,9 +158,17 @@ fn orders_are_done_and_stand_in_the_log() {
 
     let server = Server::start_as(&config, &data, with_credentials);
     runtime.block_on(async {
-        let mut reader = Connection::open(&server.http.to_string(), Some(&reader)).await.expect("a reader");
-        let site = reader.ask("{ site { privacyMode } }", json!({})).await.expect("an answer");
-        assert_eq!(site["site"]["privacyMode"], "STRICT_NO_IDENTITY", "a restart makes nothing looser");
+        let mut reader = Connection::open(&server.http.to_string(), Some(&reader))
+            .await
+            .expect("a reader");
+        let site = reader
+            .ask("{ site { privacyMode } }", json!({}))
+            .await
+            .expect("an answer");
+        assert_eq!(
+            site["site"]["privacyMode"], "STRICT_NO_IDENTITY",
+            "a restart makes nothing looser"
+        );
     });
     server.stop();
 }

@@ -135,15 +135,44 @@ pub(crate) fn poses(tapline: &Path, room: &Recorded, seconds: u64) -> Result<Par
         let mut delays: Vec<u32> = all.iter().flat_map(|s| s.delay_us.iter().copied()).collect();
         let mut part = Part::new(format!("{SUBSCRIBERS} pose subscribers at 20 Hz, {seconds} s"));
         part.told("messages a second", format!("{:.0}", messages as f64 / seconds as f64));
-        part.told("bytes a message", format!("{:.0}", bytes as f64 / messages.max(1) as f64));
-        part.told("delivery after the end of the slot, median", ms(quantile(&mut delays, 0.5)));
+        part.told(
+            "bytes a message",
+            format!("{:.0}", bytes as f64 / messages.max(1) as f64),
+        );
+        part.told(
+            "delivery after the end of the slot, median",
+            ms(quantile(&mut delays, 0.5)),
+        );
         let p99 = quantile(&mut delays, 0.99);
-        part.held("delivery after the end of the slot, p99", ms(p99), "60 ms".to_owned(), p99 <= 60_000);
-        part.told("delivery after the end of the slot, longest", ms(quantile(&mut delays, 1.0)));
-        part.held("cycles that a subscriber missed", skipped.to_string(), "0".to_owned(), skipped == 0);
-        part.held("slots without a cycle", missed_ticks.to_string(), "0".to_owned(), missed_ticks == 0);
+        part.held(
+            "delivery after the end of the slot, p99",
+            ms(p99),
+            "60 ms".to_owned(),
+            p99 <= 60_000,
+        );
+        part.told(
+            "delivery after the end of the slot, longest",
+            ms(quantile(&mut delays, 1.0)),
+        );
+        part.held(
+            "cycles that a subscriber missed",
+            skipped.to_string(),
+            "0".to_owned(),
+            skipped == 0,
+        );
+        part.held(
+            "slots without a cycle",
+            missed_ticks.to_string(),
+            "0".to_owned(),
+            missed_ticks == 0,
+        );
         let rss = format!("{:.0} MB", rss_kib as f64 * 1.024e-3);
-        part.held("resident memory of the server", rss, "200 MB".to_owned(), rss_kib * 1_024 <= 200_000_000);
+        part.held(
+            "resident memory of the server",
+            rss,
+            "200 MB".to_owned(),
+            rss_kib * 1_024 <= 200_000_000,
+        );
         part.told("processor time of the server", format!("{cpu:.2} s a second"));
         Ok(part)
     })
@@ -237,20 +266,47 @@ pub(crate) fn slow(tapline: &Path, room: &Recorded, seconds: u64) -> Result<Part
             }
         }
         playing.stop()?;
-        let title = format!("{CONNECTIONS} connections, {} of them slow, {seconds} s", CONNECTIONS - FAST);
+        let title = format!(
+            "{CONNECTIONS} connections, {} of them slow, {seconds} s",
+            CONNECTIONS - FAST
+        );
         let mut part = Part::new(title);
         let (p50, p99) = (quantile(&mut before, 0.5), quantile(&mut before, 0.99));
         let (p50_with, p99_with) = (quantile(&mut with, 0.5), quantile(&mut with, 0.99));
-        part.told("cycle without them, median and p99", format!("{}, {}", ms(p50), ms(p99)));
-        part.told("cycle with them, median and p99", format!("{}, {}", ms(p50_with), ms(p99_with)));
+        part.told(
+            "cycle without them, median and p99",
+            format!("{}, {}", ms(p50), ms(p99)),
+        );
+        part.told(
+            "cycle with them, median and p99",
+            format!("{}, {}", ms(p50_with), ms(p99_with)),
+        );
         let moved = (f64::from(p99_with) / f64::from(p99.max(1)) - 1.0) * 100.0;
-        part.held("change of the p99", format!("{moved:+.1} %"), "10 %".to_owned(), moved < 10.0);
-        part.held("slots without a cycle", missed_ticks.to_string(), "0".to_owned(), missed_ticks == 0);
+        part.held(
+            "change of the p99",
+            format!("{moved:+.1} %"),
+            "10 %".to_owned(),
+            moved < 10.0,
+        );
+        part.held(
+            "slots without a cycle",
+            missed_ticks.to_string(),
+            "0".to_owned(),
+            missed_ticks == 0,
+        );
         let kept_up = fast_skipped + observer_skipped;
-        part.held("cycles missed by the 200 that keep up", kept_up.to_string(), "0".to_owned(), kept_up == 0);
+        part.held(
+            "cycles missed by the 200 that keep up",
+            kept_up.to_string(),
+            "0".to_owned(),
+            kept_up == 0,
+        );
         part.told("slow connections at the end", still_there.to_string());
         part.told("messages that the slow ones took", heard.to_string());
-        part.told("resident memory of the server", format!("{:.0} MB", rss_kib as f64 * 1.024e-3));
+        part.told(
+            "resident memory of the server",
+            format!("{:.0} MB", rss_kib as f64 * 1.024e-3),
+        );
         Ok(part)
     })
 }

@@ -88,7 +88,8 @@ pub(crate) fn garbage(tapline: &Path, room: &Recorded, seconds: u64) -> Result<P
         // What the server says of itself is renewed once a second.
         tokio::time::sleep(Duration::from_millis(2_500)).await;
         let missed_ticks = missed(&mut connection).await? - missed_before;
-        let question = "{ server { received { name count } notUsed { name count } } nodes { id frames notUsed { name count } } }";
+        let question =
+            "{ server { received { name count } notUsed { name count } } nodes { id frames notUsed { name count } } }";
         let answer = connection.ask(question, json!({})).await?;
         let sum = |counts: &Value| -> Result<u64> {
             let counts = counts.as_array().ok_or("counts are a list")?;
@@ -101,14 +102,24 @@ pub(crate) fn garbage(tapline: &Path, room: &Recorded, seconds: u64) -> Result<P
         }
         let frames: u64 = sent.values().sum();
         let refused = sum(&answer["server"]["notUsed"])?;
-        let mut part = Part::new(format!("{RATE_HZ} garbage datagrams a second beside 4 nodes x 100 Hz, {seconds} s"));
-        part.told("garbage sent a second", format!("{:.0}", thrown as f64 / seconds as f64));
+        let mut part = Part::new(format!(
+            "{RATE_HZ} garbage datagrams a second beside 4 nodes x 100 Hz, {seconds} s"
+        ));
+        part.told(
+            "garbage sent a second",
+            format!("{:.0}", thrown as f64 / seconds as f64),
+        );
         let share = refused as f64 / thrown.max(1) as f64 * 100.0;
         part.told("of which the server looked at and refused", format!("{share:.2} %"));
         part.told("frames sent by the radios", frames.to_string());
         let lost = frames.saturating_sub(arrived) + not_used;
         part.held("of which lost or not used", lost.to_string(), "0".to_owned(), lost == 0);
-        part.held("slots without a cycle", missed_ticks.to_string(), "0".to_owned(), missed_ticks == 0);
+        part.held(
+            "slots without a cycle",
+            missed_ticks.to_string(),
+            "0".to_owned(),
+            missed_ticks == 0,
+        );
         part.told("processor time of the server", format!("{cpu:.2} s a second"));
         Ok(part)
     })

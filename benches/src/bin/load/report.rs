@@ -61,7 +61,10 @@ impl Report {
     pub(crate) fn markdown(&self) -> String {
         let mut text = String::new();
         for part in &self.0 {
-            text += &format!("## {}\n\n| what | measured | limit | kept |\n|---|---:|---:|---|\n", part.title);
+            text += &format!(
+                "## {}\n\n| what | measured | limit | kept |\n|---|---:|---:|---|\n",
+                part.title
+            );
             for row in &part.rows {
                 let kept = match (&row.limit, row.met) {
                     (None, _) => "",

@@ -100,5 +100,7 @@ pub(crate) async fn missed(connection: &mut Connection) -> Result<u64> {
 }
 
 pub(crate) fn number(value: &Value) -> Result<u64> {
-    Ok(value.as_u64().ok_or_else(|| format!("expected a number, found {value}"))?)
+    Ok(value
+        .as_u64()
+        .ok_or_else(|| format!("expected a number, found {value}"))?)
 }

@@ -16,7 +16,10 @@ use crate::{
         auth::Identity,
         error::Failure,
     },
-    config::{self, check_outline, orders::{Orders, OrdersError}},
+    config::{
+        self, check_outline,
+        orders::{Orders, OrdersError},
+    },
     live::{Command, Configured, Ordered},
 };
 

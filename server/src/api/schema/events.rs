@@ -53,7 +53,10 @@ impl EventsSubscription {
         let mut before = ctx.data_opt::<Arc<Replay>>().and_then(|replay| replay.before());
         let mut skipped = 0;
         snapshots(ctx).filter_map(move |mut snapshot| {
-            let events = before.as_ref().map(|b| between(&site, b, &snapshot)).unwrap_or_default();
+            let events = before
+                .as_ref()
+                .map(|b| between(&site, b, &snapshot))
+                .unwrap_or_default();
             skipped += snapshot.skipped;
             before = Some(snapshot.clone());
             let told = !events.is_empty() || snapshot.resumed.is_some();
@@ -72,11 +75,7 @@ pub(crate) struct EventUpdate(Skips, Stamp, Happened);
 impl EventUpdate {
     fn new(snapshot: Snapshot, events: Vec<Happening>) -> Self {
         let snapshot = Arc::new(snapshot);
-        Self(
-            Skips(Arc::clone(&snapshot)),
-            Stamp(snapshot),
-            Happened(events),
-        )
+        Self(Skips(Arc::clone(&snapshot)), Stamp(snapshot), Happened(events))
     }
 }
 
@@ -179,10 +178,7 @@ fn between(site: &Site, before: &Snapshot, after: &Snapshot) -> Vec<Happening> {
     let (b, a) = (&before.cycle.outcome, &after.cycle.outcome);
     let mut found = Vec::new();
     let mut anyway = |event| {
-        found.push(Happening {
-            leaves: Anyway,
-            event,
-        });
+        found.push(Happening { leaves: Anyway, event });
     };
     if before.boot_id != after.boot_id {
         anyway(event(EventKind::Restarted));
@@ -250,7 +246,9 @@ fn areas<'a>(
     name: impl Fn(usize) -> Option<&'a str> + 'a,
 ) -> impl Iterator<Item = Event> + 'a {
     after.iter().filter_map(move |a| {
-        let b = before.iter().find(|b| b.area == a.area && b.presence.state != a.presence.state)?;
+        let b = before
+            .iter()
+            .find(|b| b.area == a.area && b.presence.state != a.presence.state)?;
         Some(presence(name(usize::from(a.area))?, kind, b.presence, a.presence))
     })
 }

@@ -31,7 +31,12 @@ use crate::{
 /// Who may order and ask, and what the answers give away.
 pub(in crate::api) const RULES: &[Rule] = &[
     rule("Query", Read, Anyway, "recordings"),
-    rule("Mutation", Admin, Anyway, "deleteRecording startRecording stopRecording"),
+    rule(
+        "Mutation",
+        Admin,
+        Anyway,
+        "deleteRecording startRecording stopRecording",
+    ),
     rule("RecordingConnection", Read, Anyway, "edges nodes pageInfo"),
     rule("RecordingEdge", Read, Anyway, "cursor node"),
     // That there is one, not what is in it.
@@ -71,7 +76,10 @@ impl RecordingsQuery {
         connection::query(after, None::<String>, first, None, |after, _, first, _| async move {
             let all = list(api(ctx)).await?;
             let size = first.unwrap_or(50);
-            let mut rest = all.into_iter().filter(|r| after.as_ref().is_none_or(|a| r.name > *a)).peekable();
+            let mut rest = all
+                .into_iter()
+                .filter(|r| after.as_ref().is_none_or(|a| r.name > *a))
+                .peekable();
             let mut page: Connection<String, Recording, EmptyFields, EmptyFields> =
                 Connection::new(after.is_some(), false);
             page.edges
@@ -115,7 +123,11 @@ impl RecordingsMutation {
             return Err(invalid("name", name, "a name that no recording has".to_owned()).into());
         }
         let slots = (seconds * 20.0).ceil() as u64;
-        send(ctx, &format!("recording.start {name}"), Command::StartRecording { name, slots })
+        send(
+            ctx,
+            &format!("recording.start {name}"),
+            Command::StartRecording { name, slots },
+        )
     }
 
     /// Ends the running recording with the next cycle; what it has stays.
@@ -144,7 +156,12 @@ impl RecordingsMutation {
             return Err(Failure::NotFound { path: what }.into());
         }
         let operator = ctx.data_unchecked::<Identity>().operator();
-        Ok(Accepted::now(api, operator, &format!("recording.delete {name}"), AuditResult::Done))
+        Ok(Accepted::now(
+            api,
+            operator,
+            &format!("recording.delete {name}"),
+            AuditResult::Done,
+        ))
     }
 }
 
@@ -184,9 +201,7 @@ pub(in crate::api) fn file(api: &Api, name: &str) -> Result<PathBuf, Failure> {
 }
 
 /// Touches the disk on a thread that may wait.
-async fn blocking<T: Send + 'static>(
-    f: impl FnOnce() -> std::io::Result<T> + Send + 'static,
-) -> Result<T, Failure> {
+async fn blocking<T: Send + 'static>(f: impl FnOnce() -> std::io::Result<T> + Send + 'static) -> Result<T, Failure> {
     let internal = |detail: String| Failure::Internal { detail };
     let done = tokio::task::spawn_blocking(f).await;
     done.map_err(|e| internal(e.to_string()))?
@@ -210,7 +225,11 @@ async fn list(api: &Api) -> Result<Vec<Recording>, Failure> {
             let Some(name) = name_of(&path) else { continue };
             // Deleted since the directory was read.
             let Ok(metadata) = entry.metadata() else { continue };
-            found.push(recording(name, &metadata, now.as_deref().filter(|now| now.name == name)));
+            found.push(recording(
+                name,
+                &metadata,
+                now.as_deref().filter(|now| now.name == name),
+            ));
         }
         found.sort_unstable_by(|a, b| -> Ordering { a.name.cmp(&b.name) });
         Ok(found)

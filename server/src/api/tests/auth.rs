@@ -159,7 +159,10 @@ async fn every_route_asks_who_is_there() {
             if rule.leaves.under(2) {
                 assert!(![401, 403].contains(&status.as_u16()), "{path}: {status}");
             } else {
-                assert!(status.as_u16() == 403 && text.contains("PRIVACY"), "{path}: {status} {text}");
+                assert!(
+                    status.as_u16() == 403 && text.contains("PRIVACY"),
+                    "{path}: {status} {text}"
+                );
             }
         }
         // A URL is no place for a token.

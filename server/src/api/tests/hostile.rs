@@ -111,7 +111,10 @@ async fn no_path_leads_out() {
         ("/v1/plugins/swap/..%2fcandidates", &["INVALID_ARGUMENT"]),
     ] {
         let (status, code) = refused(&router, get(path)).await;
-        assert!(codes.contains(&code.as_str()) && [400, 404].contains(&status), "{path}: {status} {code}");
+        assert!(
+            codes.contains(&code.as_str()) && [400, 404].contains(&status),
+            "{path}: {status} {code}"
+        );
     }
     for name in ["../x", "/etc/passwd", "a/b", "", "x.tlc"] {
         for order in ["startRecording", "deleteRecording"] {
@@ -133,7 +136,10 @@ async fn broken_frames_end_the_websocket_with_1002() {
         ("a reserved kind", &[0x83, 0x80, 0, 0, 0, 0]),
         ("a ping in pieces", &[0x09, 0x80, 0, 0, 0, 0]),
         ("a ping that is too long", &long_ping),
-        ("a length beyond all", &[0x81, 0xff, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0]),
+        (
+            "a length beyond all",
+            &[0x81, 0xff, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0],
+        ),
         ("a piece of nothing", &[0x80, 0x80, 0, 0, 0, 0]),
     ] {
         let mut socket = tokio::net::TcpStream::connect(address).await.unwrap();

@@ -27,8 +27,16 @@ async fn recordings_are_begun_listed_given_out_and_deleted() {
     let router = bench.router();
     let list = "{ recordings(first: 1) { pageInfo { hasNextPage endCursor } nodes { name path bytes running slots lostSlots } } }";
     let empty = data(&router, list).await;
-    assert_eq!(empty["recordings"]["nodes"], json!([]), "before the first there is no directory");
-    data(&router, r#"mutation { startRecording(name: "a-1", seconds: 2.01) { order } }"#).await;
+    assert_eq!(
+        empty["recordings"]["nodes"],
+        json!([]),
+        "before the first there is no directory"
+    );
+    data(
+        &router,
+        r#"mutation { startRecording(name: "a-1", seconds: 2.01) { order } }"#,
+    )
+    .await;
     let (action, command) = ordered(&bench);
     assert_eq!(action, "recording.start a-1");
     assert!(matches!(command, Some(Command::StartRecording { name, slots: 41 }) if name == "a-1"));
@@ -36,7 +44,12 @@ async fn recordings_are_begun_listed_given_out_and_deleted() {
     // As the cycle thread does it.
     let files = directory.path().join("recordings");
     std::fs::create_dir(&files).unwrap();
-    for (name, bytes) in [("a-1.tlc", "0123456789"), ("b.tlc", "b"), ("other.txt", "x"), ("..tlc", "x")] {
+    for (name, bytes) in [
+        ("a-1.tlc", "0123456789"),
+        ("b.tlc", "b"),
+        ("other.txt", "x"),
+        ("..tlc", "x"),
+    ] {
         std::fs::write(files.join(name), bytes).unwrap();
     }
     let now = RecordingNow {
@@ -53,8 +66,15 @@ async fn recordings_are_begun_listed_given_out_and_deleted() {
     );
     assert_eq!(first["pageInfo"]["hasNextPage"], true);
     let cursor = &first["pageInfo"]["endCursor"];
-    let second = data(&router, &format!("{{ recordings(after: {cursor}) {{ nodes {{ name running slots }} }} }}")).await;
-    assert_eq!(second["recordings"]["nodes"], json!([{ "name": "b", "running": false, "slots": null }]));
+    let second = data(
+        &router,
+        &format!("{{ recordings(after: {cursor}) {{ nodes {{ name running slots }} }} }}"),
+    )
+    .await;
+    assert_eq!(
+        second["recordings"]["nodes"],
+        json!([{ "name": "b", "running": false, "slots": null }])
+    );
 
     for refused in [
         r#"mutation { startRecording(name: "c") { order } }"#,
@@ -74,7 +94,8 @@ async fn recordings_are_begun_listed_given_out_and_deleted() {
     assert_eq!(ordered(&bench).0, "recording.download a-1");
     let mut rest = get("/v1/recordings/a-1");
     rest.headers_mut().insert(header::RANGE, "bytes=6-".parse().unwrap());
-    rest.headers_mut().insert(header::IF_RANGE, headers[header::ETAG].clone());
+    rest.headers_mut()
+        .insert(header::IF_RANGE, headers[header::ETAG].clone());
     let (status, _, text) = call(&router, rest).await;
     assert_eq!((status, text.as_str()), (StatusCode::PARTIAL_CONTENT, "6789"));
     ordered(&bench);
@@ -98,8 +119,14 @@ async fn raw_measurements_stay_unless_the_class_is_raw() {
         let order = ask(&router, r#"mutation { startRecording(name: "a") { order } }"#).await;
         assert_eq!(code(&order), "PRIVACY", "{mode}");
         let (status, _, text) = call(&router, get("/v1/recordings/a")).await;
-        assert!(status == StatusCode::FORBIDDEN && text.contains("PRIVACY"), "{mode}: {text}");
-        assert!(bench.commands.lock().unwrap().try_recv().is_err(), "{mode}: nothing was ordered");
+        assert!(
+            status == StatusCode::FORBIDDEN && text.contains("PRIVACY"),
+            "{mode}: {text}"
+        );
+        assert!(
+            bench.commands.lock().unwrap().try_recv().is_err(),
+            "{mode}: nothing was ordered"
+        );
     }
 }
 
@@ -110,9 +137,17 @@ async fn a_stricter_mode_holds_at_once_and_after_a_restart() {
     bench.hub.keep_in(directory.path());
     bench.cycle(1);
     let router = bench.router();
-    let before = data(&router, "{ config { hash text } cycle { tracks { id } } site { privacyMode } }").await;
+    let before = data(
+        &router,
+        "{ config { hash text } cycle { tracks { id } } site { privacyMode } }",
+    )
+    .await;
     assert_eq!(before["cycle"]["tracks"][0]["id"], "43981");
-    data(&router, "mutation { setPrivacyMode(mode: STRICT_NO_IDENTITY) { order } }").await;
+    data(
+        &router,
+        "mutation { setPrivacyMode(mode: STRICT_NO_IDENTITY) { order } }",
+    )
+    .await;
     let (action, command) = ordered(&bench);
     assert_eq!(action, "privacy.mode StrictNoIdentity");
     let Some(Command::Configure { site, .. }) = command else {
@@ -120,7 +155,11 @@ async fn a_stricter_mode_holds_at_once_and_after_a_restart() {
     };
     assert_eq!(site.0.privacy.mode, PrivacyMode::StrictNoIdentity);
     // The newest cycle was sensed under Raw; it is kept back now.
-    let after = data(&router, "{ config { hash text } cycle { tracks { id } } site { privacyMode } }").await;
+    let after = data(
+        &router,
+        "{ config { hash text } cycle { tracks { id } } site { privacyMode } }",
+    )
+    .await;
     assert_eq!(after["cycle"]["tracks"], json!([]));
     assert_eq!(after["site"]["privacyMode"], "STRICT_NO_IDENTITY");
     assert_ne!(after["config"]["hash"], before["config"]["hash"]);
@@ -131,14 +170,18 @@ async fn a_stricter_mode_holds_at_once_and_after_a_restart() {
     // Looser again: what was sensed before the cycle follows stays back.
     data(&router, "mutation { setPrivacyMode(mode: PRIVATE_HOME) { order } }").await;
     let looser = data(&router, "{ cycle { tracks { id } } }").await;
-    assert_eq!(looser["cycle"]["tracks"][0]["id"], "43981", "class Anonymous lets positions out");
+    assert_eq!(
+        looser["cycle"]["tracks"][0]["id"], "43981",
+        "class Anonymous lets positions out"
+    );
 }
 
 #[tokio::test]
 async fn a_zone_moves_when_its_corners_make_sense() {
     let bench = Bench::new();
     let router = bench.router();
-    let order = |corners: &str| format!("mutation {{ setZoneOutline(zone: \"sofa\", outline: [{corners}]) {{ order }} }}");
+    let order =
+        |corners: &str| format!("mutation {{ setZoneOutline(zone: \"sofa\", outline: [{corners}]) {{ order }} }}");
     for corners in [
         "",
         "{ x: 0, y: 0 }, { x: 1, y: 0 }",
@@ -146,11 +189,25 @@ async fn a_zone_moves_when_its_corners_make_sense() {
         "{ x: 0, y: 0 }, { x: 1e9, y: 0 }, { x: 1, y: 1 }",
         "{ x: 0, y: 0 }, { x: 1, y: 0 }, { x: 2, y: 0 }",
     ] {
-        assert_eq!(code(&ask(&router, &order(corners)).await), "INVALID_ARGUMENT", "{corners}");
+        assert_eq!(
+            code(&ask(&router, &order(corners)).await),
+            "INVALID_ARGUMENT",
+            "{corners}"
+        );
     }
-    let other = ask(&router, "mutation { setZoneOutline(zone: \"bed\", outline: []) { order } }").await;
-    assert!(other["errors"][0]["message"].as_str().unwrap().contains("sofa"), "{other}");
-    assert!(bench.commands.lock().unwrap().try_recv().is_err(), "nothing was ordered");
+    let other = ask(
+        &router,
+        "mutation { setZoneOutline(zone: \"bed\", outline: []) { order } }",
+    )
+    .await;
+    assert!(
+        other["errors"][0]["message"].as_str().unwrap().contains("sofa"),
+        "{other}"
+    );
+    assert!(
+        bench.commands.lock().unwrap().try_recv().is_err(),
+        "nothing was ordered"
+    );
     data(&router, &order("{ x: 0, y: 0 }, { x: 1.5, y: 0 }, { x: 1.5, y: 1 }")).await;
     assert_eq!(ordered(&bench).0, "zone.outline sofa");
     let site = data(&router, "{ site { zones { outline { x y } } } }").await;
@@ -179,15 +236,40 @@ async fn events_say_what_changed() {
     bench.hub.publish(Arc::new(changed));
     let message = hear(&mut socket).await.unwrap();
     let update = &message["payload"]["data"]["events"];
-    assert_eq!((&update["cycle"], &update["durable"]), (&json!(43), &json!(false)), "{message}");
+    assert_eq!(
+        (&update["cycle"], &update["durable"]),
+        (&json!(43), &json!(false)),
+        "{message}"
+    );
     let events = update["events"].as_array().unwrap();
     let kinds: Vec<_> = events.iter().map(|e| e["kind"].as_str().unwrap()).collect();
-    assert_eq!(kinds, ["SLOTS_MISSED", "PRIVACY_CLASS", "PRESENCE", "PERSON_APPEARED", "PERSON_GONE"]);
+    assert_eq!(
+        kinds,
+        [
+            "SLOTS_MISSED",
+            "PRIVACY_CLASS",
+            "PRESENCE",
+            "PERSON_APPEARED",
+            "PERSON_GONE"
+        ]
+    );
     assert_eq!(events[0]["missedSlots"], 2);
-    assert_eq!((&events[1]["fromClass"], &events[1]["toClass"]), (&json!("RAW"), &json!("ANONYMOUS")));
-    let presence = json!([events[2]["area"], events[2]["areaKind"], events[2]["fromState"], events[2]["toState"], events[2]["reason"]]);
+    assert_eq!(
+        (&events[1]["fromClass"], &events[1]["toClass"]),
+        (&json!("RAW"), &json!("ANONYMOUS"))
+    );
+    let presence = json!([
+        events[2]["area"],
+        events[2]["areaKind"],
+        events[2]["fromState"],
+        events[2]["toState"],
+        events[2]["reason"]
+    ]);
     assert_eq!(presence, json!(["living", "ROOM", "OCCUPIED_MOVING", "EMPTY", "QUIET"]));
-    assert_eq!((&events[3]["person"], &events[4]["person"]), (&json!("7"), &json!("43981")));
+    assert_eq!(
+        (&events[3]["person"], &events[4]["person"]),
+        (&json!("7"), &json!("43981"))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -196,10 +278,19 @@ async fn health_comes_at_once_and_when_it_changes() {
     let (address, _stop) = bench.serve(Limits::default());
     let query = "subscription { health { ok ready problems { what text } nodes { id health } missedTicks warning } }";
     let mut socket = subscribe(address, query).await;
-    let health = async |socket: &mut super::live::Socket| hear(socket).await.unwrap()["payload"]["data"]["health"].take();
+    let health =
+        async |socket: &mut super::live::Socket| hear(socket).await.unwrap()["payload"]["data"]["health"].take();
     let first = health(&mut socket).await;
-    assert_eq!((&first["ok"], &first["ready"], &first["missedTicks"]), (&json!(false), &json!(false), &json!(2)));
-    let what: Vec<_> = first["problems"].as_array().unwrap().iter().map(|p| p["what"].as_str().unwrap()).collect();
+    assert_eq!(
+        (&first["ok"], &first["ready"], &first["missedTicks"]),
+        (&json!(false), &json!(false), &json!(2))
+    );
+    let what: Vec<_> = first["problems"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|p| p["what"].as_str().unwrap())
+        .collect();
     assert_eq!(what, ["server", "plugin tracker"]);
     ready(&bench);
     let mut well = diagnostics();

@@ -162,7 +162,17 @@ async fn subscriptions_let_out_no_more_than_questions() {
                 }
             }
         }
-        for name in ["cycles", "events", "health", "image", "occupancy", "poses", "response", "truth", "witness"] {
+        for name in [
+            "cycles",
+            "events",
+            "health",
+            "image",
+            "occupancy",
+            "poses",
+            "response",
+            "truth",
+            "witness",
+        ] {
             assert!(heard.contains(name), "{mode}: nothing came of {name}; heard {heard:?}");
         }
         assert!(given > 100, "{mode}: {given} values");

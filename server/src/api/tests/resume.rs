@@ -82,7 +82,8 @@ fn mark(cycle: u64) -> String {
     format!("{}:{cycle}", "07".repeat(16))
 }
 
-const CYCLES: &str = "subscription { cycles { cycle bootId skipped durable resumption { reset lastKept gapFrom gapTo } } }";
+const CYCLES: &str =
+    "subscription { cycles { cycle bootId skipped durable resumption { reset lastKept gapFrom gapTo } } }";
 
 /// The numbers of the next `n` messages, and what the first said of going on.
 async fn numbers(stream: &mut Stream, n: usize) -> (Vec<u64>, Value) {
@@ -138,14 +139,23 @@ async fn a_subscription_comes_as_an_event_stream() {
     }
     assert!(stream.comments > 0, "a heartbeat while nothing happens");
     // A question is one message and the end; so is a refusal.
-    let mut once = Stream::open(&router, subscription("{ server { ready } }", None)).await.unwrap();
-    assert_eq!(once.hear().await.unwrap().data, json!({ "data": { "server": { "ready": false } } }));
+    let mut once = Stream::open(&router, subscription("{ server { ready } }", None))
+        .await
+        .unwrap();
+    assert_eq!(
+        once.hear().await.unwrap().data,
+        json!({ "data": { "server": { "ready": false } } })
+    );
     assert_eq!(once.hear().await.unwrap().name, "complete");
     assert_eq!(once.hear().await, None);
-    let mut broken = Stream::open(&router, subscription("subscription { nothing }", None)).await.unwrap();
+    let mut broken = Stream::open(&router, subscription("subscription { nothing }", None))
+        .await
+        .unwrap();
     let error = broken.hear().await.unwrap();
     assert_eq!((error.name.as_str(), code(&error.data)), ("next", "BAD_QUERY"));
-    let mut wrong = Stream::open(&router, subscription(CYCLES, Some("yesterday"))).await.unwrap();
+    let mut wrong = Stream::open(&router, subscription(CYCLES, Some("yesterday")))
+        .await
+        .unwrap();
     assert_eq!(code(&wrong.hear().await.unwrap().data), "INVALID_ARGUMENT");
 }
 
@@ -157,10 +167,19 @@ async fn a_url_follows_and_orders_nothing() {
     let open = async |query: &str| Stream::open(&router, get(&format!("/graphql?query={query}"))).await;
     let mut stream = open("%7B+cycle+%7B+cycle+%7D+%7D").await.unwrap();
     assert_eq!(stream.hear().await.unwrap().data["data"]["cycle"]["cycle"], 1);
-    let (status, body) = open("mutation+%7B+stopCalibration+%7B+order+%7D+%7D").await.err().unwrap();
+    let (status, body) = open("mutation+%7B+stopCalibration+%7B+order+%7D+%7D")
+        .await
+        .err()
+        .unwrap();
     assert_eq!(status, StatusCode::BAD_REQUEST, "{body}");
-    assert!(body.contains("INVALID_ARGUMENT") && body.contains("a mutation"), "{body}");
-    assert!(bench.commands.lock().unwrap().try_recv().is_err(), "nothing was ordered");
+    assert!(
+        body.contains("INVALID_ARGUMENT") && body.contains("a mutation"),
+        "{body}"
+    );
+    assert!(
+        bench.commands.lock().unwrap().try_recv().is_err(),
+        "nothing was ordered"
+    );
     let (status, _, body) = call(&router, get("/graphql?query=%7Bserver%7Bready%7D%7D")).await;
     assert_eq!(status, StatusCode::BAD_REQUEST, "without Accept: {body}");
     let (status, body) = Stream::open(&router, get("/graphql")).await.err().unwrap();
@@ -179,10 +198,15 @@ async fn what_was_missed_is_sent_again_and_nothing_twice() {
         }
     }
     bench.hub.publish_durable(durable(150));
-    let mut stream = Stream::open(&router, subscription(CYCLES, Some(&mark(20)))).await.unwrap();
+    let mut stream = Stream::open(&router, subscription(CYCLES, Some(&mark(20))))
+        .await
+        .unwrap();
     let (heard, resumption) = numbers(&mut stream, 180).await;
     assert_eq!(heard, (21..=200).collect::<Vec<_>>());
-    assert_eq!(resumption, json!({ "reset": false, "lastKept": null, "gapFrom": null, "gapTo": null }));
+    assert_eq!(
+        resumption,
+        json!({ "reset": false, "lastKept": null, "gapFrom": null, "gapTo": null })
+    );
     for n in 201..=210 {
         bench.cycle(n);
     }
@@ -192,9 +216,13 @@ async fn what_was_missed_is_sent_again_and_nothing_twice() {
     lost.iter().for_each(|n| {
         bench.store.cycles.lock().unwrap().remove(n);
     });
-    let mut again = Stream::open(&router, subscription(CYCLES, Some(&mark(205)))).await.unwrap();
+    let mut again = Stream::open(&router, subscription(CYCLES, Some(&mark(205))))
+        .await
+        .unwrap();
     assert_eq!(numbers(&mut again, 5).await.0, (206..=210).collect::<Vec<_>>());
-    let mut current = Stream::open(&router, subscription(CYCLES, Some(&mark(210)))).await.unwrap();
+    let mut current = Stream::open(&router, subscription(CYCLES, Some(&mark(210))))
+        .await
+        .unwrap();
     let silent = timeout(Duration::from_millis(50), current.hear()).await;
     assert!(silent.is_err(), "nothing was missed: {silent:?}");
     bench.cycle(211);
@@ -211,10 +239,15 @@ async fn a_long_absence_is_a_gap_and_a_new_process_a_reset() {
     }
     let router = bench.router();
     bench.cycle(1_301);
-    let mut stream = Stream::open(&router, subscription(CYCLES, Some(&mark(3)))).await.unwrap();
+    let mut stream = Stream::open(&router, subscription(CYCLES, Some(&mark(3))))
+        .await
+        .unwrap();
     let (heard, resumption) = numbers(&mut stream, 1_200).await;
     assert_eq!((heard[0], heard[1_199]), (102, 1_301));
-    assert_eq!(resumption, json!({ "reset": false, "lastKept": null, "gapFrom": 4, "gapTo": 101 }));
+    assert_eq!(
+        resumption,
+        json!({ "reset": false, "lastKept": null, "gapFrom": 4, "gapTo": 101 })
+    );
 
     // The process before wrote up to 1,250 and showed 1,260; its last ten cycles were not on disk.
     for stored in bench.store.cycles.lock().unwrap().values_mut() {
@@ -226,14 +259,22 @@ async fn a_long_absence_is_a_gap_and_a_new_process_a_reset() {
     let mut stream = Stream::open(&router, subscription(CYCLES, Some(&old))).await.unwrap();
     let (heard, resumption) = numbers(&mut stream, 51).await;
     assert_eq!(heard, (1_251..=1_301).collect::<Vec<_>>());
-    assert_eq!(resumption, json!({ "reset": true, "lastKept": 1_250, "gapFrom": null, "gapTo": null }));
+    assert_eq!(
+        resumption,
+        json!({ "reset": true, "lastKept": 1_250, "gapFrom": null, "gapTo": null })
+    );
 
     // Of a process the log knows nothing of, only what this one did can follow.
     let unknown = format!("{}:77", "05".repeat(16));
-    let mut stream = Stream::open(&router, subscription(CYCLES, Some(&unknown))).await.unwrap();
+    let mut stream = Stream::open(&router, subscription(CYCLES, Some(&unknown)))
+        .await
+        .unwrap();
     let (heard, resumption) = numbers(&mut stream, 51).await;
     assert_eq!(heard, (1_251..=1_301).collect::<Vec<_>>());
-    assert_eq!(resumption, json!({ "reset": true, "lastKept": null, "gapFrom": null, "gapTo": null }));
+    assert_eq!(
+        resumption,
+        json!({ "reset": true, "lastKept": null, "gapFrom": null, "gapTo": null })
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -248,7 +289,11 @@ async fn a_websocket_goes_on_too() {
     hear(&mut socket).await.unwrap();
     let query = "subscription { poses(maxRateHz: 10) { cycle tick resumption { reset } } }";
     let payload = json!({ "query": query, "extensions": { "lastEventId": mark(4) } });
-    say(&mut socket, json!({ "type": "subscribe", "id": "1", "payload": payload })).await;
+    say(
+        &mut socket,
+        json!({ "type": "subscribe", "id": "1", "payload": payload }),
+    )
+    .await;
     let mut heard = Vec::new();
     for _ in 0..3 {
         let message = hear(&mut socket).await.unwrap();
@@ -258,7 +303,11 @@ async fn a_websocket_goes_on_too() {
     }
     assert_eq!(heard, [5, 7, 9], "what is wanted is asked of the past too");
     let broken = json!({ "query": query, "extensions": { "lastEventId": "9" } });
-    say(&mut socket, json!({ "type": "subscribe", "id": "2", "payload": broken })).await;
+    say(
+        &mut socket,
+        json!({ "type": "subscribe", "id": "2", "payload": broken }),
+    )
+    .await;
     let error = hear(&mut socket).await.unwrap();
     assert_eq!(error["payload"][0]["extensions"]["code"], "INVALID_ARGUMENT");
 }

@@ -46,7 +46,9 @@ impl Pair {
         let socket = tokio::net::TcpStream::connect(address).await.unwrap();
         let name = ServerName::try_from("localhost").unwrap();
         let socket = self.trust.connect(name, socket).await.map_err(|e| e.to_string())?;
-        let mut connection = Connection::over(socket, "localhost", None).await.map_err(|e| e.to_string())?;
+        let mut connection = Connection::over(socket, "localhost", None)
+            .await
+            .map_err(|e| e.to_string())?;
         connection
             .ask("{ server { ready } }", json!({}))
             .await
@@ -81,7 +83,9 @@ async fn tls_is_spoken_and_a_new_certificate_is_taken_up() {
         .await
         .unwrap();
     let read = tokio::io::AsyncReadExt::read_to_end(&mut plain, &mut said);
-    let _ = tokio::time::timeout(Duration::from_secs(10), read).await.expect("it is closed");
+    let _ = tokio::time::timeout(Duration::from_secs(10), read)
+        .await
+        .expect("it is closed");
     assert!(!String::from_utf8_lossy(&said).contains("HTTP/1.1"), "{said:?}");
 
     // A pair that does not belong together is not used; what was in use stays.
