@@ -1,4 +1,5 @@
-//! `cargo xtask clients`: the client examples, each against a running demo. What a machine lacks is SKIPPED and said.
+//! `cargo xtask clients`: the client examples and schemathesis, each against a running demo; the schema against its lint rules.
+//! What a machine lacks is SKIPPED and said.
 
 use std::{
     io::{BufRead as _, BufReader},
@@ -36,7 +37,10 @@ type Client = (&'static str, Command);
 /// Runs all clients. They are made ready first, so that nothing else is busy while the demo runs.
 pub(crate) fn clients() -> Result<(), String> {
     let built = build::build(false)?;
-    let clients: Vec<Client> = [curl(), typescript()?, python()?].into_iter().flatten().collect();
+    let clients: Vec<Client> = [curl(), typescript()?, python()?, schemathesis()?]
+        .into_iter()
+        .flatten()
+        .collect();
     let (http, udp) = (free()?, free()?);
     let child = program(&built.tapline)
         .args(["demo", "--seconds=120"])
@@ -47,8 +51,9 @@ pub(crate) fn clients() -> Result<(), String> {
         .map_err(|e| format!("cannot start the demo: {e}"))?;
     let _demo = Demo(child);
     ready(http)?;
+    let url = format!("http://127.0.0.1:{http}");
     for (name, mut command) in clients {
-        run(name, command.arg(format!("http://127.0.0.1:{http}")).arg(MESSAGES))?;
+        run(name, command.env("TAPLINE_URL", &url).arg(&url).arg(MESSAGES))?;
     }
     Ok(())
 }
@@ -112,6 +117,10 @@ fn typescript() -> Result<Option<Client>, String> {
         )?;
     }
     run(
+        "lint the schema",
+        npm(&directory).args(["run", "--silent", "lint-schema"]),
+    )?;
+    run(
         "build the TypeScript client",
         npm(&directory).args(["run", "--silent", "build"]),
     )?;
@@ -121,33 +130,53 @@ fn typescript() -> Result<Option<Client>, String> {
 }
 
 fn python() -> Result<Option<Client>, String> {
-    if !has("python3") {
-        println!("==> client Python: SKIPPED: there is no python3 here");
+    let Some(python) = environment("gql", "the Python client")? else {
         return Ok(None);
-    }
-    let environment = crate::run::target().join("clients-python");
-    let python = environment.join("bin/python");
-    if !installed(&python) {
-        let mut make = Command::new("python3");
-        if let Err(why) = run("make a Python environment", make.args(["-m", "venv"]).arg(&environment)) {
-            println!("==> client Python: SKIPPED: {why}");
-            return Ok(None);
-        }
-        let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"];
-        let requirements = root().join("clients/python/requirements.txt");
-        run(
-            "install what the Python client needs",
-            Command::new(&python).args(pip).arg(requirements),
-        )?;
-    }
+    };
     let mut example = Command::new(&python);
     example.arg(root().join("clients/python/watch.py"));
     Ok(Some(("client Python (gql)", example)))
 }
 
-fn installed(python: &Path) -> bool {
+/// Every route of `openapi.json`, tried with what fits the document and what does not.
+fn schemathesis() -> Result<Option<Client>, String> {
+    let Some(python) = environment("schemathesis", "schemathesis")? else {
+        return Ok(None);
+    };
+    let mut command = Command::new("bash");
+    command
+        .arg(root().join("clients/python/schemathesis.sh"))
+        .arg(python.with_file_name("schemathesis"));
+    Ok(Some(("schemathesis", command)))
+}
+
+/// The Python of an environment that has what `clients/python/requirements.txt` names; none, said, without Python.
+fn environment(module: &str, what: &str) -> Result<Option<std::path::PathBuf>, String> {
+    if !has("python3") {
+        println!("==> {what}: SKIPPED: there is no python3 here");
+        return Ok(None);
+    }
+    let environment = crate::run::target().join("clients-python");
+    let python = environment.join("bin/python");
+    if !installed(&python, module) {
+        let mut make = Command::new("python3");
+        if let Err(why) = run("make a Python environment", make.args(["-m", "venv"]).arg(&environment)) {
+            println!("==> {what}: SKIPPED: {why}");
+            return Ok(None);
+        }
+        let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"];
+        let requirements = root().join("clients/python/requirements.txt");
+        run(
+            "install what the Python clients need",
+            Command::new(&python).args(pip).arg(requirements),
+        )?;
+    }
+    Ok(Some(python))
+}
+
+fn installed(python: &Path, module: &str) -> bool {
     Command::new(python)
-        .args(["-c", "import gql"])
+        .args(["-c", &format!("import {module}")])
         .output()
         .is_ok_and(|o| o.status.success())
 }
