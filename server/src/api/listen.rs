@@ -65,6 +65,9 @@ impl Drop for Counted {
 /// Files that the process needs beside connections: database, plugins, sockets.
 const OTHER_FILES: u64 = 256;
 
+/// Bytes that wait in the kernel for a client.
+const SEND_BYTES: usize = 256 << 10;
+
 /// Lets the process open as many files as all connections need, as far as the system allows it: services usually begin
 /// with 1,024.
 fn room_for(connections: usize) {
@@ -133,6 +136,8 @@ pub(super) async fn serve(
         tokio::spawn(async move {
             // A message goes out when it is there, not when there are more.
             let _ = socket.set_nodelay(true);
+            // What a slow client leaves in the kernel is bounded too, and it is told of what it misses while that is fresh.
+            let _ = rustix::net::sockopt::set_socket_send_buffer_size(&socket, SEND_BYTES);
             match tls {
                 None => converse(socket, peer, router, limits, ending).await,
                 Some(tls) => match tokio::time::timeout(limits.init, tls.accept(socket)).await {

@@ -162,6 +162,51 @@ async fn broken_frames_end_the_websocket_with_1002() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_stream_that_takes_no_bytes_is_closed() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let bench = Bench::new();
+    let limits = Limits {
+        connections: 1,
+        stalled: Duration::from_millis(300),
+        ..Limits::default()
+    };
+    let (address, _stop) = bench.serve(limits);
+    // Large messages fill the kernel's buffers sooner.
+    let everything = "tracks { keypoints { name x y z sigmaM covariance } }";
+    let parts: String = (0..12).map(|i| format!("t{i}: {everything} ")).collect();
+    let body = json!({ "query": format!("subscription {{ cycles {{ {parts} }} }}") }).to_string();
+    let head = format!(
+        "POST /graphql HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let open = async || {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4 << 10).unwrap();
+        let mut socket = socket.connect(address).await.unwrap();
+        socket.write_all(head.as_bytes()).await.unwrap();
+        let mut status = [0; 12];
+        let read = tokio::time::timeout(Duration::from_secs(10), socket.read_exact(&mut status)).await;
+        read.unwrap().unwrap();
+        (String::from_utf8(status.to_vec()).unwrap(), socket)
+    };
+    let (status, stalled) = open().await;
+    assert_eq!(status, "HTTP/1.1 200");
+    assert_eq!(open().await.0, "HTTP/1.1 503", "its place is taken");
+    let mut number = 1;
+    for _ in 0..1_500 {
+        bench.cycle(number);
+        number += 1;
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        if number % 50 == 1 && open().await.0 == "HTTP/1.1 200" {
+            drop(stalled);
+            return;
+        }
+    }
+    panic!("a stalled client keeps its place for ever");
+}
+
 #[tokio::test]
 async fn queries_are_bounded_in_depth_breadth_and_length() {
     let router = Bench::new().router();
