@@ -32,6 +32,8 @@ pub mod code {
     pub const OUTPUT: u32 = 6;
     /// Given by the host: the manifest or the library is not fit to build an instance from.
     pub const HOST: u32 = 7;
+    /// Given by the host: the cycle had no time left when the stage's turn came, and it was not called.
+    pub const DEADLINE: u32 = 8;
     /// First code for a plugin's own use.
     pub const OWN: u32 = 1000;
 }

@@ -9,7 +9,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 pub enum Disposition {
     /// It ran and its output was used.
     Ran = 0,
-    /// It had no usable input, or is failed and waits for its replacement.
+    /// It had no usable input, is failed and waits for its replacement, or (error code 8) the cycle had no time left for it.
     #[default]
     Skipped = 1,
     /// It did not return in time.

@@ -7,7 +7,7 @@ use std::{
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use tapline_dsp::front::Front;
-use tapline_plugin_api::{StageKind, cir::C32, tomography::observed};
+use tapline_plugin_api::{StageKind, cir::C32, guard::code, tomography::observed};
 use tapline_witness::{
     disposition::Disposition,
     lists::{HOST_STAGE, Input},
@@ -479,12 +479,15 @@ fn plugin_index(host: &PluginHost, stage: StageKind) -> u16 {
 }
 
 fn order(deadline: Option<Duration>, obey: Option<Disposition>, any_input: bool) -> RunOrder {
-    let obey = if any_input { obey } else { Some(Disposition::Skipped) };
-    RunOrder { deadline, obey }
+    RunOrder {
+        deadline,
+        obey,
+        idle: !any_input,
+    }
 }
 
 fn note(report: &mut Report, run: &StageRun, any_input: bool) {
-    report.deadline |= run.disposition == Disposition::Timeout;
+    report.deadline |= run.disposition == Disposition::Timeout || run.err_code == code::DEADLINE;
     let skipped_for_nothing = run.disposition == Disposition::Skipped && any_input;
     report.fault |= !matches!(run.disposition, Disposition::Ran | Disposition::Skipped) || skipped_for_nothing;
 }

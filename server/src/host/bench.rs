@@ -7,7 +7,7 @@ use std::{
 };
 
 use abi_stable::std_types::RVec;
-use tapline_plugin_api::StageError;
+use tapline_plugin_api::{StageError, guard::code};
 use tapline_witness::disposition::Disposition;
 
 use super::{
@@ -24,6 +24,30 @@ pub struct RunOrder {
     /// A recorded disposition: `Skipped` and `Timeout` are obeyed without calling the stage; under all others
     /// the stage runs without a deadline and ends as it ends.
     pub obey: Option<Disposition>,
+    /// True when there is nothing for the stage to look at: it is skipped, and that is no fault.
+    pub idle: bool,
+}
+
+/// A stage that has less than this left of the cycle's time is not begun: it would be blamed for the lateness of another.
+pub(super) const LEAST_TIME: Duration = Duration::from_millis(1);
+
+impl RunOrder {
+    /// The run of a stage that is not called; none when it is to be called.
+    fn without_a_call(&self, failed: bool) -> Option<StageRun> {
+        let skipped = StageRun::of(Disposition::Skipped);
+        let late = StageRun {
+            err_code: code::DEADLINE,
+            ..skipped.clone()
+        };
+        match self.obey {
+            _ if failed || self.idle => Some(skipped),
+            // Whatever was recorded as skipped with input at hand by a stage that works had no time left.
+            Some(Disposition::Skipped) => Some(late),
+            Some(Disposition::Timeout) => Some(StageRun::of(Disposition::Timeout)),
+            Some(_) => None,
+            None => self.deadline.filter(|left| *left < LEAST_TIME).map(|_| late),
+        }
+    }
 }
 
 /// What one instance is built from.
@@ -118,14 +142,9 @@ impl<K: Kind> Bench<K> {
 
     /// Runs every instance once.
     pub(super) fn run(&mut self, order: RunOrder) -> &[StageRun] {
-        let ordered = match order.obey {
-            _ if self.failed.is_some() => Some(Disposition::Skipped),
-            Some(d @ (Disposition::Skipped | Disposition::Timeout)) => Some(d),
-            _ => None,
-        };
-        match ordered {
-            Some(disposition) => {
-                self.runs.fill(StageRun::of(disposition));
+        match order.without_a_call(self.failed.is_some()) {
+            Some(run) => {
+                self.runs.fill(run);
                 for index in 0..self.len() {
                     K::blank(self.buffers_mut(index));
                 }

@@ -112,7 +112,8 @@ impl Shadow {
         let order = |stage: StageKind| RunOrder {
             deadline: Some(within.saturating_sub(begun.elapsed())),
             // Skipped for want of input is the cycle's own decision; everything else the candidate shows itself.
-            obey: feed.orders[stage as usize].obey.filter(|d| *d == Disposition::Skipped),
+            idle: feed.orders[stage as usize].idle,
+            obey: None,
         };
         let mut cycle = ShadowCycle {
             tick: feed.tick,

@@ -105,7 +105,9 @@ impl Swaps {
             shadow_cycles: order.shadow_cycles,
         };
         work.attempt.old_manifest_hash = engine.in_force.manifest_hash;
-        if !matches!(self.state, State::Idle) || engine.core.host.recovery_order().is_some() {
+        // A failed stage that nothing can replace waits for exactly such an order.
+        let recovering = engine.core.host.recovery_order().is_some() && !self.is_hopeless(engine);
+        if recovering || !matches!(self.state, State::Idle) {
             let why = "another change of the manifest is under way";
             return self.reject(engine, work, stamp, swap_reason::SUPERSEDED, why);
         }
@@ -124,6 +126,11 @@ impl Swaps {
                 self.reject(engine, work, stamp, swap_reason::LOAD, why)
             }
         }
+    }
+
+    /// True when a stage of the manifest in force has failed and nothing can take over by itself.
+    fn is_hopeless(&self, engine: &Engine) -> bool {
+        self.hopeless == Some(engine.in_force.manifest_hash)
     }
 
     fn prepare(&mut self, engine: &Engine, mut work: Work, candidate: Candidate) {
@@ -382,7 +389,7 @@ impl Swaps {
         let Some((stage, run)) = failures.first() else {
             return Ok(());
         };
-        if self.hopeless == Some(engine.in_force.manifest_hash) {
+        if self.is_hopeless(engine) {
             return Ok(());
         }
         match std::mem::replace(&mut self.state, State::Idle) {

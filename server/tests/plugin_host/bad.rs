@@ -248,7 +248,7 @@ fn check_in_call(name: &str, deadline: Duration, disposition: Disposition) {
     let patient = RunOrder::default();
     let order = RunOrder {
         deadline: Some(deadline),
-        obey: None,
+        ..patient
     };
     for cycle in 0..2 {
         fill(&mut host, cycle);

@@ -12,15 +12,18 @@ use crate::tools::{MOODY, SHIPPED, fill, host, spec};
 const SHORT: RunOrder = RunOrder {
     deadline: Some(Duration::from_millis(100)),
     obey: None,
+    idle: false,
 };
 /// For what must: a panic with a backtrace takes its time on a busy machine.
 const SOON: RunOrder = RunOrder {
     deadline: Some(Duration::from_secs(60)),
     obey: None,
+    idle: false,
 };
 const ANY_TIME: RunOrder = RunOrder {
     deadline: None,
     obey: None,
+    idle: false,
 };
 
 /// Ten links in two groups of a moody stage that does `what` in its third call, in the group of path 9.
@@ -164,8 +167,8 @@ fn the_deadline_holds_and_a_late_worker_is_taken_off_the_count() {
 #[test]
 fn recorded_dispositions_are_obeyed() {
     let obey = |disposition| RunOrder {
-        deadline: None,
         obey: Some(disposition),
+        ..ANY_TIME
     };
     let mut host = moody("nothing");
     fill(&mut host, 0);
@@ -186,6 +189,27 @@ fn recorded_dispositions_are_obeyed() {
         Disposition::Skipped
     );
     assert_eq!(host.failures()[0].0, StageKind::Cir);
+}
+
+#[test]
+fn a_stage_without_time_is_skipped_and_not_failed() {
+    let mut host = moody("nothing");
+    fill(&mut host, 0);
+    let late = RunOrder {
+        deadline: Some(Duration::ZERO),
+        ..ANY_TIME
+    };
+    let recorded = RunOrder {
+        obey: Some(Disposition::Skipped),
+        ..ANY_TIME
+    };
+    let idle = RunOrder { idle: true, ..late };
+    for (order, err_code) in [(late, code::DEADLINE), (recorded, code::DEADLINE), (idle, 0)] {
+        let run = host.run_cir(order)[0].clone();
+        assert_eq!((run.disposition, run.err_code), (Disposition::Skipped, err_code));
+    }
+    assert!(host.failures().is_empty() && host.recovery_order().is_none());
+    assert_eq!(host.run_cir(ANY_TIME)[0].disposition, Disposition::Ran);
 }
 
 #[test]

@@ -173,6 +173,10 @@ impl Rig {
     }
 
     fn with(cir: &str, faults: Option<Box<dyn Faults>>) -> Self {
+        Self::over(LINKED, cir, faults)
+    }
+
+    fn over(linked: &'static [PluginModule], cir: &str, faults: Option<Box<dyn Faults>>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let mut simulator = Simulator::new(Scene::builtin("demo").unwrap(), 1).unwrap();
         let text = format!("version = 1\n{}", simulator.site_config().to_fleet_toml());
@@ -180,7 +184,7 @@ impl Rig {
         let site = Arc::new(fleet.select(None, "").unwrap());
         let mut spec = host_spec(&site, PathBuf::new()).unwrap();
         // Other stages than cir would only cost time.
-        spec.linked = LINKED;
+        spec.linked = linked;
         let manifest = PluginHost::linked_manifest(&spec, [cir, "", ""], Vec::new()).unwrap();
         let host = PluginHost::new(spec, manifest).unwrap();
         let prepared = Prepared::over(fleet, site, host).unwrap();
@@ -529,6 +533,30 @@ fn a_stage_that_panics_is_skipped_then_replaced() {
         (SwapResult::RolledBack, swap_reason::PANIC)
     );
     assert!(swaps[0].effective_tick > panicked);
+    check_in_force(&swaps, &cycles, a);
+}
+
+/// The only stage of its kind has failed itself, so nothing takes over; an operator still can change it.
+#[test]
+fn a_stage_that_nothing_replaces_waits_for_an_order() {
+    const ONLY: &[PluginModule] = &[linked::cir::<Plain<Panics>>()];
+    let mut rig = Rig::over(ONLY, "panics", None);
+    let a = rig.engine.in_force.manifest_hash;
+    let given_up = rig.until_final(1);
+    assert_eq!(
+        (given_up.kind, given_up.phase),
+        (AttemptKind::Recovery, Phase::Rejected),
+        "{}",
+        given_up.message
+    );
+    assert_eq!(rig.slot(), Disposition::Skipped);
+    let id = rig.ask(AttemptKind::Swap, built_in("panics"), Some("gain = 2.0"), 3);
+    let applied = rig.until_final(id);
+    assert_eq!(applied.phase, Phase::Applied, "{}", applied.message);
+    assert_eq!(rig.slot(), Disposition::Ran);
+    let (swaps, cycles) = rig.end();
+    let results: Vec<_> = swaps.iter().map(|s| s.result).collect();
+    assert_eq!(results, [SwapResult::Rejected, SwapResult::Applied]);
     check_in_force(&swaps, &cycles, a);
 }
 
