@@ -8,12 +8,17 @@
 //! ([`coherence`], [`motion`], [`presence`], [`gate`]).
 
 #![forbid(unsafe_code)]
+#![cfg_attr(
+    test,
+    allow(clippy::disallowed_methods, reason = "tests judge by the platform's functions")
+)]
 
 pub mod array;
 pub mod calibration;
 pub mod cir;
 pub mod coherence;
 pub mod detmath;
+pub mod fingerprint;
 pub mod front;
 pub mod fusion;
 pub mod gate;

@@ -1,5 +1,7 @@
 //! Once built, the CIR stages allocate nothing: measured by a counting allocator.
 
+#![allow(clippy::disallowed_methods, reason = "tests judge by the platform's functions")]
+
 use tapline_dsp::tier::Tier;
 use tapline_plugin_api::{
     CirMethod,

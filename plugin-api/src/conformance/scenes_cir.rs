@@ -87,8 +87,8 @@ impl Probe for CirProbe {
             case("LLTF-64", &[Tier::Lltf64, Tier::Lltf64], &[1, 2, 4, 7]),
             case("canonical-56", &[Tier::Canonical56], &[2, 3, 5, 14]),
             case("HT40", &[Tier::Ht40], &[2, 3, 4, 7, 14]),
-            case("HE20", &[Tier::He20], &[2, 4, 14]),
-            case("HE40", &[Tier::He40], &[3, 4]),
+            case("HE20", &[Tier::He20], &[2, 4, 7, 14]),
+            case("HE40", &[Tier::He40], &[3, 4, 2, 14]),
             case(
                 "a group of several tiers",
                 &[Tier::Ht20, Tier::Ht40, Tier::Canonical56, Tier::Lltf64],

@@ -7,7 +7,7 @@ use clap::Subcommand;
 use super::output::{Failure, Outcome, Result, print};
 use crate::{
     golden_run,
-    host::{golden, load::load_unlisted, stages::LINKED},
+    host::{fingerprint, golden, load::load_unlisted, stages::LINKED},
 };
 
 /// How long golden vectors may take.
@@ -104,6 +104,7 @@ fn prove(golden: bool) -> Result {
     for (name, digest) in golden_run::digests().map_err(Failure::of)? {
         text += &format!("{name:<21} {}\n", hex::encode(digest));
     }
+    text += &format!("fingerprint           {}\n", hex::encode(fingerprint::measured()));
     print(&text);
     Ok(Outcome::Yes)
 }

@@ -20,6 +20,7 @@ pub mod buffers;
 pub mod builds;
 pub mod candidate;
 pub mod error;
+pub mod fingerprint;
 pub mod fpenv;
 pub mod gate;
 pub mod generation;

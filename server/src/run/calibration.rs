@@ -23,11 +23,14 @@ use crate::{
 pub(super) struct Calibrations {
     file: Option<Vec<u8>>,
     refused: Option<CalibrationRefused>,
+    /// What became of the calibration of an earlier process: when it was put in force there, and link paths it fits.
+    earlier: Option<(i64, usize)>,
 }
 
 impl Calibrations {
     pub(super) fn start(&mut self, core: &mut Core, end_ns: u64) {
         self.refused = None;
+        self.earlier = None;
         core.front.start_calibration(end_ns.cast_signed());
     }
 
@@ -127,6 +130,11 @@ impl Calibrations {
         Ok(paths)
     }
 
+    /// Notes that a calibration of an earlier process was tried.
+    pub(super) const fn reloaded(&mut self, since_ns: i64, paths: usize) {
+        self.earlier = Some((since_ns, paths));
+    }
+
     pub(super) fn file(&self) -> Option<&[u8]> {
         self.file.as_deref()
     }
@@ -138,11 +146,27 @@ impl Calibrations {
                 core.site().paths.len()
             ),
             (_, Some(refused)) => format!("refused: {refused}"),
-            (CalibrationStatus::InForce { paths }, None) => format!("in force on {paths} of {} link paths", core.site().paths.len()),
+            (CalibrationStatus::InForce { paths }, None) => {
+                let since = self.earlier.map(|(ns, _)| format!("; learned before this start, at {}", time(ns)));
+                format!(
+                    "in force on {paths} of {} link paths{}",
+                    core.site().paths.len(),
+                    since.unwrap_or_default()
+                )
+            }
             (CalibrationStatus::Finished, None) => "finished".to_owned(),
+            (CalibrationStatus::None, None) if matches!(self.earlier, Some((_, 0))) => {
+                "none: the one that was learned before this start is not of these link paths; learn the empty room anew (startCalibration)".to_owned()
+            }
             (CalibrationStatus::None, None) => {
                 "none: presence stays unknown until the empty room is learned (startCalibration, or replay --calibrate-first)".to_owned()
             }
         }
     }
+}
+
+/// A time of the wall clock, to the second.
+fn time(ns: i64) -> String {
+    jiff::Timestamp::from_second(ns.div_euclid(1_000_000_000))
+        .map_or_else(|_| "a time out of range".to_owned(), |t| t.to_string())
 }

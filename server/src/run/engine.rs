@@ -312,6 +312,27 @@ impl Engine {
         )
     }
 
+    /// Puts the calibration of an earlier process in force again, as far as it is of this site. One that does not fit is
+    /// left, and the status says why.
+    ///
+    /// # Errors
+    /// When the store cannot be read or the log cannot go on.
+    pub fn reload_calibration(&mut self, store: &Reader, stamp: Stamp) -> Result<(), super::live::ServeError> {
+        let Some(kept) = store.last_calibration()? else {
+            return Ok(());
+        };
+        let paths = match self.load_calibration(&kept.artefact, stamp) {
+            Ok(paths) => paths,
+            Err(super::start::StartError::Engine(error)) => return Err(error.into()),
+            Err(error) => {
+                tracing::warn!(%error, "the calibration of the earlier process is not used");
+                0
+            }
+        };
+        self.calibrations.reloaded(kept.since_ns, paths);
+        Ok(())
+    }
+
     fn facts(&self, tick: u64, report: &Report) -> CycleFacts {
         let outcome = self.core.outcome();
         let flag = |on: bool, bit: u8| if on { bit } else { 0 };

@@ -30,7 +30,7 @@ use crate::{
     api,
     config::RawStore,
     cycle::clock::{SLOT_NS, next_slot, slot_end_ns},
-    host::HostError,
+    host::{HostError, fingerprint},
     ingest::{frames::Frames, gatekeeper::Gatekeeper, udp},
     live::{Command, Durable, Hub, Readiness},
     log::{LogOptions, Stamp, WriterOptions},
@@ -128,7 +128,8 @@ pub fn serve(prepared: Prepared, options: &LiveOptions, stop: &Arc<AtomicBool>) 
         wall_ns: wall_ns(),
     };
     let host = environment::host();
-    let Started { mut engine, hub } = prepared.start(log, stamp, host, 1, PATIENCE, true)?;
+    let Started { mut engine, hub } =
+        prepared.start(log, stamp, host, fingerprint::numeric_profile(), PATIENCE, true)?;
     let (hub, commands) = hub.expect("a live start has readers");
     let capture = options
         .capture
@@ -143,6 +144,7 @@ pub fn serve(prepared: Prepared, options: &LiveOptions, stop: &Arc<AtomicBool>) 
         .map_err(ServeError::System)?;
     let reader = Arc::new(Reader::open(&options.data_dir)?);
     engine.end_beliefs_of_earlier_boots(&reader)?;
+    engine.reload_calibration(&reader, stamp)?;
     engine.core.host.set_state_time(STATE_TIME);
     let swaps = Swaps::start(&engine, &hub, options.deadline).map_err(ServeError::System)?;
     let durable = engine.writer.durable();

@@ -30,6 +30,7 @@ use crate::{
         Obey,
         clock::{SLOT_NS, STAGE_NAMES},
     },
+    host::fingerprint,
     ingest::{frames::Frames, gatekeeper::Gatekeeper, intake::centre_khz_of},
     log::{LogOptions, Stamp},
 };
@@ -161,7 +162,14 @@ pub fn replay(prepared: Prepared, options: ReplayOptions<'_>) -> Result<Summary,
     };
     let patience = Duration::from_secs(600);
     let log = LogOptions::replay(&options.data_dir, digest);
-    let Started { mut engine, hub: _ } = prepared.start(log, stamp, Host::default(), 1, patience, false)?;
+    let Started { mut engine, hub: _ } = prepared.start(
+        log,
+        stamp,
+        Host::default(),
+        fingerprint::numeric_profile(),
+        patience,
+        false,
+    )?;
     if let Some(path) = &options.calibration {
         let bytes = std::fs::read(path).map_err(|source| StartError::Read {
             path: path.clone(),

@@ -6,7 +6,12 @@ use std::{
 };
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use tapline_witness::{hash::Hash, tile::TileId};
+use tapline_witness::{
+    body::Body,
+    hash::Hash,
+    leaf::{self, Kind},
+    tile::TileId,
+};
 
 use super::{DATABASE_FILE, StoreError, schema::open_reader};
 
@@ -27,6 +32,15 @@ macro_rules! track_columns {
     () => {
         "cycle, id, active, existence, x, y, z, vx, vy, vz, sigma_m"
     };
+}
+
+/// A calibration that was in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptCalibration {
+    /// When it was put in force, wall clock, nanoseconds since 1970.
+    pub since_ns: i64,
+    /// The artefact's bytes.
+    pub artefact: Vec<u8>,
 }
 
 /// A summary of one cycle.
@@ -341,6 +355,30 @@ impl Reader {
         self.snapshot(|db| {
             let sql = "SELECT kind, bytes FROM blob WHERE hash = ?1";
             one(db, sql, params![hash], |row| Ok((row.get(0)?, row.get(1)?)))
+        })
+    }
+
+    /// The calibration that the latest CALIBRATION leaf put in force.
+    pub fn last_calibration(&self) -> Result<Option<KeptCalibration>, StoreError> {
+        self.snapshot(|db| {
+            // Written out, for the index is one of the kinds other than CYCLE.
+            const { assert!(Kind::Calibration as u8 == 6) };
+            let sql = "SELECT body FROM leaf WHERE kind = 6 ORDER BY seq DESC LIMIT 1";
+            let Some(leaf) = one(db, sql, params![], |row| row.get::<_, Vec<u8>>(0))? else {
+                return Ok(None);
+            };
+            let Ok(decoded) = leaf::decode(&leaf) else {
+                return Ok(None);
+            };
+            let Body::Calibration(body) = decoded.body else {
+                return Ok(None);
+            };
+            let sql = "SELECT bytes FROM blob WHERE hash = ?1";
+            let artefact = one(db, sql, params![body.new_calibration_id], |row| row.get(0))?;
+            Ok(artefact.map(|artefact| KeptCalibration {
+                since_ns: decoded.header.wall_ns,
+                artefact,
+            }))
         })
     }
 

@@ -158,3 +158,33 @@ fn garbage_is_counted_and_costs_nothing() {
     assert!(metrics.contains("tapline_missed_ticks_total 0"));
     server.stop();
 }
+
+/// What was learned once is in force after a restart, and the log says so.
+#[test]
+fn a_calibration_outlives_a_restart() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let config = scene_config("empty-room", directory.path());
+    let data = directory.path().join("data");
+    let status = |server: &Server| {
+        let answer = server.query("{ calibration { status } }");
+        answer["calibration"]["status"].as_str().expect("a text").to_owned()
+    };
+    let server = Server::start(&config, &data);
+    let room = Room::start("empty-room", server.udp);
+    server.query("mutation { startCalibration(seconds: 4) { order } }");
+    let begun = Instant::now();
+    while !status(&server).starts_with("in force") {
+        assert!(begun.elapsed() < Duration::from_secs(60), "{}", status(&server));
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    server.stop();
+    let server = Server::start(&config, &data);
+    let shown = status(&server);
+    assert!(
+        shown.starts_with("in force") && shown.contains("learned before this start, at 20"),
+        "{shown}"
+    );
+    drop(room);
+    server.stop();
+    succeed(&["fsck", data.to_str().expect("a plain path")]);
+}

@@ -445,6 +445,10 @@ impl Wish {
             let expected = "a name without path, such as cir-dense, cir-dense.so or built-in:cir-dense".to_owned();
             invalid("plugin", self.plugin.escape_default(), expected)
         })?;
+        if let Some(found) = self.blake3.as_ref().filter(|_| self.plugin.starts_with(BUILT_IN)) {
+            let expected = "none with a built-in stage, which is part of the program and has no file".to_owned();
+            return Err(invalid("blake3", found.escape_default(), expected));
+        }
         let blake3 = self.blake3.map(|text| {
             Digest::try_from(text.clone()).map_err(|_| {
                 invalid(
