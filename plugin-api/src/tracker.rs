@@ -46,7 +46,7 @@ pub mod state {
     pub const ACTIVE: u32 = 1;
     /// Confirmed, without a measurement for a while.
     pub const LOST: u32 = 2;
-    /// Ended in this cycle; its id never comes back.
+    /// Ended in this cycle; its id comes back only when a tracker re-identifies the person.
     pub const TERMINATED: u32 = 3;
 }
 
@@ -130,7 +130,7 @@ pub struct TrackerSummary {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, StableAbi, Pod, Zeroable)]
 pub struct Track {
-    /// Never reused within a log.
+    /// Never given to another person within a log.
     pub id: u64,
     /// One of [`state`].
     pub state: u32,

@@ -20,7 +20,7 @@ use tapline_plugin_api::{
 use crate::tomography::{after_header, check, check_links, header, image_grid, link_sample, node, parse};
 
 /// Version of the state blob.
-const STATE_SCHEMA: u32 = 1;
+const STATE_SCHEMA: u32 = 2;
 /// x and y are measured, z is not.
 const FLOOR_AXES: u32 = 0b011;
 
@@ -49,6 +49,10 @@ struct Table {
     drop: f32,
     lost_after_s: f32,
     give_up_after_s: f32,
+    reid_weight: f32,
+    reid_least_cosine: f32,
+    reid_looks: f32,
+    reid_memory_s: f32,
 }
 
 impl Default for Table {
@@ -77,6 +81,10 @@ impl Default for Table {
             drop: t.drop,
             lost_after_s: t.lost_after_s,
             give_up_after_s: t.give_up_after_s,
+            reid_weight: t.reid_weight,
+            reid_least_cosine: t.reid_least_cosine,
+            reid_looks: t.reid_looks,
+            reid_memory_s: t.reid_memory_s,
         }
     }
 }
@@ -104,6 +112,10 @@ impl Table {
         check("drop", self.drop, 1e-4, 0.5)?;
         check("lost-after-s", self.lost_after_s, 0.05, 600.0)?;
         check("give-up-after-s", self.give_up_after_s, 0.1, 3600.0)?;
+        check("reid-weight", self.reid_weight, 0.0, 1.0)?;
+        check("reid-least-cosine", self.reid_least_cosine, -1.0, 1.0)?;
+        check("reid-looks", self.reid_looks, 0.0, 10_000.0)?;
+        check("reid-memory-s", self.reid_memory_s, 0.0, 86_400.0)?;
         Ok(TrackerConfig {
             field: FieldConfig {
                 body_db: self.body_db,
@@ -128,6 +140,10 @@ impl Table {
             drop: self.drop,
             lost_after_s: self.lost_after_s,
             give_up_after_s: self.give_up_after_s,
+            reid_weight: self.reid_weight,
+            reid_least_cosine: self.reid_least_cosine,
+            reid_looks: self.reid_looks,
+            reid_memory_s: self.reid_memory_s,
         })
     }
 }
@@ -144,7 +160,7 @@ pub struct Tracker {
 impl Method for Tracker {
     const DESCRIPTION: Description = Description {
         name: RStr::from_str("tracker"),
-        version: RStr::from_str(env!("CARGO_PKG_VERSION")),
+        version: RStr::from_str("0.2.0"),
         stage: StageKind::Tracker,
         method: RStr::from_str(
             "Bernoulli track-before-detect on a grid, velocity by Kalman regression, keypoints from a kinematic prior",

@@ -31,6 +31,12 @@ impl Bank {
         }
     }
 
+    /// Empties it; its room stays.
+    pub fn clear(&mut self) {
+        self.vectors.clear();
+        self.sketches.clear();
+    }
+
     /// Adds a vector and returns its index; none, and nothing is added, when it has no direction.
     ///
     /// # Panics

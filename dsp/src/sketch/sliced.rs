@@ -44,6 +44,12 @@ impl Sliced {
         }
     }
 
+    /// Empties it; its room stays.
+    pub(super) fn clear(&mut self) {
+        self.blocks.clear();
+        self.len = 0;
+    }
+
     /// Adds a sketch and returns its index.
     pub(super) fn push(&mut self, sketch: Sketch) -> u32 {
         let index = self.len;

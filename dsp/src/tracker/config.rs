@@ -33,6 +33,15 @@ pub struct TrackerConfig {
     pub lost_after_s: f32,
     /// Seconds without a measurement after which a track ends.
     pub give_up_after_s: f32,
+    /// What the signature counts for in re-identification, 0 to 1; 0 switches it off.
+    pub reid_weight: f32,
+    /// Cosine of two signatures below which they are not one person's.
+    pub reid_least_cosine: f32,
+    /// Looks that a signature rests on before it is compared: while somebody is remembered, a track waits for them
+    /// before it is confirmed.
+    pub reid_looks: f32,
+    /// How long somebody who went is remembered, seconds.
+    pub reid_memory_s: f32,
 }
 
 impl Default for TrackerConfig {
@@ -52,6 +61,10 @@ impl Default for TrackerConfig {
             drop: 0.02,
             lost_after_s: 2.0,
             give_up_after_s: 30.0,
+            reid_weight: 0.0,
+            reid_least_cosine: 0.5,
+            reid_looks: 60.0,
+            reid_memory_s: 300.0,
         }
     }
 }

@@ -15,7 +15,10 @@
 //! A link that reports faster than its fading changes (`coherence_s`) repeats itself, so a sample counts by
 //! the time since its last, up to that time.
 
-use super::levels::{GeometryMap, LEVELS, Scale};
+use super::{
+    levels::{GeometryMap, LEVELS, NEAR_M, Scale},
+    signature::{Signature, Stand},
+};
 use crate::{
     detmath,
     tomography::{ImageGrid, LinkGeometry, LinkSample, Node, QuietSample, TomographyError},
@@ -65,6 +68,8 @@ const LEAST_DB: f32 = 0.1;
 const CHANGE_SIGMA_DB: f32 = 0.5;
 /// Most times its quiet value that a change counts for.
 const MOST_CHANGE: f32 = 40.0;
+/// Added to a change before its logarithm is taken, in quiet ones.
+const LEAST_CHANGE: f32 = 0.1;
 
 /// What a pair of nodes says in this cycle.
 #[derive(Clone, Copy, Debug, Default)]
@@ -80,6 +85,10 @@ struct PairReading {
     log_sensitivity: f32,
     /// Share of the deviation that is loss less gain, -1 to 1, faded out where the pair is quiet or not new.
     loss: f32,
+    /// Share of an independent look.
+    new: f32,
+    /// Log of the mean change against the quiet one, where links say it.
+    log_change: Option<f32>,
 }
 
 /// Evidence of one cycle, and the geometry it rests on.
@@ -170,6 +179,7 @@ impl LinkField {
         let c = &self.config;
         let (mut usable, mut count, mut share) = (0_u32, 0_u32, 0.0);
         let (mut size, mut loss, mut sigma) = (0.0, 0.0, 0.0);
+        let (mut change, mut changes) = (0.0, 0_u32);
         for &i in self.geometry.samples_of(pair) {
             let sample = &samples[i as usize];
             let Some((signed_db, sigma_db)) = deviation(sample) else {
@@ -187,6 +197,10 @@ impl LinkField {
             // A change has no sign.
             loss += if sample.quiet.is_some() { signed_db } else { 0.0 };
             sigma += sigma_db;
+            if let Some(times) = times_quiet(sample) {
+                change += times;
+                changes += 1;
+            }
         }
         if count == 0 {
             return None;
@@ -206,6 +220,8 @@ impl LinkField {
             quiet2: quiet * quiet,
             log_sensitivity: detmath::ln(c.body_db) + c.fade_power * detmath::ln(sigma),
             loss: if size > 0.0 { new * loss / size * disturbed } else { 0.0 },
+            new,
+            log_change: (changes > 0).then(|| detmath::ln(change / changes as f32 + LEAST_CHANGE)),
         })
     }
 
@@ -249,6 +265,23 @@ impl LinkField {
         }
     }
 
+    /// Takes the pairs of this cycle into the signature of somebody at `at_m` who walks at `velocity_m_s`.
+    pub(super) fn sign(&self, at_m: [f32; 2], velocity_m_s: [f32; 2], into: &mut Signature) {
+        for reading in &self.readings {
+            let [a, b] = self.geometry.end_points(reading.pair as usize);
+            let (stand, spread_m) = stand(at_m, velocity_m_s, [a[0], a[1]], [b[0], b[1]]);
+            let body = reading.log_sensitivity
+                - detmath::ln(spread_m)
+                - self.config.detour_power * detmath::ln(detmath::max(stand.detour_m, NEAR_M));
+            let expected2 = reading.quiet2 + detmath::exp(2.0 * detmath::clamp(body, -20.0, 20.0));
+            let excess = reading.log_deviation - 0.5 * detmath::ln(expected2);
+            into.disturbed(&stand, reading.loss > 0.0, excess, reading.new);
+            if let Some(log_change) = reading.log_change {
+                into.changed(&stand, log_change, reading.new);
+            }
+        }
+    }
+
     /// Whether the last call of [`Self::observe`] found other nodes or links than the one before.
     pub fn moved(&self) -> bool {
         self.moved
@@ -266,10 +299,29 @@ fn deviation(sample: &LinkSample) -> Option<(f32, f32)> {
         return Some((quiet.attenuation_db, quiet.sigma_db()));
     }
     // A change of k times quiet counts as a deviation of k times the quiet one.
+    Some((0.8 * CHANGE_SIGMA_DB * times_quiet(sample)?, CHANGE_SIGMA_DB))
+}
+
+/// The change in times its quiet value, where a link says both.
+fn times_quiet(sample: &LinkSample) -> Option<f32> {
     let (now, quiet) = sample.change?;
     let sound = now.is_finite() && now >= 0.0 && quiet.is_finite() && quiet > 0.0;
-    let times = detmath::min(now / quiet, MOST_CHANGE);
-    sound.then_some((0.8 * CHANGE_SIGMA_DB * times, CHANGE_SIGMA_DB))
+    sound.then(|| detmath::min(now / quiet, MOST_CHANGE))
+}
+
+/// Where somebody stands to a pair of nodes, seen from above, and `d1 d2 / l`, metres.
+fn stand(at: [f32; 2], velocity: [f32; 2], a: [f32; 2], b: [f32; 2]) -> (Stand, f32) {
+    let from = |end: [f32; 2]| [at[0] - end[0], at[1] - end[1]];
+    let (u, v, line) = (from(a), from(b), [b[0] - a[0], b[1] - a[1]]);
+    let [d1, d2, length] = [u, v, line].map(|w| detmath::max(detmath::hypot(w[0], w[1]), NEAR_M));
+    let foot = detmath::clamp((u[0] * line[0] + u[1] * line[1]) / (length * length), 0.0, 1.0);
+    let rate = velocity[0] * (u[0] / d1 + v[0] / d2) + velocity[1] * (u[1] / d1 + v[1] / d2);
+    let stand = Stand {
+        detour_m: detmath::max(d1 + d2 - length, 0.0),
+        along: detmath::min(foot, 1.0 - foot),
+        rate_m_s: rate.abs(),
+    };
+    (stand, d1 * d2 / length + NEAR_M)
 }
 
 #[cfg(test)]

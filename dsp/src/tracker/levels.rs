@@ -18,7 +18,7 @@ const FINE_STEP: f32 = STEP / FINE as f32;
 const REACH: f32 = 6.0;
 
 /// Least distance product over length, and least detour, metres: nearer, the far-field model is singular.
-const NEAR_M: f32 = 0.05;
+pub(super) const NEAR_M: f32 = 0.05;
 /// Closeness to a line below which a cell is not on it.
 const LEAST_CLOSENESS: f32 = 0.02;
 

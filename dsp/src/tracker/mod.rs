@@ -3,6 +3,7 @@
 //! - [`field`](LinkField): what the links say about each place, as a log-likelihood ratio;
 //! - [`people`](People): a Bernoulli filter a person on that evidence, births, deaths and identity;
 //! - [`kalman`](Kalman): position and velocity with their full covariance;
+//! - [`signature`](Signature): what tells a person from another, apart from its place;
 //! - [`association`](Assignment): gated optimal assignment, for detections that come as points.
 
 mod association;
@@ -13,6 +14,8 @@ mod hull;
 mod kalman;
 mod levels;
 mod people;
+mod reid;
+mod signature;
 mod state;
 mod track;
 
@@ -23,4 +26,6 @@ pub use field::{FieldConfig, LinkField};
 pub use hull::Hull;
 pub use kalman::{Floor, Kalman};
 pub use people::{Cycle, People};
+pub use reid::REMEMBERED;
+pub use signature::{NUMBERS, Signature};
 pub use track::{Life, MOST_TRACKS, Track};

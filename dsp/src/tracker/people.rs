@@ -7,7 +7,10 @@
 //! IEEE Trans. Signal Processing 2013). The unknown somebody starts at the doors or, with less weight,
 //! anywhere; once likely enough, it becomes a track and a new unknown takes its place.
 
-use super::{Entrance, FloorCells, Hull, Kalman, Life, LinkField, MOST_TRACKS, Track, TrackerConfig};
+use super::{
+    Entrance, Floor, FloorCells, Hull, Kalman, Life, LinkField, MOST_TRACKS, Signature, Track, TrackerConfig,
+    reid::{Gallery, Gone},
+};
 use crate::{
     detmath,
     tomography::{ImageGrid, LinkSample, Node, TomographyError},
@@ -35,6 +38,9 @@ pub struct People {
     pub(super) tracks: Vec<Track>,
     /// One a track, in the same order.
     pub(super) beliefs: Vec<Vec<f32>>,
+    /// One a track, in the same order.
+    pub(super) signatures: Vec<Signature>,
+    pub(super) gallery: Gallery,
     pub(super) unknown: Vec<f32>,
     pub(super) unknown_existence: f32,
     pub(super) next_id: u64,
@@ -58,6 +64,8 @@ impl People {
             field: LinkField::new(config.field, grid),
             tracks: Vec::with_capacity(MOST_TRACKS),
             beliefs: Vec::with_capacity(MOST_TRACKS),
+            signatures: Vec::with_capacity(MOST_TRACKS),
+            gallery: Gallery::new(),
             unknown: newborn.clone(),
             unknown_existence: 0.0,
             next_id: 1,
@@ -131,9 +139,7 @@ impl People {
         if measured {
             self.update();
         }
-        for track in &mut self.tracks {
-            track.grow_older(&self.config, measured, cycle.step_s);
-        }
+        self.grow_older(measured, cycle.step_s);
         if measured {
             self.give_birth();
         }
@@ -146,6 +152,7 @@ impl People {
             if self.tracks[k].life == Life::Terminated {
                 self.tracks.remove(k);
                 self.spare.push(self.beliefs.remove(k));
+                self.signatures.remove(k);
             }
         }
     }
@@ -202,6 +209,64 @@ impl People {
         }
     }
 
+    /// Confirms, loses, ends; with re-identification on, remembers who ended and recognises who was confirmed.
+    fn grow_older(&mut self, measured: bool, step_s: f32) {
+        let c = self.config;
+        let recognises = c.reid_weight > 0.0;
+        if recognises {
+            self.gallery.grow_older(step_s, c.reid_memory_s);
+        }
+        let mut confirmed = [0_u64; MOST_TRACKS];
+        let mut newcomers = [(Floor::default(), Signature::default()); MOST_TRACKS];
+        let mut count = 0;
+        for (track, signature) in self.tracks.iter_mut().zip(&mut self.signatures) {
+            if measured && track.existence >= c.confirm {
+                let [x, y, _, vx, vy, _] = track.kalman.mean.map(|v| v as f32);
+                self.field.sign([x, y], [vx, vy], signature);
+            }
+            let before = track.life;
+            let wait = recognises && !self.gallery.gone().is_empty() && signature.looks() < c.reid_looks;
+            track.grow_older(&c, measured, wait, step_s);
+            match (before, track.life) {
+                (Life::Tentative, Life::Active | Life::Lost) if recognises => {
+                    confirmed[count] = track.id;
+                    newcomers[count] = (track.kalman.floor(), *signature);
+                    count += 1;
+                }
+                (Life::Active | Life::Lost, Life::Terminated) if recognises => self.gallery.remember(Gone {
+                    id: track.id,
+                    place: track.kalman.floor(),
+                    since_s: 0.0,
+                    signature: *signature,
+                }),
+                _ => {}
+            }
+        }
+        if count > 0 {
+            let mut known = [None; MOST_TRACKS];
+            self.gallery.recognise(&c, &newcomers[..count], &mut known[..count]);
+            for (new, old) in confirmed.iter().zip(known) {
+                if let Some(old) = old {
+                    self.rename(*new, old);
+                }
+            }
+        }
+    }
+
+    /// Gives a track the id of an earlier one; tracks stay in the order of their ids.
+    fn rename(&mut self, new: u64, old: u64) {
+        let Some(from) = self.tracks.iter().position(|t| t.id == new) else {
+            return;
+        };
+        let (mut track, belief) = (self.tracks.remove(from), self.beliefs.remove(from));
+        let signature = self.signatures.remove(from);
+        track.id = old;
+        let to = self.tracks.partition_point(|t| t.id < old);
+        self.tracks.insert(to, track);
+        self.beliefs.insert(to, belief);
+        self.signatures.insert(to, signature);
+    }
+
     /// Turns the unknown somebody into a track once it is likely enough.
     fn give_birth(&mut self) {
         if self.unknown_existence < self.config.birth {
@@ -218,6 +283,7 @@ impl People {
             Kalman::born(&place, speed),
         ));
         self.beliefs.push(belief);
+        self.signatures.push(Signature::default());
         self.next_id += 1;
         self.unknown.copy_from_slice(&self.newborn);
         self.unknown_existence = 0.0;
@@ -234,7 +300,111 @@ fn bernoulli(existence: f32, gain: f32) -> f32 {
 
 #[cfg(test)]
 mod tests {
-    use super::bernoulli;
+    use super::*;
+    use crate::tomography::QuietSample;
+
+    const STEP_S: f32 = 0.05;
+
+    /// Eight nodes round a room of 6 m x 6 m.
+    fn nodes() -> Vec<Node> {
+        [
+            [0.0, 0.0],
+            [3.0, 0.0],
+            [6.0, 0.0],
+            [6.0, 3.0],
+            [6.0, 6.0],
+            [3.0, 6.0],
+            [0.0, 6.0],
+            [0.0, 3.0],
+        ]
+        .iter()
+        .zip(1..)
+        .map(|(at, id)| Node {
+            id,
+            at_m: [at[0], at[1], 1.0],
+        })
+        .collect()
+    }
+
+    /// Every pair's strength with somebody at a place who disturbs lines of sight by `body_db`.
+    fn samples(at: Option<[f32; 2]>, body_db: f32) -> Vec<LinkSample> {
+        let nodes = nodes();
+        let mut all = Vec::new();
+        for (i, a) in nodes.iter().enumerate() {
+            for b in &nodes[i + 1..] {
+                let attenuation_db = at.map_or(0.0, |at| {
+                    let d = |n: &Node| detmath::hypot(at[0] - n.at_m[0], at[1] - n.at_m[1]);
+                    let length = detmath::hypot(a.at_m[0] - b.at_m[0], a.at_m[1] - b.at_m[1]);
+                    body_db * detmath::exp(-6.0 * (d(a) + d(b) - length))
+                });
+                all.push(LinkSample {
+                    tx: a.id,
+                    rx: b.id,
+                    quiet: Some(QuietSample {
+                        quiet_dbm: -50.0,
+                        attenuation_db,
+                        noise_db: 1.0,
+                    }),
+                    change: Some((1.0 + attenuation_db, 1.0)),
+                    age_s: 0.0,
+                });
+            }
+        }
+        all
+    }
+
+    /// Somebody is there, goes, and somebody comes: the ids seen, and the last belief.
+    fn visit(reid_weight: f32, second_db: f32) -> (Vec<u64>, Vec<f32>, Vec<u8>) {
+        let grid = ImageGrid::new([0.0, 0.0, 0.0], [0.5, 0.5, 1.0], [12, 12, 1]).unwrap();
+        let config = TrackerConfig {
+            reid_weight,
+            ..TrackerConfig::default()
+        };
+        let mut people = People::new(config, &grid);
+        let mut ids = Vec::new();
+        for (seconds, at, body_db) in [
+            (20.0, Some([2.2, 3.3]), 8.0),
+            (60.0, None, 0.0),
+            (20.0, Some([2.4, 3.3]), second_db),
+        ] {
+            let all = samples(at, body_db);
+            for _ in 0..(seconds / STEP_S) as u32 {
+                let cycle = Cycle {
+                    step_s: STEP_S,
+                    accept: true,
+                    nodes: nodes().into_iter(),
+                    samples: &all,
+                };
+                assert!(people.step(&cycle).unwrap());
+                let sure = people.tracks().iter().filter(|t| t.life == Life::Active);
+                sure.for_each(|t| {
+                    if ids.last() != Some(&t.id) {
+                        ids.push(t.id);
+                    }
+                });
+            }
+        }
+        let mut state = Vec::new();
+        people.export_state(&mut state).unwrap();
+        (ids, people.beliefs[0].clone(), state)
+    }
+
+    #[test]
+    fn who_comes_back_has_the_old_id_when_signatures_count() {
+        let (without, belief, _) = visit(0.0, 8.0);
+        assert!(without.len() == 2 && without[0] < without[1], "{without:?}");
+        let (with, same_belief, state) = visit(0.4, 8.0);
+        assert_eq!(with, [without[0]]);
+        // The signature names people, it does not move them.
+        assert_eq!(belief, same_belief);
+        // And a state with somebody who went, and with a signature, goes on.
+        let grid = ImageGrid::new([0.0, 0.0, 0.0], [0.5, 0.5, 1.0], [12, 12, 1]).unwrap();
+        let mut again = People::new(TrackerConfig::default(), &grid);
+        again.import_state(&state, 100).unwrap();
+        let mut exported = Vec::new();
+        again.export_state(&mut exported).unwrap();
+        assert!(exported == state && again.signatures[0].looks() > 10.0);
+    }
 
     #[test]
     fn existence_follows_the_odds() {

@@ -2,7 +2,7 @@
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
-use super::{MOST_TRACKS, People, Track};
+use super::{MOST_TRACKS, People, REMEMBERED, Signature, Track, reid::Gone};
 use crate::tomography::{Node, TomographyError};
 
 /// All that a later cycle depends on and its input does not bring.
@@ -16,6 +16,8 @@ struct State {
     nodes: Vec<Node>,
     ends: Vec<(u32, u32)>,
     idle_s: Vec<f32>,
+    signatures: Vec<Signature>,
+    gone: Vec<Gone>,
 }
 
 impl State {
@@ -37,6 +39,19 @@ impl State {
         };
         if self.tracks.len() > MOST_TRACKS || self.beliefs.len() != self.tracks.len() {
             return Some("the number of tracks");
+        }
+        if self.signatures.len() != self.tracks.len() || !self.signatures.iter().all(Signature::is_sound) {
+            return Some("a signature");
+        }
+        let is_past = |g: &Gone| {
+            g.id < self.next_id
+                && g.since_s >= 0.0
+                && g.since_s.is_finite()
+                && g.place.is_sound()
+                && g.signature.is_sound()
+        };
+        if self.gone.len() > REMEMBERED || !self.gone.iter().all(is_past) {
+            return Some("somebody who went");
         }
         let ascending = self.tracks.windows(2).all(|w| w[0].id < w[1].id);
         if !ascending || self.tracks.last().is_some_and(|t| t.id >= self.next_id) {
@@ -65,6 +80,8 @@ impl People {
             nodes: nodes.to_vec(),
             ends: ends.to_vec(),
             idle_s: idle_s.to_vec(),
+            signatures: self.signatures.clone(),
+            gone: self.gallery.gone().to_vec(),
         };
         borsh::to_writer(into, &state)
     }
@@ -92,6 +109,9 @@ impl People {
         self.unknown.copy_from_slice(&state.unknown);
         self.tracks.clear();
         self.tracks.extend(state.tracks);
+        self.signatures.clear();
+        self.signatures.extend(state.signatures);
+        self.gallery.restore(state.gone);
         self.spare.append(&mut self.beliefs);
         for belief in &state.beliefs {
             let mut place = self.spare.pop().unwrap_or_else(|| vec![0.0; belief.len()]);

@@ -57,8 +57,8 @@ impl Track {
         }
     }
 
-    /// One cycle more: confirmation, loss and death.
-    pub fn grow_older(&mut self, config: &TrackerConfig, measured: bool, step_s: f32) {
+    /// One cycle more: confirmation (unless it has to wait), loss and death.
+    pub fn grow_older(&mut self, config: &TrackerConfig, measured: bool, wait: bool, step_s: f32) {
         self.age_cycles = self.age_cycles.saturating_add(1);
         (self.coasted_cycles, self.coasted_s) = if measured {
             (0, 0.0)
@@ -68,7 +68,7 @@ impl Track {
                 detmath::min(self.coasted_s + step_s, 1e6),
             )
         };
-        let sure = self.existence >= config.confirm && self.updates >= config.confirm_updates;
+        let sure = !wait && self.existence >= config.confirm && self.updates >= config.confirm_updates;
         self.life = match self.life {
             _ if self.existence < config.drop || self.coasted_s > config.give_up_after_s => Life::Terminated,
             Life::Tentative if !sure => Life::Tentative,
@@ -95,19 +95,21 @@ mod tests {
     fn a_life() {
         let config = TrackerConfig::default();
         let mut t = track(0.6);
-        t.grow_older(&config, true, 0.05);
+        t.grow_older(&config, true, false, 0.05);
         assert_eq!(t.life, Life::Tentative);
         (t.existence, t.updates) = (0.99, 2);
-        t.grow_older(&config, true, 0.05);
+        t.grow_older(&config, true, true, 0.05);
+        assert_eq!(t.life, Life::Tentative);
+        t.grow_older(&config, true, false, 0.05);
         assert_eq!((t.life, t.coasted_cycles), (Life::Active, 0));
         for _ in 0..(config.lost_after_s / 0.05) as u32 + 1 {
-            t.grow_older(&config, false, 0.05);
+            t.grow_older(&config, false, false, 0.05);
         }
         assert_eq!(t.life, Life::Lost);
-        t.grow_older(&config, true, 0.05);
+        t.grow_older(&config, true, false, 0.05);
         assert_eq!(t.life, Life::Active);
         t.existence = 0.001;
-        t.grow_older(&config, true, 0.05);
+        t.grow_older(&config, true, false, 0.05);
         assert_eq!(t.life, Life::Terminated);
     }
 }
