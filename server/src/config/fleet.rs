@@ -130,6 +130,8 @@ pub struct SiteFile {
     /// For people.
     #[serde(default)]
     pub name: String,
+    /// IANA name of the time zone in which the site's hours and days begin; `UTC` when silent.
+    pub timezone: Option<String>,
     /// Machines that run this site.
     #[serde(default)]
     pub hosts: Vec<String>,
@@ -435,6 +437,33 @@ pub struct Retention {
     pub raw_minutes: u32,
     /// Outcomes are kept this long, hours. The secrets behind the salts stay for now.
     pub outcome_hours: u32,
+    /// How long what they add up to is kept.
+    pub rollup: RollupRetention,
+}
+
+/// `[site.retention.rollup]`: days are kept for ever.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RollupRetention {
+    /// Seconds are kept this long, hours.
+    pub second_hours: u32,
+    /// Minutes are kept this long, days.
+    pub minute_days: u32,
+    /// Hours are kept this long, days.
+    pub hour_days: u32,
+    /// Most megabytes of rows of each level but days; the oldest go first.
+    pub megabytes: u32,
+}
+
+impl Default for RollupRetention {
+    fn default() -> Self {
+        Self {
+            second_hours: 24,
+            minute_days: 60,
+            hour_days: 1098,
+            megabytes: 512,
+        }
+    }
 }
 
 impl Default for Retention {
@@ -443,6 +472,7 @@ impl Default for Retention {
             raw: RawStore::Disk,
             raw_minutes: 15,
             outcome_hours: 24,
+            rollup: RollupRetention::default(),
         }
     }
 }

@@ -6,6 +6,8 @@ use tapline_dsp::tier::Tier;
 use tapline_wire::BinLayout;
 use toml::de::{DeTable, DeValue};
 
+use crate::rollup::Calendar;
+
 use super::{
     ConfigError, FLEET_VERSION, Fleet, Problem,
     fleet::{Door, Link, LinkKind, Node, NodeRole, Pipeline, Privacy, Retention, Room, SiteFile, Zone, line_column},
@@ -61,6 +63,8 @@ pub struct Site {
     pub pipeline: Pipeline,
     /// How long it is kept.
     pub retention: Retention,
+    /// IANA name of its time zone.
+    pub timezone: String,
 }
 
 impl Site {
@@ -148,6 +152,7 @@ impl Fleet {
                 .clone()
                 .or_else(|| self.defaults.pipeline.clone())
                 .unwrap_or_default(),
+            timezone: file.timezone.clone().unwrap_or_else(|| "UTC".to_owned()),
             retention: file
                 .retention
                 .clone()
@@ -331,6 +336,16 @@ impl Checker<'_> {
         for (i, site) in fleet.site.iter().enumerate() {
             let at = format!("site[{i}]");
             self.identifier(&format!("{at}.id"), &site.id);
+            if let Some(zone) = &site.timezone {
+                let known = Calendar::of(zone).is_some();
+                let key = format!("{at}.timezone");
+                self.expect(
+                    known,
+                    &key,
+                    format!("{zone:?}"),
+                    "an IANA time zone, such as Europe/Berlin",
+                );
+            }
             self.expect(
                 ids.insert(&site.id),
                 &format!("{at}.id"),
@@ -471,6 +486,16 @@ impl Checker<'_> {
                 r.outcome_hours,
                 "1 to 8760",
             );
+            let at = format!("{at}.retention.rollup");
+            for (key, found, least, most) in [
+                ("second_hours", r.rollup.second_hours, 1, 8760),
+                ("minute_days", r.rollup.minute_days, 1, 3660),
+                ("hour_days", r.rollup.hour_days, 7, 36_600),
+                ("megabytes", r.rollup.megabytes, 1, 1_000_000),
+            ] {
+                let allowed = format!("{least} to {most}");
+                self.expect((least..=most).contains(&found), &format!("{at}.{key}"), found, &allowed);
+            }
         }
     }
 

@@ -215,7 +215,14 @@ fn insert_data(db: &Connection, batch: &[Record]) -> Result<(), LogError> {
                 record.outcome,
                 state
             ])?;
-            rows::insert_cycle(db, record.seq, record.wall_ns, record.outcome_code, &record.outcome)?;
+            rows::insert_cycle(
+                db,
+                record.seq,
+                record.wall_ns,
+                record.outcome_code,
+                &record.outcome,
+                record.stage_us.as_ref(),
+            )?;
         }
         for change in &record.world {
             rows::apply_world_change(db, record.seq, change)?;

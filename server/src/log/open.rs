@@ -19,6 +19,7 @@ use super::{
 use crate::store::{
     DATABASE_FILE,
     retention::Retention,
+    rollup::{Roller, RollupOptions},
     schema::{StoreKind, open_writer},
 };
 
@@ -39,6 +40,8 @@ pub struct LogOptions {
     pub anchor: Option<PathBuf>,
     /// How the writer works.
     pub writer: WriterOptions,
+    /// How what happened is added up.
+    pub rollup: RollupOptions,
     /// Fault injection for tests.
     pub faults: Box<dyn Faults>,
 }
@@ -52,6 +55,7 @@ impl LogOptions {
             origin: None,
             anchor: None,
             writer: WriterOptions::live(Retention::default()),
+            rollup: RollupOptions::default(),
             faults: Box::new(NoFaults),
         }
     }
@@ -161,7 +165,7 @@ impl Log {
             faults: options.faults,
             _dir_lock: dir_lock,
         };
-        let writer = Writer::spawn(committer, durable, options.writer)?;
+        let writer = Writer::spawn(committer, durable, options.writer, Roller::new(options.rollup))?;
         Ok(Self {
             chain,
             writer,

@@ -34,6 +34,8 @@ pub struct Record {
     pub state: Vec<u8>,
     /// Artefacts this leaf is the first to name.
     pub blobs: Vec<Blob>,
+    /// Times of the stages 1 to 9, microseconds; none in a replay, whose times mean nothing (CYCLE only).
+    pub stage_us: Option<[u32; 9]>,
     /// Changes of the world graph in this cycle.
     pub world: Vec<WorldChange>,
 
@@ -66,6 +68,7 @@ impl Record {
         self.state.clear();
         self.blobs.clear();
         self.world.clear();
+        self.stage_us = None;
         self.leaf.clear();
         (self.seq, self.kind, self.outcome_code) = (0, None, 0);
         (self.witness, self.wall_ns, self.blind_key) = (ZERO, 0, None);

@@ -14,7 +14,7 @@ use tapline_witness::{hash::Hash, leaf::Kind};
 use tokio::sync::watch;
 
 use super::{LogError, Record, commit::Committer};
-use crate::store::retention::Retention;
+use crate::store::{retention::Retention, rollup::Roller};
 
 /// How far the log is durable and published.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,7 +88,12 @@ pub struct Writer {
 }
 
 impl Writer {
-    pub(super) fn spawn(committer: Committer, durable: Durable, options: WriterOptions) -> Result<Self, LogError> {
+    pub(super) fn spawn(
+        committer: Committer,
+        durable: Durable,
+        options: WriterOptions,
+        roller: Roller,
+    ) -> Result<Self, LogError> {
         let records = options.records.max(2);
         // Room for every record and a flush: submitting never blocks.
         let (to_writer, messages) = sync_channel(records + 1);
@@ -105,6 +110,7 @@ impl Writer {
             give_back,
             published,
             ended: Arc::clone(&ended),
+            roller,
             options: WriterOptions {
                 batch: options.batch.clamp(1, records / 2),
                 ..options
@@ -220,6 +226,7 @@ struct Worker {
     published: watch::Sender<Durable>,
     ended: Arc<OnceLock<String>>,
     options: WriterOptions,
+    roller: Roller,
 }
 
 impl Worker {
@@ -245,6 +252,7 @@ impl Worker {
                 let _ = done.send(());
             }
             if !open {
+                while self.roller.step(&mut self.committer.db, true)? {}
                 self.checkpoint_wal("TRUNCATE")?;
                 return Ok(());
             }
@@ -300,7 +308,8 @@ impl Worker {
         Ok(())
     }
 
-    fn idle(&self, commits: u32) -> Result<(), LogError> {
+    fn idle(&mut self, commits: u32) -> Result<(), LogError> {
+        self.roller.step(&mut self.committer.db, false)?;
         let forgotten = self.options.retention.forget(&self.committer.db, FORGET_BATCH)?;
         if forgotten > 0 {
             self.committer

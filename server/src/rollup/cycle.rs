@@ -91,6 +91,8 @@ struct AreaCarry {
 pub struct Carry {
     boot_id: [u8; 16],
     tick: Option<u64>,
+    /// Time of the last cycle, Unix nanoseconds: time as it is counted never goes back.
+    pub latest_ns: i64,
     areas: BTreeMap<String, AreaCarry>,
     people: People,
 }
@@ -124,6 +126,7 @@ impl<'c> Fold<'c> {
         let t_ms = cycle.wall_ns.div_euclid(1_000_000);
         let outcome = cycle.outcome;
         self.last_seq = cycle.seq;
+        self.carry.latest_ns = cycle.wall_ns;
         self.count(cycle);
         self.area(
             cycle,

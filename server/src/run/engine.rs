@@ -142,6 +142,9 @@ impl Engine {
         record.world.append(&mut self.ended);
         world_rows(&self.core.world, &mut record);
         let facts = self.facts(input.tick, &report);
+        if self.hub.is_some() {
+            record.stage_us = Some(core::array::from_fn(|stage| report.stage[stage].1));
+        }
         let leaf = self.chain.append_cycle(stamp, &facts, &mut record)?;
         self.writer.submit(record)?;
         report.stage[8].1 += begun.elapsed().as_micros() as u32;

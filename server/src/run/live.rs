@@ -23,7 +23,7 @@ use super::{
     engine::SlotInput,
     environment,
     recordings::Recorder,
-    start::{Prepared, StartError, Started, node_keys},
+    start::{Prepared, StartError, Started, node_keys, rollup_options},
     swaps::Swaps,
 };
 use crate::{
@@ -120,6 +120,7 @@ pub fn serve(prepared: Prepared, options: &LiveOptions, stop: &Arc<AtomicBool>) 
             cycles_s: u64::from(retention.outcome_hours) * 3_600,
             ..Retention::default()
         }),
+        rollup: rollup_options(&prepared.site),
         ..LogOptions::live(&options.data_dir)
     };
     let boot = Instant::now();

@@ -22,7 +22,7 @@ use tapline_witness::{
 use super::{
     engine::{EngineError, SlotInput},
     histogram::Histogram,
-    start::{Prepared, StartError, Started},
+    start::{Prepared, StartError, Started, rollup_options},
     swaps::{RecoverError, recover_now},
 };
 use crate::{
@@ -161,7 +161,10 @@ pub fn replay(prepared: Prepared, options: ReplayOptions<'_>) -> Result<Summary,
         wall_ns: first_ns,
     };
     let patience = Duration::from_secs(600);
-    let log = LogOptions::replay(&options.data_dir, digest);
+    let log = LogOptions {
+        rollup: rollup_options(&prepared.site),
+        ..LogOptions::replay(&options.data_dir, digest)
+    };
     let Started { mut engine, hub: _ } = prepared.start(
         log,
         stamp,

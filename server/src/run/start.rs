@@ -24,6 +24,8 @@ use crate::{
     },
     live::{self, Facts, Hub},
     log::{Blob, Log, LogError, LogOptions, Stamp},
+    rollup::Calendar,
+    store::rollup::{Keep, RollupOptions},
 };
 
 /// Why nothing could be started.
@@ -199,6 +201,26 @@ pub fn node_keys(site: &Site) -> Result<BTreeMap<u16, [u8; 32]>, StartError> {
         keys.insert(node.id, key);
     }
     Ok(keys)
+}
+
+/// How what happens at a site is added up.
+pub(super) fn rollup_options(site: &Site) -> RollupOptions {
+    let kept = &site.retention.rollup;
+    let hours = |n: u32| Some(u64::from(n) * 3_600);
+    let bytes = Some(u64::from(kept.megabytes) << 20);
+    RollupOptions {
+        // The configuration was checked to name a zone that this program knows.
+        calendar: Calendar::of(&site.timezone).unwrap_or_default(),
+        keep: Keep {
+            seconds: [
+                hours(kept.second_hours),
+                hours(24 * kept.minute_days),
+                hours(24 * kept.hour_days),
+                None,
+            ],
+            bytes: [bytes, bytes, bytes, None],
+        },
+    }
 }
 
 /// An engine with its log.

@@ -6,12 +6,14 @@
 //! - [`backup`] copies a store in use and says what takes the space.
 //! - [`tiles`] are the tree's hashes.
 //! - [`log_source`] is a snapshot as the log that bundles and proofs are cut from.
+//! - [`rollup`] adds up what happened by second, minute, hour and day, and answers from it.
 //! - [`retention`] forgets what is past its time, a small batch at a time.
 
 pub mod backup;
 pub mod log_source;
 pub mod reader;
 pub mod retention;
+pub mod rollup;
 pub mod rows;
 pub mod schema;
 pub mod tiles;

@@ -68,8 +68,9 @@ impl Retention {
         }
         let last: Option<i64> = db
             .prepare_cached(
+                // What is not added up yet stays until it is.
                 "SELECT max(seq) FROM (SELECT seq, wall_ns FROM cycle ORDER BY seq LIMIT ?3)
-                 WHERE wall_ns < ?1 OR seq < ?2",
+                 WHERE (wall_ns < ?1 OR seq < ?2) AND seq < (SELECT seq FROM rollup_next)",
             )?
             .query_row(params![cycles, first_seq, batch], |row| row.get(0))?;
         let Some(last) = last else { return Ok(touched) };

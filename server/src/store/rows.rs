@@ -54,12 +54,13 @@ pub(crate) fn insert_cycle(
     wall_ns: i64,
     outcome_code: u8,
     outcome_bytes: &[u8],
+    stage_us: Option<&[u32; 9]>,
 ) -> Result<(), StoreError> {
     let outcome = decode_outcome(outcome_bytes).map_err(|error| StoreError::Corrupt {
         what: format!("outcome of cycle {seq}"),
         problem: error.to_string(),
     })?;
-    insert_cycle_row(db, seq, wall_ns, outcome_code, &outcome)?;
+    insert_cycle_row(db, seq, wall_ns, outcome_code, &outcome, stage_us)?;
     insert_tracks(db, seq, &outcome)
 }
 
@@ -69,10 +70,18 @@ fn insert_cycle_row(
     wall_ns: i64,
     outcome_code: u8,
     outcome: &Outcome,
+    stage_us: Option<&[u32; 9]>,
 ) -> Result<(), StoreError> {
+    let stage_us = stage_us.map(|times| {
+        let mut bytes = [0; 36];
+        for (four, time) in bytes.chunks_exact_mut(4).zip(times) {
+            four.copy_from_slice(&time.to_le_bytes());
+        }
+        bytes
+    });
     db.prepare_cached(
         "INSERT INTO cycle (seq, tick, t_ms, wall_ns, outcome_code, privacy_class, gate, quality, people,
-         presence_state, presence_p, simulated) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+         presence_state, presence_p, simulated, stage_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
     )?
     .execute(params![
         seq as i64,
@@ -87,6 +96,7 @@ fn insert_cycle_row(
         outcome.presence.state.name(),
         outcome.presence.probability,
         outcome.simulated,
+        stage_us,
     ])?;
     Ok(())
 }

@@ -1,0 +1,116 @@
+//! Forgetting rollups: by age and by bytes, never what the next level has not taken yet.
+
+use rusqlite::{Connection, Transaction, params};
+
+use super::series;
+use crate::{
+    rollup::{Level, Series},
+    store::StoreError,
+};
+
+/// Rows forgotten in one step.
+const STEP_ROWS: usize = 500;
+
+/// How long the rows of each level are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keep {
+    /// Seconds that rows of a level are kept, finest first; none for ever.
+    pub seconds: [Option<u64>; 4],
+    /// Bytes that rows of a level may take, finest first; none for any number.
+    pub bytes: [Option<u64>; 4],
+}
+
+impl Default for Keep {
+    /// A day of seconds, 60 days of minutes, three years of hours, days for ever.
+    fn default() -> Self {
+        const DAY_S: u64 = 86_400;
+        Self {
+            seconds: [Some(DAY_S), Some(60 * DAY_S), Some(3 * 366 * DAY_S), None],
+            bytes: [Some(256 << 20), Some(512 << 20), Some(512 << 20), None],
+        }
+    }
+}
+
+/// Forgets some of what is past its time. True when there is more.
+pub(super) fn prune(tx: &Transaction<'_>, keep: &Keep) -> Result<bool, StoreError> {
+    let mut more = false;
+    let cursors: Vec<(i64, i64)> = tx
+        .prepare_cached("SELECT end_s, bytes FROM rollup_cursor ORDER BY level")?
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<Result<_, _>>()?;
+    let Some(clock) = series::known(tx, &Series::cycles())? else {
+        return Ok(false);
+    };
+    for level in Level::ALL {
+        let (end_s, bytes) = cursors[level as usize];
+        let taken_s = level.above().map_or(end_s, |above| cursors[above as usize].0);
+        let by_age = keep.seconds[level as usize]
+            .map(|s| end_s.saturating_sub(i64::try_from(s).unwrap_or(i64::MAX)))
+            .unwrap_or(i64::MIN);
+        let too_many = keep.bytes[level as usize].is_some_and(|most| bytes > i64::try_from(most).unwrap_or(i64::MAX));
+        let by_bytes = if too_many {
+            oldest_half_hour(tx, level, clock)?
+        } else {
+            i64::MIN
+        };
+        let before_s = by_age.max(by_bytes).min(taken_s);
+        if before_s > i64::MIN {
+            more |= forget(tx, level, before_s)?;
+        }
+    }
+    // Events are as fine as seconds and as few as hours: kept as long as these.
+    if let Some(hours_s) = keep.seconds[Level::Hour as usize] {
+        let before_ms = cursors[Level::Hour as usize]
+            .0
+            .saturating_sub(i64::try_from(hours_s).unwrap_or(i64::MAX))
+            .saturating_mul(1_000);
+        tx.prepare_cached("DELETE FROM rollup_event WHERE t_ms < ?1")?
+            .execute([before_ms])?;
+    }
+    Ok(more)
+}
+
+/// The end of the oldest thirty windows' worth of time at a level: what goes when its bytes are used up.
+fn oldest_half_hour(tx: &Connection, level: Level, clock: i64) -> Result<i64, StoreError> {
+    let oldest: Option<i64> = tx
+        .prepare_cached("SELECT min(start_s) FROM rollup WHERE level = ?1 AND series = ?2")?
+        .query_row(params![level as u8, clock], |row| row.get(0))?;
+    Ok(oldest.map_or(i64::MIN, |s| s.saturating_add(30 * level.usual_s())))
+}
+
+/// Deletes rows of a level that begin before a time; true when some are left.
+fn forget(tx: &Transaction<'_>, level: Level, before_s: i64) -> Result<bool, StoreError> {
+    let (mut rows, mut bytes) = (0, 0_i64);
+    let numbers: Vec<i64> = series::all(tx)?.into_keys().collect();
+    for number in numbers {
+        if rows >= STEP_ROWS {
+            break;
+        }
+        let old: Vec<(i64, i64)> = tx
+            .prepare_cached(
+                "SELECT start_s, length(body) + 16 FROM rollup WHERE level = ?1 AND series = ?2 AND start_s < ?3
+                 ORDER BY start_s LIMIT ?4",
+            )?
+            .query_map(
+                params![level as u8, number, before_s, (STEP_ROWS - rows) as i64],
+                |row| Ok((row.get(0)?, row.get(1)?)),
+            )?
+            .collect::<Result<_, _>>()?;
+        let Some(last) = old.last() else { continue };
+        rows += old.len();
+        bytes += old.iter().map(|r| r.1).sum::<i64>();
+        tx.prepare_cached("DELETE FROM rollup WHERE level = ?1 AND series = ?2 AND start_s <= ?3")?
+            .execute(params![level as u8, number, last.0])?;
+    }
+    if rows < STEP_ROWS {
+        let people: Option<i64> = tx
+            .prepare_cached("SELECT sum(length(body) + 16) FROM rollup_person WHERE level = ?1 AND start_s < ?2")?
+            .query_row(params![level as u8, before_s], |row| row.get(0))?;
+        bytes += people.unwrap_or(0);
+        tx.prepare_cached("DELETE FROM rollup_person WHERE level = ?1 AND start_s < ?2")?
+            .execute(params![level as u8, before_s])?;
+    }
+    tx.prepare_cached("UPDATE rollup_cursor SET bytes = max(bytes - ?2, 0) WHERE level = ?1")?
+        .execute(params![level as u8, bytes])?;
+    Ok(rows >= STEP_ROWS)
+}

@@ -1,0 +1,418 @@
+//! What is stored is what the cycles add up to, whatever fails on the way.
+
+use std::collections::BTreeMap;
+
+use rusqlite::Connection;
+use tapline_witness::{
+    outcome::{AreaPresence, LinkReport, OUTCOME_VERSION, Outcome, Person, PresenceState},
+    outcome_codec::encode_outcome,
+};
+
+use super::{Keep, Roller, RollupOptions, query, series};
+use crate::{
+    log::{
+        Stamp, WriterOptions,
+        tests::support::{Place, boot, facts, shut_down},
+    },
+    rollup::{Calendar, Carry, CycleInput, End, Fold, Kind, Level, Names, Row, Rows, Series},
+    store::{
+        DATABASE_FILE,
+        schema::{StoreKind, open_writer},
+    },
+};
+
+const TICKS: u64 = 3_000;
+const BOOT_ID: [u8; 16] = [0; 16];
+
+/// Jumps of five hours every 500 ticks, and once a minute back.
+fn wall_ns(tick: u64) -> i64 {
+    let back = if (1_200..1_400).contains(&tick) { 60 } else { 0 };
+    let seconds = 1_760_000_000 + 18_000 * (tick / 500) as i64 - back;
+    seconds * 1_000_000_000 + 50_000_000 * tick as i64
+}
+
+/// Somebody who walks about, sits, and leaves; ticks 700 to 714 are missing.
+fn outcome(tick: u64) -> Outcome {
+    let state = match tick % 900 {
+        0..200 => PresenceState::Empty,
+        200..210 => PresenceState::Unknown,
+        210..600 => PresenceState::OccupiedMoving,
+        _ => PresenceState::OccupiedStill,
+    };
+    let occupied = state as u8 > 1;
+    let area = |index: u16| {
+        let mut area = AreaPresence {
+            area: index,
+            people: Some(u16::from(occupied)),
+            ..Default::default()
+        };
+        area.presence.state = state;
+        area
+    };
+    let link = |path: u16| LinkReport {
+        path,
+        coherence: Some((tick % 100) as f32 / 128.0),
+        motion_ratio: tick.is_multiple_of(3).then_some(1.0 + (tick % 7) as f32),
+        age_ms: Some((tick % 80) as u32),
+        ..Default::default()
+    };
+    let person = Person {
+        id: u64::MAX - tick / 900,
+        active: true,
+        position_m: [Some((tick % 200) as f32 / 40.0), Some(1.0), None],
+        ..Default::default()
+    };
+    let mut outcome = Outcome {
+        version: OUTCOME_VERSION,
+        tick,
+        t_ms: 50 * tick as i64,
+        people: Some(u16::from(occupied)),
+        // A room that is there for half of the time.
+        rooms: if tick < 1_500 { vec![area(0)] } else { Vec::new() },
+        zones: vec![area(0)],
+        links: vec![link(0), link(1)],
+        tracks: if occupied { vec![person] } else { Vec::new() },
+        ..Default::default()
+    };
+    outcome.presence.state = state;
+    outcome
+}
+
+fn ticks() -> impl Iterator<Item = u64> {
+    (1..TICKS).filter(|t| !(700..715).contains(t))
+}
+
+/// A store with the cycles in it, of which nothing was rolled up.
+fn store() -> (Place, Connection, Vec<(u64, Outcome)>) {
+    let place = Place::new();
+    let mut options = place.options();
+    options.writer = WriterOptions {
+        batch: 64,
+        records: 256,
+        ..WriterOptions::replay()
+    };
+    let mut log = crate::log::Log::open(options).unwrap();
+    boot(&mut log, 0);
+    let mut cycles = Vec::new();
+    for tick in ticks() {
+        let mut record = log.writer.checkout_blocking().unwrap();
+        let outcome = outcome(tick);
+        encode_outcome(&outcome, &mut record.outcome).unwrap();
+        record.stage_us = Some([tick as u32; 9]);
+        if log.chain.keyframe_due(&facts(tick).manifest_hash) {
+            record.state.extend_from_slice(b"state");
+        }
+        let stamp = Stamp {
+            mono_ns: 50_000_000 * tick,
+            wall_ns: wall_ns(tick),
+        };
+        let leaf = log.chain.append_cycle(stamp, &facts(tick), &mut record).unwrap();
+        cycles.push((leaf.seq, outcome));
+        log.writer.submit(record).unwrap();
+    }
+    shut_down(log, TICKS);
+    let db = open_writer(&place.data().join(DATABASE_FILE), StoreKind::Live).unwrap();
+    // The writer rolled up as it went: begin anew.
+    db.execute_batch(
+        "DELETE FROM rollup; DELETE FROM rollup_person; DELETE FROM rollup_event; DELETE FROM rollup_series;
+         UPDATE rollup_cursor SET end_s = -9000000000, bytes = 0; UPDATE rollup_next SET seq = 0, carry = x'';",
+    )
+    .unwrap();
+    (place, db, cycles)
+}
+
+fn options(keep: Keep) -> RollupOptions {
+    RollupOptions {
+        calendar: Calendar::of("Europe/Berlin").unwrap(),
+        keep,
+    }
+}
+
+const FOREVER: Keep = Keep {
+    seconds: [None; 4],
+    bytes: [None; 4],
+};
+
+fn roll(db: &mut Connection) {
+    let mut roller = Roller::new(options(FOREVER));
+    while roller.step(db, true).unwrap() {}
+}
+
+/// Every table, as text.
+fn contents(db: &Connection) -> Vec<String> {
+    [
+        "SELECT kind || key || level || ' ' || start_s || hex(body) FROM rollup JOIN rollup_series ON id = series",
+        "SELECT level || ' ' || start_s || ' ' || person || hex(body) FROM rollup_person",
+        "SELECT t_ms || ' ' || seq || key || state FROM rollup_event JOIN rollup_series ON id = series",
+        "SELECT level || ' ' || end_s || ' ' || bytes FROM rollup_cursor",
+        "SELECT seq || hex(carry) FROM rollup_next",
+    ]
+    .iter()
+    .flat_map(|sql| {
+        let mut rows: Vec<String> = db
+            .prepare(sql)
+            .unwrap()
+            .query_map([], |row| row.get(0))
+            .unwrap()
+            .collect::<Result<_, _>>()
+            .unwrap();
+        rows.sort();
+        rows
+    })
+    .collect()
+}
+
+/// The rows of every window of a level, straight from the cycles.
+fn from_raw(level: Level, cycles: &[(u64, Outcome)]) -> BTreeMap<i64, Rows> {
+    let calendar = Calendar::of("Europe/Berlin").unwrap();
+    let names = Names::of("");
+    let mut latest = i64::MIN;
+    let timed: Vec<(i64, &(u64, Outcome))> = cycles
+        .iter()
+        .map(|cycle| {
+            latest = latest.max(wall_ns(cycle.1.tick));
+            (latest, cycle)
+        })
+        .collect();
+    // The last second is open, and so is every window that holds it.
+    let open_s = latest.div_euclid(1_000_000_000);
+    let mut all = BTreeMap::new();
+    let mut carry = Carry::default();
+    let mut at = 0;
+    while at < timed.len() {
+        let window = calendar.window(level, timed[at].0.div_euclid(1_000_000_000));
+        let mut fold = Fold::new(&mut carry);
+        while at < timed.len() && timed[at].0 < window.end_s * 1_000_000_000 {
+            let (wall_ns, (seq, outcome)) = timed[at];
+            fold.add(&CycleInput {
+                seq: *seq,
+                boot_id: BOOT_ID,
+                tick: outcome.tick,
+                wall_ns,
+                outcome_code: 0,
+                outcome,
+                stage_us: Some([outcome.tick as u32; 9]),
+                names: &names,
+            });
+            at += 1;
+        }
+        if window.end_s <= open_s {
+            all.insert(window.start_s, fold.finish().0);
+        }
+    }
+    all
+}
+
+#[test]
+fn every_row_is_the_one_recomputed_from_the_cycles() {
+    let (_place, mut db, cycles) = store();
+    roll(&mut db);
+    let calendar = Calendar::of("Europe/Berlin").unwrap();
+    let mut all_series: Vec<Series> = series::all(&db).unwrap().into_values().collect();
+    all_series.extend((0..4).map(|k| Series::new(Kind::Person, (u64::MAX - k).to_string())));
+    assert!(all_series.len() > 8);
+    for level in Level::ALL {
+        let raw = from_raw(level, &cycles);
+        assert!(raw.len() >= [100, 5, 5, 1][level as usize], "{level:?}: {}", raw.len());
+        for series in &all_series {
+            let found = query::points(&db, &calendar, series, level, (0, i64::MAX), 10_000).unwrap();
+            let windows: Vec<i64> = found.points.iter().map(|p| p.window.start_s).collect();
+            assert_eq!(windows, raw.keys().copied().collect::<Vec<_>>(), "{level:?}");
+            for point in &found.points {
+                let expected = raw[&point.window.start_s].get(series).cloned().unwrap_or_default();
+                // What is not an area has no end; a boot's first missed ticks are the cycle's own.
+                assert_eq!(point.row, expected, "{level:?} {series:?} {}", point.window.start_s);
+            }
+        }
+    }
+    // A second question has an answer of its own.
+    let site = query::last_occupied(&db, "site").unwrap().unwrap();
+    assert!(!site.1 || outcome(TICKS - 1).presence.state as u8 > 1);
+}
+
+/// A write of the rollups fails, each in turn: what was done is as if nothing had failed.
+#[test]
+fn whatever_write_fails_nothing_is_lost_or_counted_twice() {
+    let (place, mut db, _) = store();
+    let file = place.data().join(DATABASE_FILE);
+    let copy = place.root.path().join("untouched.db");
+    db.execute("VACUUM INTO ?1", [copy.to_str().unwrap()]).unwrap();
+    roll(&mut db);
+    let whole = contents(&db);
+    drop(db);
+    for (table, write) in [
+        ("rollup", "INSERT"),
+        ("rollup_person", "INSERT"),
+        ("rollup_event", "INSERT"),
+        ("rollup_series", "INSERT"),
+        ("rollup_cursor", "UPDATE"),
+        ("rollup_next", "UPDATE"),
+    ] {
+        for nth in [1, 2, 40] {
+            for side in ["db", "db-wal", "db-shm"] {
+                let _ = std::fs::remove_file(file.with_extension(side));
+            }
+            std::fs::copy(&copy, &file).unwrap();
+            let mut db = open_writer(&file, StoreKind::Live).unwrap();
+            db.execute_batch(&format!(
+                "CREATE TEMP TABLE left (n); INSERT INTO left VALUES ({nth});
+                 CREATE TEMP TRIGGER fails BEFORE {write} ON main.{table} WHEN (SELECT n FROM left) = 1
+                 BEGIN SELECT raise(ABORT, 'injected'); END;
+                 CREATE TEMP TRIGGER counts AFTER {write} ON main.{table} BEGIN UPDATE left SET n = n - 1; END;"
+            ))
+            .unwrap();
+            let mut roller = Roller::new(options(FOREVER));
+            let failed = loop {
+                match roller.step(&mut db, true) {
+                    Ok(true) => {}
+                    Ok(false) => break false,
+                    Err(error) => {
+                        assert!(error.to_string().contains("injected"), "{error}");
+                        break true;
+                    }
+                }
+            };
+            assert!(failed || nth > 2, "{table} {nth}");
+            // As after a restart.
+            drop(db);
+            let mut db = open_writer(&file, StoreKind::Live).unwrap();
+            roll(&mut db);
+            assert!(contents(&db) == whole, "{table}, write {nth}");
+        }
+    }
+}
+
+#[test]
+fn rows_past_their_time_go_and_what_the_next_level_needs_stays() {
+    let (_place, mut db, _) = store();
+    let keep = Keep {
+        seconds: [Some(10), Some(3_600), None, None],
+        bytes: [None, None, Some(1), None],
+    };
+    let mut roller = Roller::new(options(keep));
+    for _ in 0..500 {
+        if !roller.step(&mut db, true).unwrap() {
+            // Nothing more to add up; what is past its time goes with later steps.
+            let tx = db.transaction().unwrap();
+            let more = super::prune::prune(&tx, &keep).unwrap();
+            tx.commit().unwrap();
+            if !more {
+                break;
+            }
+        }
+    }
+    let extent = |level| query::extent(&db, level).unwrap();
+    let days = from_raw(Level::Day, &store().2);
+    // Days are whole though seconds, minutes and hours went.
+    assert_eq!(extent(Level::Day).from_s, days.keys().next().copied());
+    let second = extent(Level::Second);
+    // Seconds whose minute is still open stay.
+    let minute_s = extent(Level::Minute).to_s;
+    assert!(second.from_s.unwrap() >= (second.to_s - 10).min(minute_s), "{second:?}");
+    let bytes: i64 = db
+        .query_row(
+            "SELECT coalesce((SELECT sum(length(body) + 16) FROM rollup WHERE level = 0), 0)
+             + coalesce((SELECT sum(length(body) + 16) FROM rollup_person WHERE level = 0), 0)",
+            [],
+            |row| row.get(0),
+        )
+        .unwrap();
+    assert_eq!(second.bytes, bytes.cast_unsigned());
+}
+
+#[test]
+fn the_finest_level_that_answers_is_taken() {
+    let (_place, mut db, _) = store();
+    roll(&mut db);
+    let (from, to) = (1_760_000_000, 1_760_000_000 + 100);
+    assert_eq!(query::finest(&db, from, to, 200).unwrap(), Level::Second);
+    assert_eq!(query::finest(&db, from, to, 50).unwrap(), Level::Minute);
+    assert_eq!(
+        query::finest(&db, from, from + 86_400 * 30, 1_000).unwrap(),
+        Level::Hour
+    );
+    assert_eq!(
+        query::finest(&db, from, from + 86_400 * 3_000, 100).unwrap(),
+        Level::Day
+    );
+    let calendar = Calendar::default();
+    let few = query::points(&db, &calendar, &Series::cycles(), Level::Second, (from, to), 3).unwrap();
+    assert_eq!(few.points.len(), 3);
+}
+
+#[test]
+fn changes_come_newest_first_and_page_by_page() {
+    let (_place, mut db, _) = store();
+    roll(&mut db);
+    let all = query::changes(&db, None, None, i64::MIN, 10_000).unwrap();
+    assert!(all.len() > 10 && all.windows(2).all(|w| w[0].0.t_ms >= w[1].0.t_ms));
+    let mut paged = Vec::new();
+    let mut before = None;
+    loop {
+        let page = query::changes(&db, None, before, i64::MIN, 3).unwrap();
+        let Some((last, number)) = page.last() else { break };
+        before = Some((last.t_ms, last.seq, *number));
+        paged.extend(page);
+    }
+    assert!(paged == all);
+    let site = query::changes(&db, Some("site"), None, i64::MIN, 10_000).unwrap();
+    assert!(!site.is_empty() && site.iter().all(|(c, _)| c.area == "site"));
+    assert!(
+        query::changes(&db, Some("room:nowhere"), None, i64::MIN, 10)
+            .unwrap()
+            .is_empty()
+    );
+}
+
+/// No question reads a whole table.
+#[test]
+fn questions_use_indexes() {
+    let (_place, db, _) = store();
+    for sql in [
+        "SELECT start_s, body FROM rollup WHERE level = ?1 AND series = ?2 AND start_s >= ?3 AND start_s < ?4 ORDER BY start_s",
+        "SELECT start_s, person, body FROM rollup_person WHERE level = ?1 AND start_s >= ?2 AND start_s < ?3 ORDER BY start_s, person",
+        "SELECT start_s, body FROM rollup_person WHERE person = ?1 AND level = ?2 AND start_s >= ?3 AND start_s < ?4 ORDER BY start_s",
+        query::CHANGES_OF_ONE,
+        query::CHANGES_OF_ALL,
+    ] {
+        let plan: Vec<String> = db
+            .prepare(&format!("EXPLAIN QUERY PLAN {sql}"))
+            .unwrap()
+            .query_map(rusqlite::params_from_iter(vec![1; sql.matches('?').count()]), |row| {
+                row.get(3)
+            })
+            .unwrap()
+            .collect::<Result<_, _>>()
+            .unwrap();
+        assert!(plan.iter().all(|line| line.starts_with("SEARCH")), "{sql}: {plan:?}");
+    }
+}
+
+#[test]
+fn an_area_that_did_not_change_reads_as_it_stood() {
+    let (_place, mut db, _) = store();
+    roll(&mut db);
+    let written: i64 = db
+        .query_row(
+            "SELECT count(*) FROM rollup JOIN rollup_series ON id = series WHERE level = 0 AND key = 'site' AND kind = 1",
+            [],
+            |row| row.get(0),
+        )
+        .unwrap();
+    let found = query::points(
+        &db,
+        &Calendar::default(),
+        &Series::new(Kind::Area, "site"),
+        Level::Second,
+        (0, i64::MAX),
+        10_000,
+    )
+    .unwrap();
+    assert!(2 * written < found.points.len() as i64, "{written}");
+    assert!(
+        found
+            .points
+            .iter()
+            .all(|p| p.row.end != End::Absent && p.row != Row::default())
+    );
+}
