@@ -272,15 +272,11 @@ fn begin_recording(directory: &Path, fleet: &str, options: &Options) -> std::res
             directory.display()
         ))
     })?;
-    let calibrate = match options.empty {
-        0.0 => String::new(),
-        seconds => format!(" --calibrate-first {seconds}s"),
-    };
     let read_me = format!(
         "A recording of Tapline's demo: scene {}, seed {}. Everything in it is simulated.\n\n\
          {FLEET}  the room\n{CAPTURE}  every datagram that arrived, slot by slot\n\
          {TRUTH}  who was really there, 20 times a second, by the clock of the server (t_ms, Unix milliseconds)\n\n\
-         Run it again, bit for bit:\n  tapline replay {CAPTURE} --config {FLEET}{calibrate} --out poses.jsonl\n",
+         Run it again, bit for bit:\n  tapline replay {CAPTURE} --config {FLEET} --out poses.jsonl\n",
         options.scene, options.seed,
     );
     for (name, text) in [(FLEET, fleet), ("README.txt", &read_me)] {

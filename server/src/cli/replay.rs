@@ -15,8 +15,9 @@ use super::{
     progress::Progress,
 };
 use crate::run::{
+    notes::Begin,
     replay::{Learn, LearnFrom, ReplayOptions, Summary, is_simulated, replay},
-    start::prepare_with,
+    start::{prepare_recorded, prepare_with},
 };
 
 /// What to replay, and how.
@@ -38,6 +39,10 @@ pub(super) struct Options {
     /// Learn the empty room from the first part, for example `30s`
     #[arg(long, value_name = "TIME", value_parser = super::output::duration)]
     calibrate_first: Option<Duration>,
+    /// Of a capture: run its datagrams and slots through the code, configuration and calibration that are configured here,
+    /// not those it was recorded with
+    #[arg(long)]
+    as_configured: bool,
     /// Go through the recording this often
     #[arg(long = "loop", value_name = "N", default_value_t = 1)]
     passes: u32,
@@ -54,11 +59,21 @@ pub(super) struct Options {
 
 pub(super) fn run(options: &Options) -> Result {
     let c = &options.config;
-    let simulated = is_simulated(&options.recording).map_err(Failure::of)?;
-    let prepared = prepare_with(&c.config, c.site.as_deref(), c.manifest.as_deref(), |site| {
-        site.nodes.iter_mut().for_each(|node| node.simulated |= simulated);
-    })
-    .map_err(Failure::of)?;
+    let recorded = match options.as_configured {
+        true => None,
+        false => Begin::of(&options.recording).map_err(Failure::of)?,
+    };
+    let (site, manifest) = (c.site.as_deref(), c.manifest.as_deref());
+    let prepared = match &recorded {
+        Some(begin) => prepare_recorded(&c.config, site, manifest, begin).map_err(Failure::of)?,
+        None => {
+            let simulated = is_simulated(&options.recording).map_err(Failure::of)?;
+            prepare_with(&c.config, site, manifest, |site| {
+                site.nodes.iter_mut().for_each(|node| node.simulated |= simulated);
+            })
+            .map_err(Failure::of)?
+        }
+    };
     let temporary = match options.data_dir {
         None => Some(tempfile::tempdir().map_err(|e| {
             Failure(format!(
@@ -88,6 +103,7 @@ pub(super) fn run(options: &Options) -> Result {
                 then_stop: false,
             }),
             passes: options.passes,
+            recorded,
             out: out.as_mut().map(|w| w as &mut dyn std::io::Write),
             trace: trace.as_mut().map(|w| w as &mut dyn std::io::Write),
             progress: &mut |seconds| progress.at(seconds),

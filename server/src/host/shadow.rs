@@ -16,7 +16,8 @@ use super::{
     generation::Generation,
     kind::Kind,
     manifest_write::stage_kinds,
-    swap::Carried,
+    state,
+    swap::{Carried, UNHURRIED},
     worker::StageRun,
 };
 
@@ -62,6 +63,8 @@ pub struct ShadowCycle {
 /// A generation in the shadow.
 pub struct Shadow {
     generation: Generation,
+    /// State of its instances before they saw anything.
+    newborn: Vec<u8>,
 }
 
 impl PluginHost {
@@ -83,20 +86,32 @@ impl PluginHost {
 impl Shadow {
     /// Puts a generation in the shadow.
     pub const fn new(generation: Generation) -> Self {
-        Self { generation }
+        Self {
+            generation,
+            newborn: Vec::new(),
+        }
     }
 
     /// Begins where the active generation stands, as far as code and state schema allow.
     ///
     /// # Errors
-    /// [`HostError::State`] when a stage refuses its state.
+    /// [`HostError::State`] when a stage does not give or refuses its state.
     pub fn adopt(&mut self, carried: &Carried) -> Result<(), HostError> {
+        self.newborn.clear();
+        state::export(&mut self.generation, UNHURRIED, &mut self.newborn)?;
         carried.give(&mut self.generation)
     }
 
-    /// The generation, to be activated.
-    pub fn into_generation(self) -> Generation {
-        self.generation
+    /// The generation, to be activated. What it saw in the shadow is forgotten: a stage that takes no state over begins
+    /// anew, whatever it was compared on.
+    ///
+    /// # Errors
+    /// [`HostError::State`] when a stage refuses the state that it gave itself.
+    pub fn into_generation(mut self) -> Result<Generation, HostError> {
+        if !self.newborn.is_empty() {
+            state::import(&mut self.generation, UNHURRIED, &self.newborn)?;
+        }
+        Ok(self.generation)
     }
 
     /// The stage that ended itself in the shadow, with what ended it.

@@ -13,12 +13,15 @@ use tapline_wire::recording::{
     capture::{CaptureHeader, CaptureWriter, TickEntry},
 };
 
-use crate::{cycle::Report, ingest::frames::Frames, live::Facts, log::Stamp};
+use super::notes::{Begin, Note};
+use crate::{cycle::Report, host::Manifest, ingest::frames::Frames, live::Facts, log::Stamp};
 
 /// Slots that may wait for the disk; more are lost, and said.
 const WAITING_SLOTS: usize = 200;
 
 struct SlotCopy {
+    /// What has to be said before it.
+    notes: Vec<Note>,
     frames: Frames,
     tick: TickEntry,
 }
@@ -28,12 +31,15 @@ pub(super) struct Capture {
     to_writer: Option<SyncSender<SlotCopy>>,
     thread: JoinHandle<()>,
     lost: u64,
+    /// Of which the file does not know yet.
+    untold: u64,
 }
 
 impl Capture {
-    /// Creates the file; one that exists is not overwritten.
-    pub(super) fn start(path: &Path, facts: &Facts, manifest_hash: [u8; 32]) -> io::Result<Self> {
+    /// Creates the file; one that exists is not overwritten. `begin` is what is in force.
+    pub(super) fn start(path: &Path, facts: &Facts, begin: Begin) -> io::Result<Self> {
         let file = File::create_new(path)?;
+        let manifest_hash = Manifest::parse(begin.manifest.as_str()).map_or([0; 32], |m| m.hash());
         let header = CaptureHeader {
             simulated: facts.site.nodes.iter().any(|node| node.simulated),
             opened_ns: facts.started_wall_ns,
@@ -45,6 +51,10 @@ impl Capture {
         let thread = std::thread::Builder::new()
             .name("tapline-capture".into())
             .spawn(move || {
+                if let Err(error) = writer.note(0, &Note::Begin(Box::new(begin)).to_bytes()) {
+                    tracing::error!(%error, "the capture ends before its first slot");
+                    return;
+                }
                 for slot in slots {
                     if let Err(error) = write(&mut writer, &slot) {
                         tracing::error!(%error, "the capture ends here");
@@ -59,12 +69,14 @@ impl Capture {
             to_writer: Some(to_writer),
             thread,
             lost: 0,
+            untold: 0,
         })
     }
 
-    /// Hands over a slot; never waits.
-    pub(super) fn slot(&mut self, frames: &Frames, tick: u64, stamp: Stamp, report: &Report) {
+    /// Hands over a slot, the time it was computed for, and what changed before it; never waits.
+    pub(super) fn slot(&mut self, frames: &Frames, tick: u64, stamp: Stamp, report: &Report, notes: &[Note]) {
         let Some(to_writer) = &self.to_writer else { return };
+        let lost = (self.untold > 0).then_some(Note::Lost(self.untold));
         let tick = TickEntry {
             tick,
             end_ns: stamp.mono_ns.cast_signed(),
@@ -73,19 +85,24 @@ impl Capture {
             dispositions: [5, 7, 8].map(|stage: usize| report.stage[stage - 1].0 as u8).to_vec(),
         };
         match to_writer.try_send(SlotCopy {
+            notes: lost.into_iter().chain(notes.iter().cloned()).collect(),
             frames: frames.clone(),
             tick,
         }) {
-            Ok(()) => {}
-            Err(TrySendError::Full(_)) => {
-                self.lost += 1;
-                tracing::warn!(
-                    lost = self.lost,
-                    "the disk is too slow for the capture: a slot is missing in it"
-                );
-            }
+            Ok(()) => self.untold = 0,
+            Err(TrySendError::Full(_)) => self.lose(),
             Err(TrySendError::Disconnected(_)) => self.to_writer = None,
         }
+    }
+
+    /// Counts a slot that does not go into the file; the next one that does says so.
+    pub(super) fn lose(&mut self) {
+        self.lost += 1;
+        self.untold += 1;
+        tracing::warn!(
+            lost = self.lost,
+            "the disk is too slow for the capture: a slot is missing in it"
+        );
     }
 
     /// Slots that were lost.
@@ -114,6 +131,9 @@ impl Capture {
 
 fn write<W: io::Write>(writer: &mut CaptureWriter<W>, slot: &SlotCopy) -> io::Result<()> {
     let offset_ns = slot.tick.wall_ns - slot.tick.end_ns;
+    for note in &slot.notes {
+        writer.note(slot.tick.end_ns, &note.to_bytes())?;
+    }
     for frame in slot.frames.iter() {
         let arrival_ns = frame.arrival_ns.cast_signed();
         let source = u16::try_from(frame.source).map_or(SourceKey::Recording, SourceKey::Node);

@@ -7,14 +7,18 @@ use std::{
 
 use tapline_dsp::front::CalibrationStatus;
 use tapline_witness::{
-    body::{Audit, AuditResult, Body, ClockQuality, Config, OutcomeCode, PrivacyClass, PrivacyModeCode},
+    body::{Audit, AuditResult, Body, ClockQuality, Config, OutcomeCode, PrivacyClass, PrivacyModeCode, SwapResult},
     codec::Text,
     disposition::Disposition,
     hash::{Domain, Hash, ZERO},
     leaf::flags,
 };
 
-use super::{calibration::Calibrations, order::Order};
+use super::{
+    calibration::Calibrations,
+    notes::{self, Begin, Note, SiteNow},
+    order::Order,
+};
 use crate::{
     config::{Site, witnessed},
     cycle::{Core, Obey, Report, Slot, StateError},
@@ -47,6 +51,8 @@ pub struct SlotInput<'f> {
 pub struct Stepped {
     /// Where its leaf stands.
     pub leaf: Appended,
+    /// The time it was computed for.
+    pub stamp: Stamp,
     /// What the step did.
     pub report: Report,
 }
@@ -91,6 +97,8 @@ pub struct Engine {
     patience: Duration,
     /// Rows for the next record: beliefs that an earlier process left open.
     ended: Vec<WorldChange>,
+    /// What changed since the last slot that decides what the next one computes: for captures.
+    notes: Vec<Note>,
 }
 
 impl Engine {
@@ -112,6 +120,7 @@ impl Engine {
             calibrations: Calibrations::default(),
             patience,
             ended: Vec::new(),
+            notes: Vec::new(),
         }
     }
 
@@ -120,6 +129,8 @@ impl Engine {
     /// # Errors
     /// When the log cannot take the leaf: the process must not go on as if it had.
     pub fn slot(&mut self, input: &SlotInput<'_>) -> Result<Stepped, EngineError> {
+        // Whoever writes a capture has taken them by now.
+        self.notes.clear();
         // The leaf says the time the cycle was computed for: a replay has nothing else to go by.
         let stamp = self.chain.settled(input.stamp);
         let mut report = self.core.step(&Slot {
@@ -158,7 +169,7 @@ impl Engine {
             &mut self.in_force,
             input.stamp,
         )?;
-        Ok(Stepped { leaf, report })
+        Ok(Stepped { leaf, stamp, report })
     }
 
     /// Appends a leaf of another kind than CYCLE, with the artefacts it names.
@@ -174,12 +185,22 @@ impl Engine {
     }
 
     /// Puts a generation in force with the cycle of `tick`; to be called between two slots. Whoever calls it writes the
-    /// SWAP leaf that says so. The next cycle is a keyframe.
+    /// SWAP leaf that says so, with this result and reason. The next cycle is a keyframe.
     ///
     /// # Errors
     /// [`HostError::State`]: what runs stays.
-    pub fn put_in_force(&mut self, generation: Generation, tick: u64) -> Result<Activation, HostError> {
+    pub fn put_in_force(
+        &mut self,
+        generation: Generation,
+        tick: u64,
+        (result, reason): (SwapResult, u16),
+    ) -> Result<Activation, HostError> {
         let activation = self.core.host.activate(generation)?;
+        self.notes.push(Note::Manifest {
+            text: self.core.host.manifest().text().to_owned(),
+            state: activation.state.map(notes::code),
+            leaf: (result as u8, reason),
+        });
         self.in_force.manifest_hash = activation.new_manifest_hash;
         if let Some(hub) = &self.hub {
             let manifest = self.core.host.manifest();
@@ -221,6 +242,10 @@ impl Engine {
         };
         self.append(stamp, &body, vec![blob])?;
         self.in_force.config_hash = hash;
+        self.notes.push(Note::Configured {
+            now: SiteNow::of(self.core.site()),
+            config_hash: hash,
+        });
         Ok(())
     }
 
@@ -253,6 +278,7 @@ impl Engine {
     pub fn start_calibration(&mut self, stamp: Stamp, end_ns: u64) -> Result<(), EngineError> {
         self.audit(stamp, ZERO, &Order::StartCalibration { end_ns }.to_string(), ZERO)?;
         self.calibrations.start(&mut self.core, end_ns);
+        self.notes.push(Note::StartCalibration { end_ns });
         Ok(())
     }
 
@@ -263,6 +289,7 @@ impl Engine {
     pub fn stop_calibration(&mut self, stamp: Stamp) -> Result<(), EngineError> {
         self.audit(stamp, ZERO, &Order::StopCalibration.to_string(), ZERO)?;
         self.core.front.stop_calibration();
+        self.notes.push(Note::StopCalibration);
         Ok(())
     }
 
@@ -334,6 +361,37 @@ impl Engine {
         };
         self.calibrations.reloaded(kept.since_ns, paths);
         Ok(())
+    }
+
+    /// What changed since this was asked last: it holds for the next slot, and a capture has to say it.
+    pub(super) fn take_notes(&mut self) -> Vec<Note> {
+        std::mem::take(&mut self.notes)
+    }
+
+    /// What a capture that begins with the next slot has to say first.
+    ///
+    /// # Errors
+    /// [`StateError`] when the state cannot be given.
+    pub fn begin(&mut self) -> Result<Begin, StateError> {
+        let mut state = None;
+        if self.chain.last_tick().is_some() {
+            self.core.export_state(state.insert(Vec::new()))?;
+        }
+        Ok(Begin {
+            manifest: self.core.host.manifest().text().to_owned(),
+            config: witnessed::document(self.core.site()),
+            now: SiteNow::of(self.core.site()),
+            calibration: self.calibrations.file().map(<[u8]>::to_vec),
+            state,
+        })
+    }
+
+    /// Goes on from the state that a capture began with.
+    ///
+    /// # Errors
+    /// [`StateError`]; the engine is then to be discarded.
+    pub(super) fn go_on_from(&mut self, state: &[u8]) -> Result<(), StateError> {
+        self.core.import_state(state)
     }
 
     fn facts(&self, tick: u64, report: &Report) -> CycleFacts {

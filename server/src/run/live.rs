@@ -132,12 +132,6 @@ pub fn serve(prepared: Prepared, options: &LiveOptions, stop: &Arc<AtomicBool>) 
     let Started { mut engine, hub } =
         prepared.start(log, stamp, host, fingerprint::numeric_profile(), PATIENCE, true)?;
     let (hub, commands) = hub.expect("a live start has readers");
-    let capture = options
-        .capture
-        .as_deref()
-        .map(|path| Capture::start(path, &hub.facts, hub.manifest().hash))
-        .transpose()
-        .map_err(ServeError::Capture)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -146,6 +140,13 @@ pub fn serve(prepared: Prepared, options: &LiveOptions, stop: &Arc<AtomicBool>) 
     let reader = Arc::new(Reader::open(&options.data_dir)?);
     engine.end_beliefs_of_earlier_boots(&reader)?;
     engine.reload_calibration(&reader, stamp)?;
+    let capture = match &options.capture {
+        None => None,
+        Some(path) => {
+            let begin = engine.begin().map_err(EngineError::from)?;
+            Some(Capture::start(path, &hub.facts, begin).map_err(ServeError::Capture)?)
+        }
+    };
     engine.core.host.set_state_time(STATE_TIME);
     let swaps = Swaps::start(&engine, &hub, options.deadline).map_err(ServeError::System)?;
     let durable = engine.writer.durable();
@@ -276,11 +277,14 @@ impl Live {
                 deadline: Some(self.deadline),
                 obey: None,
             };
+            self.recorder.begin(&mut self.engine, tick, stamp);
+            let notes = self.engine.take_notes();
             let stepped = self.engine.slot(&input)?;
             if let Some(capture) = &mut self.capture {
-                capture.slot(&frames, tick, stamp, &stepped.report);
+                capture.slot(&frames, tick, stepped.stamp, &stepped.report, &notes);
             }
-            self.recorder.slot(&frames, tick, stamp, &stepped.report);
+            self.recorder
+                .slot(&frames, tick, stepped.stamp, &stepped.report, &notes);
             if self.swaps.after_slot(&mut self.engine, tick, stamp)? {
                 // At once, not with the next look: who swapped wants to see it.
                 observer.show_plugins(&self.engine, &self.hub);
@@ -317,7 +321,7 @@ impl Live {
             }
             Command::StopCalibration => self.engine.stop_calibration(before(slot))?,
             Command::Configure { site, operator } => self.engine.configure(before(slot), tick, site.0, operator)?,
-            Command::StartRecording { name, slots } => self.recorder.start(name, slots, tick, slot),
+            Command::StartRecording { name, slots } => self.recorder.start(name, slots),
             Command::StopRecording => self.recorder.stop(),
             Command::Swap(order) => self.swaps.order(&mut self.engine, order, slot)?,
             Command::Audited {

@@ -8,6 +8,7 @@ mod engine;
 pub mod environment;
 pub mod histogram;
 pub mod live;
+pub mod notes;
 pub mod order;
 mod recordings;
 pub mod replay;

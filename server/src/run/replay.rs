@@ -1,7 +1,7 @@
 //! A recording through the very pipeline of `serve`, in recorded time.
 //!
 //! Slot 0 ends at the time of the first record; slot n, 50 ms times n later, takes what arrived in the 50 ms
-//! before its end. A capture brings its own slots and dispositions, and they are obeyed ([`capture`]).
+//! before its end. A capture brings its own slots, dispositions, code and orders, and they are obeyed ([`capture`]).
 
 mod capture;
 
@@ -22,12 +22,13 @@ use tapline_witness::{
 use super::{
     engine::{EngineError, SlotInput},
     histogram::Histogram,
+    notes::Begin,
     start::{Prepared, StartError, Started, rollup_options},
     swaps::{RecoverError, recover_now},
 };
 use crate::{
     cycle::{
-        Obey,
+        Obey, Report,
         clock::{SLOT_NS, STAGE_NAMES},
     },
     host::fingerprint,
@@ -54,6 +55,9 @@ pub struct ReplayOptions<'a> {
     pub learn: Option<Learn>,
     /// How often to go through the recording.
     pub passes: u32,
+    /// What a capture began with, when everything it recorded is to be obeyed; none for other recordings, and to run the
+    /// datagrams and slots of a capture with what is prepared here.
+    pub recorded: Option<Begin>,
     /// One JSON line a cycle.
     pub out: Option<&'a mut dyn Write>,
     /// One JSON line a cycle with the evidence behind it.
@@ -129,6 +133,15 @@ pub enum ReplayError {
     /// A stage failed and what should replace it does not come up.
     #[error("a stage failed and its replacement does not come up: {0}")]
     Recover(#[from] RecoverError),
+    /// A capture says that something else decided its cycles than what is here.
+    #[error(
+        "this capture cannot be replayed as it was recorded: {what}. With --as-configured its datagrams run through the \
+         code, configuration and calibration that are configured here, and outcomes may differ"
+    )]
+    NotAsRecorded {
+        /// What is missing or different.
+        what: String,
+    },
     /// There is nothing in it.
     #[error("{path} holds no record with a time: there is nothing to replay")]
     Empty {
@@ -140,11 +153,25 @@ pub enum ReplayError {
     Out(std::io::Error),
 }
 
+impl ReplayError {
+    pub(super) const fn not_as_recorded(what: String) -> Self {
+        Self::NotAsRecorded { what }
+    }
+}
+
 /// Replays.
 ///
 /// # Errors
 /// [`ReplayError`].
 pub fn replay(prepared: Prepared, options: ReplayOptions<'_>) -> Result<Summary, ReplayError> {
+    if let Some(begin) = &options.recorded {
+        let own = options.calibration.is_some() || options.learn.is_some() || options.passes > 1;
+        if own {
+            let what = "it says itself when the empty room was learned, and is gone through once".to_owned();
+            return Err(ReplayError::NotAsRecorded { what });
+        }
+        prepared.is_as_recorded(begin)?;
+    }
     let digest = tapline_wire::recording::digest(&options.recording)?;
     let read = ReadOptions {
         centre_khz: prepared
@@ -180,6 +207,10 @@ pub fn replay(prepared: Prepared, options: ReplayOptions<'_>) -> Result<Summary,
         })?;
         engine.load_calibration(&bytes, stamp)?;
     }
+    let as_recorded = options.recorded.is_some();
+    if let Some(begin) = options.recorded {
+        capture::go_on_from(&mut engine, begin, stamp)?;
+    }
     let learn = match options.learn {
         None => None,
         Some(learn) => Some(Learning::new(learn, &options.recording, &read, first_ns)?),
@@ -204,6 +235,7 @@ pub fn replay(prepared: Prepared, options: ReplayOptions<'_>) -> Result<Summary,
         tally: Tally::default(),
         learning: learn,
         hopeless: false,
+        as_recorded,
     };
     let mut offset_ns = 0;
     for _ in 0..options.passes.max(1) {
@@ -238,7 +270,12 @@ pub fn is_simulated(path: &Path) -> Result<bool, RecordingError> {
 fn first_time(path: &Path, read: &ReadOptions) -> Result<i64, ReplayError> {
     for record in Recording::open(path, read)? {
         let record = record?;
-        if !matches!(record.body, RecordBody::NotUsed { .. }) || record.time_ns != 0 {
+        let counts = match record.body {
+            RecordBody::NotUsed { .. } => record.time_ns != 0,
+            RecordBody::Note(_) => false,
+            _ => true,
+        };
+        if counts {
             return Ok(record.time_ns);
         }
     }
@@ -274,6 +311,8 @@ struct Run<'a> {
     learning: Option<Learning>,
     /// A stage failed and nothing can replace it.
     hopeless: bool,
+    /// Whatever the capture says is obeyed.
+    as_recorded: bool,
 }
 
 /// A calibration that is to be learned on the way.
@@ -330,7 +369,7 @@ impl Run<'_> {
                     self.tally.records += 1;
                     self.gate.count_not_used(reason);
                 }
-                RecordBody::Tick(_) => unreachable!("only captures have ticks"),
+                RecordBody::Tick(_) | RecordBody::Note(_) => unreachable!("only captures have them"),
             }
         }
         self.run_until(now_ns)?;
@@ -404,11 +443,12 @@ impl Run<'_> {
     /// Runs the next slot of the regular grid with what arrived in it.
     fn next_slot(&mut self) -> Result<(), ReplayError> {
         let stamp = self.stamp();
-        self.slot(stamp, stamp.mono_ns, None)
+        self.slot(stamp, stamp.mono_ns, None)?;
+        Ok(())
     }
 
     /// Runs slot `self.tick` with what waits and arrived until `until_ns`.
-    fn slot(&mut self, stamp: Stamp, until_ns: u64, obey: Option<Obey>) -> Result<(), ReplayError> {
+    fn slot(&mut self, stamp: Stamp, until_ns: u64, obey: Option<Obey>) -> Result<Report, ReplayError> {
         if let Some(learning) = self
             .learning
             .as_mut()
@@ -438,7 +478,7 @@ impl Run<'_> {
         };
         let stepped = self.engine.slot(&input)?;
         // In a replay nobody waits: what failed is replaced before the next slot.
-        if !self.hopeless {
+        if !self.hopeless && !self.as_recorded {
             self.hopeless = !self.engine.core.host.failures().is_empty() && !recover_now(&mut self.engine, stamp)?;
         }
         self.tally.cycles += 1;
@@ -460,7 +500,7 @@ impl Run<'_> {
         }
         self.tick += 1;
         self.last = Some(stamp);
-        Ok(())
+        Ok(stepped.report)
     }
 
     fn finish(mut self, digest: &[u8; 32]) -> Result<Summary, ReplayError> {

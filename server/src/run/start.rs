@@ -13,7 +13,11 @@ use tapline_witness::{
     hash::{Domain, ZERO},
 };
 
-use super::engine::{Engine, EngineError, InForce};
+use super::{
+    engine::{Engine, EngineError, InForce},
+    notes::Begin,
+    replay::ReplayError,
+};
 use crate::{
     config::{ConfigError, Fleet, Site, witnessed},
     cycle::{Core, SetupError, host_spec},
@@ -140,6 +144,38 @@ pub fn prepare_with(
     Ok(Prepared::over(fleet, site, host)?)
 }
 
+/// The same for a capture: the code and configuration that it began with. `manifest` says only where plugins lie.
+///
+/// # Errors
+/// [`ReplayError::NotAsRecorded`] when they are not here any more.
+pub fn prepare_recorded(
+    config: &Path,
+    site: Option<&str>,
+    manifest: Option<&Path>,
+    begin: &Begin,
+) -> Result<Prepared, ReplayError> {
+    let fleet = Fleet::load(config).map_err(StartError::from)?;
+    let mut site = fleet.select(site, &crate::hostname()).map_err(StartError::from)?;
+    begin.apply(&mut site)?;
+    let site = Arc::new(site);
+    let missing = |error: HostError| {
+        let what = format!("it began under a manifest that does not come up here: {error}");
+        ReplayError::not_as_recorded(what)
+    };
+    let recorded = Manifest::parse(begin.manifest.as_str()).map_err(missing)?;
+    let named = manifest.unwrap_or(&site.pipeline.manifest);
+    let directory = if named == Path::new(LINKED) || recorded.plugins().iter().all(|row| row.linked.is_some()) {
+        // A later manifest of the capture may need it even so.
+        find_manifest(named, config).unwrap_or_default()
+    } else {
+        find_manifest(named, config)?
+    };
+    let directory = directory.parent().unwrap_or(Path::new("")).to_owned();
+    let spec = host_spec(&site, directory).map_err(StartError::from)?;
+    let host = PluginHost::new(spec, recorded).map_err(missing)?;
+    Ok(Prepared::over(fleet, site, host).map_err(StartError::from)?)
+}
+
 /// The manifest that says which configuration tables its plugins run with. One that says so already is kept to the
 /// letter; otherwise the file names the code, the fleet file the tables, and both together are what runs.
 fn with_tables(manifest: Manifest, spec: &HostSpec) -> Result<Manifest, HostError> {
@@ -245,6 +281,20 @@ impl Prepared {
             site,
             manifest_text,
         })
+    }
+
+    /// Is this what a capture began with?
+    ///
+    /// # Errors
+    /// [`ReplayError::NotAsRecorded`] saying what is not.
+    pub(super) fn is_as_recorded(&self, begin: &Begin) -> Result<(), ReplayError> {
+        begin.agrees(&self.config_text)?;
+        if self.manifest_text == begin.manifest {
+            return Ok(());
+        }
+        Err(ReplayError::not_as_recorded(
+            "it began under another manifest than the one prepared".to_owned(),
+        ))
     }
 
     /// Opens the log and writes BOOT. `host` says what runs; all zero for a replay, so that its root is the same

@@ -28,7 +28,7 @@ use tapline_witness::{
     hash::{Hash, ZERO},
 };
 
-pub(super) use self::leaves::{RecoverError, recover_now};
+pub(super) use self::leaves::{RecoverError, put_as_recorded, recover_now};
 use self::{
     leaves::Leaf,
     threads::{Done, Job, ShadowLine, Shown},
@@ -361,7 +361,7 @@ impl Swaps {
             self.finish(work, Phase::Rejected, swap_reason::NOT_DURABLE, why, written);
             return Ok(());
         }
-        match engine.put_in_force(*generation, next_tick) {
+        match engine.put_in_force(*generation, next_tick, (SwapResult::Applied, swap_reason::NONE)) {
             Ok(activation) => {
                 work.attempt.state = Some(activation.state);
                 let written = work.attempt.leaf.unwrap_or_default();
@@ -459,15 +459,15 @@ impl Swaps {
         let manifest = generation.manifest().clone();
         let stage = work.attempt.stage;
         let carried = engine.core.host.carry(&generation).map(|carried| carried.digest(stage));
-        let activation = match engine.put_in_force(generation, tick + 1) {
-            Ok(activation) => activation,
-            Err(error) => return self.reject(engine, work, stamp, swap_reason::STATE, &error.to_string()),
-        };
-        let kept = activation.state[stage as usize] != StateHandling::Reset;
         let reason = match work.attempt.kind {
             AttemptKind::Recovery => work.attempt.reason,
             _ => swap_reason::OPERATOR,
         };
+        let activation = match engine.put_in_force(generation, tick + 1, (SwapResult::RolledBack, reason)) {
+            Ok(activation) => activation,
+            Err(error) => return self.reject(engine, work, stamp, swap_reason::STATE, &error.to_string()),
+        };
+        let kept = activation.state[stage as usize] != StateHandling::Reset;
         let leaf = Leaf {
             new: Some(&manifest),
             effective_tick: Some(tick + 1),

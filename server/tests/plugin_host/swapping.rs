@@ -60,7 +60,7 @@ fn a_to_b_to_a_runs_other_code_under_three_hashes() {
     let with_a = taps(&host);
     assert!(shadow.failure().is_none());
 
-    let done = host.activate(shadow.into_generation()).unwrap();
+    let done = host.activate(shadow.into_generation().unwrap()).unwrap();
     assert_eq!(
         done.state,
         [StateHandling::Reset, StateHandling::Kept, StateHandling::None]
@@ -193,7 +193,7 @@ fn the_same_code_in_the_shadow_gives_the_same_bits() {
             );
         }
     }
-    let state = host.activate(shadow.into_generation()).unwrap().state;
+    let state = host.activate(shadow.into_generation().unwrap()).unwrap().state;
     assert_eq!(state[..2], [StateHandling::Imported, StateHandling::Kept]);
     let before = host.before(StageKind::Cir).expect("the library ran well");
     assert_eq!(

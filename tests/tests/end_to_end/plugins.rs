@@ -6,7 +6,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tapline_tests::{Room, Server, scene_config, succeed, tapline};
+use tapline_server::store::reader::Reader;
+use tapline_tests::{Room, Server, command, replay, scene_config, succeed, tapline};
+use tapline_witness::{
+    body::{Body, SwapResult, swap_reason},
+    leaf::decode,
+};
+
+use crate::recorded::cycles;
 
 /// A directory with a bad `cir` plugin beside the good ones of the other stages, and its manifest.
 fn bad(plugin: &str, directory: &Path) -> PathBuf {
@@ -46,15 +53,19 @@ fn leaves(data: &Path) -> u64 {
     report["leaves"].as_u64().expect("a number")
 }
 
-/// A plugin that panics costs its stage some cycles: the built-in one takes over under a new manifest, the log has a
-/// leaf about it and checks.
+/// A plugin that panics costs its stage some cycles and the server none: the built-in one takes over under a new manifest,
+/// and a ROLLED_BACK leaf says why. The capture of it all replays to the same outcomes as long as the plugin is there, and
+/// says what is missing when it is not.
 #[test]
 fn a_plugin_that_panics_is_replaced_while_the_server_runs() {
     let directory = tempfile::tempdir().expect("a directory");
     let manifest = bad("bad-panic-in-call", directory.path());
     let config = scene_config("demo", directory.path());
     let data = directory.path().join("data");
-    let server = Server::start_with(&config, &data, &["--manifest", manifest.to_str().expect("plain")]);
+    let manifest = manifest.to_str().expect("plain");
+    let at = |name: &str| directory.path().join(name).to_str().expect("plain").to_owned();
+    let arguments = ["--manifest", manifest, "--capture", &at("run.tlc")];
+    let server = Server::start_with(&config, &data, &arguments);
     let before = server.query("{ manifest { hash } }");
     let room = Room::start("demo", server.udp);
     until("a stage that took over", || {
@@ -69,8 +80,63 @@ fn a_plugin_that_panics_is_replaced_while_the_server_runs() {
         stages.iter().any(|s| s["stage"] == "cir" && s["disposition"] == "RAN")
     });
     drop(room);
+    let missed = server.query("{ health { missedTicks } }");
     server.stop();
-    leaves(&data);
+    let count = leaves(&data);
+
+    let (mut swaps, mut ticks) = (Vec::new(), Vec::new());
+    for bytes in Reader::open(&data)
+        .expect("a store")
+        .leaves(0, count)
+        .expect("its leaves")
+    {
+        let leaf = decode(&bytes).expect("a good leaf");
+        match leaf.body {
+            Body::Swap(swap) => swaps.push(swap),
+            Body::Cycle(cycle) => ticks.push((leaf.header.tick, cycle.manifest_hash)),
+            _ => {}
+        }
+    }
+    let [swap] = swaps.as_slice() else {
+        panic!("{} SWAP leaves", swaps.len());
+    };
+    assert_eq!((swap.result, swap.reason), (SwapResult::RolledBack, swap_reason::PANIC));
+    for (tick, manifest) in &ticks {
+        assert_eq!(
+            *manifest == swap.new_manifest_hash,
+            *tick >= swap.effective_tick,
+            "{tick}"
+        );
+    }
+    // The machine of a test may be late by itself; what the recovery may not do is hold a cycle up.
+    let held_up = (swap.effective_tick.saturating_sub(3)..swap.effective_tick + 3)
+        .filter(|tick| !ticks.iter().any(|(t, _)| t == tick))
+        .count();
+    assert_eq!(held_up, 0, "of {missed} missed ticks");
+
+    let config = config.to_str().expect("plain");
+    let (run, again) = (at("run.tlc"), at("again"));
+    let all = [&run, "--config", config, "--manifest", manifest, "--data-dir", &again];
+    let summary = replay(&all);
+    assert_eq!(summary["manifest_hash"], hex::encode(swap.new_manifest_hash));
+    let (live, again) = (cycles(&data), cycles(Path::new(&again)));
+    assert_eq!(live.keys().collect::<Vec<_>>(), again.keys().collect::<Vec<_>>());
+    for (tick, was) in &live {
+        assert!(was.outcome == again[tick].outcome, "outcome of tick {tick}");
+    }
+
+    fs::remove_file(directory.path().join("bad-panic-in-call.so")).expect("it is there");
+    let out = command(&["replay", "--config", config, "--manifest", manifest, &run])
+        .output()
+        .expect("it runs");
+    let error = String::from_utf8_lossy(&out.stderr);
+    assert_eq!(out.status.code(), Some(2), "{error}");
+    assert!(
+        error.contains("cannot be replayed as it was recorded") && error.contains("bad-panic-in-call.so"),
+        "{error}"
+    );
+    // With other code, when that is wanted.
+    replay(&["--as-configured", "--config", config, "--manifest", "linked", &run]);
 }
 
 /// A plugin that aborts takes the process along. What was published is in the log, the log checks, and the next

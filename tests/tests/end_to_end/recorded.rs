@@ -20,7 +20,7 @@ use tapline_witness::{
 };
 
 /// Tick and record of every cycle in a store.
-fn cycles(data_dir: &Path) -> BTreeMap<u64, CycleData> {
+pub(crate) fn cycles(data_dir: &Path) -> BTreeMap<u64, CycleData> {
     let reader = Reader::open(data_dir).expect("a store");
     let rows = reader.cycles(None, 10_000).expect("its cycles");
     rows.iter()

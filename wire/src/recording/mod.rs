@@ -124,6 +124,8 @@ pub enum RecordBody {
     },
     /// The end of a tick; captures only.
     Tick(TickEntry),
+    /// What the server that wrote a capture has to say before the next tick, in its own encoding; captures only.
+    Note(Vec<u8>),
 }
 
 /// A file format.

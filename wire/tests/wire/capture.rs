@@ -59,6 +59,7 @@ fn write(writer: &mut CaptureWriter<impl Write>, entry: &CaptureEntry) -> io::Re
             bytes,
         } => writer.datagram(*arrival_ns, *wall_ns, *source, bytes),
         CaptureEntry::Tick(tick) => writer.tick(tick),
+        CaptureEntry::Note(note) => writer.note(0, note),
         CaptureEntry::Damage { .. } => unreachable!("not written"),
     }
 }
@@ -273,6 +274,37 @@ fn after_a_failed_write_the_writer_stays_closed() {
         assert!(write(&mut writer, &entry(i)).is_err(), "nothing piles up in memory");
     }
     assert!(writer.flush().is_ok(), "nothing is left to write");
+}
+
+/// A note longer than a chunk goes over several; where one of them is damaged, nothing of the note is left.
+#[test]
+fn a_note_comes_back_whole_or_not_at_all() {
+    let notes: Vec<Vec<u8>> = [0_usize, 1, 262_144, 262_145, 1_500_000]
+        .iter()
+        .map(|&len| (0..len).map(|k| (k * k * 31 + len) as u8).collect())
+        .collect();
+    let mut writer = CaptureWriter::new(Vec::new(), &header()).unwrap();
+    for (i, note) in notes.iter().enumerate() {
+        writer.note(i as i64, note).unwrap();
+        write(&mut writer, &entry(i)).unwrap();
+    }
+    let bytes = writer.finish().unwrap();
+    let expected: Vec<_> = (0..notes.len())
+        .flat_map(|i| [CaptureEntry::Note(notes[i].clone()), entry(i)])
+        .collect();
+    let (entries, clean) = read_all(&bytes);
+    assert!(entries == expected && clean);
+    let chunks = CaptureReader::new(Cursor::new(&bytes)).unwrap().chunks().unwrap();
+    assert!(chunks.len() > 6, "{}", chunks.len());
+    for chunk in &chunks {
+        let mut damaged = bytes.clone();
+        damaged[chunk.offset as usize + 60] ^= 1;
+        let (found, _) = read_all(&damaged);
+        assert!(found.iter().any(|e| matches!(e, CaptureEntry::Damage { .. })));
+        assert!(undamaged(&found).iter().all(|e| expected.contains(e)));
+    }
+    let mut writer = CaptureWriter::new(Vec::new(), &header()).unwrap();
+    assert!(writer.note(0, &vec![0; (64 << 20) + 1]).is_err());
 }
 
 #[test]

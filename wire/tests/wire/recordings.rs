@@ -45,6 +45,7 @@ pub(crate) fn tally(records: &[Record]) -> BTreeMap<&'static str, usize> {
             RecordBody::Datagram(bytes) => kind_of(bytes).name(),
             RecordBody::NotUsed { reason } => reason,
             RecordBody::Tick(_) => "tick",
+            RecordBody::Note(_) => "note",
         };
         *counts.entry(label).or_insert(0) += 1;
     }

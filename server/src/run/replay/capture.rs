@@ -1,13 +1,28 @@
 //! A capture: its slots, their times, which slot took which datagram and what the host decided are recorded input,
-//! and they are obeyed. The same capture, manifest and configuration give the outcomes of the live run.
+//! and they are obeyed. So are the code, the configuration and the calibrations it was made with, unless they are left out
+//! on purpose: then the outcomes are the live run's, or the replay ends with what is missing.
 
+use std::sync::Arc;
+
+use tapline_plugin_api::StageKind;
 use tapline_wire::recording::{RecordBody, Recording, capture::TickEntry};
-use tapline_witness::disposition::Disposition;
+use tapline_witness::{
+    body::SwapResult,
+    disposition::Disposition,
+    hash::{Domain, ZERO},
+};
 
 use super::{ReplayError, Run};
 use crate::{
+    config::witnessed,
     cycle::{Obey, clock::SLOT_NS},
+    host::Manifest,
     log::Stamp,
+    run::{
+        engine::{Engine, EngineError},
+        notes::{self, Begin, Note},
+        swaps::put_as_recorded,
+    },
 };
 
 /// Slot numbers from which a capture is not believed: three hundred years.
@@ -27,7 +42,7 @@ impl Run<'_> {
             ticks: self.tick,
             ns: self.last.map_or(0, |last| last.mono_ns),
         };
-        let mut waiting = 0;
+        let (mut waiting, mut notes) = (0, Vec::new());
         for record in capture {
             if self.learned() {
                 return Ok(());
@@ -38,18 +53,30 @@ impl Run<'_> {
                     self.tally.records += 1;
                     let arrival_ns = record.arrival_ns.unwrap_or_default().max(0).cast_unsigned();
                     // A refusal is counted by the gatekeeper.
-                    let _ = self.gate.admit(None, arrival_ns.saturating_add(offset.ns), &bytes);
+                    if let Err(reason) = self.gate.admit(None, arrival_ns.saturating_add(offset.ns), &bytes) {
+                        self.differs(|| format!("a datagram after slot {} is not used here: {reason}", self.before()))?;
+                    }
                     waiting += 1;
                 }
                 RecordBody::NotUsed { reason } => {
                     self.tally.records += 1;
                     self.gate.count_not_used(reason);
+                    // A torn tail is the end: whatever stands before it is whole.
+                    if reason != "torn-tail" {
+                        self.differs(|| format!("it is damaged ({reason}) after slot {}", self.before()))?;
+                    }
                 }
+                RecordBody::Note(bytes) => notes.push(bytes),
                 RecordBody::Tick(entry) => {
                     if waiting != entry.frames {
                         self.gate.count_not_used("capture-incomplete-slot");
+                        let (tick, frames) = (entry.tick, entry.frames);
+                        self.differs(|| format!("slot {tick} has {waiting} of its {frames} datagrams"))?;
                     }
                     waiting = 0;
+                    for note in notes.drain(..) {
+                        self.obey_note(&note, entry.tick)?;
+                    }
                     self.recorded_slot(&entry, offset)?;
                 }
             }
@@ -68,13 +95,114 @@ impl Run<'_> {
         let is_sane = (self.tick..TICK_MAX).contains(&tick) && (SLOT_NS / 2..TICK_MAX * SLOT_NS).contains(&mono_ns);
         let Some(obey) = obey(&entry.dispositions).filter(|_| goes_on && is_sane) else {
             self.gate.count_not_used("capture-bad-slot");
-            return Ok(());
+            return self.differs(|| format!("slot {tick} is not one that follows slot {}", self.before()));
         };
+        if self.as_recorded && self.last.is_none() {
+            // It may have begun in the middle of a run.
+            self.tick = tick;
+        }
         self.skip_to(tick)?;
         let wall_ns = entry.wall_ns.saturating_add_unsigned(offset.ns);
         // Whatever lies between two recorded slots was consumed by the later one, however late it was taken.
-        self.slot(Stamp { mono_ns, wall_ns }, u64::MAX, Some(obey))
+        let report = self.slot(Stamp { mono_ns, wall_ns }, u64::MAX, Some(obey))?;
+        let found = [5, 7, 8].map(|stage: usize| report.stage[stage - 1].0);
+        let stages = [StageKind::Cir, StageKind::Tomography, StageKind::Tracker];
+        match (0..3).find(|i| found[*i] != obey[*i]) {
+            None => Ok(()),
+            Some(i) => self.differs(|| {
+                format!(
+                    "in slot {tick} the stage {} ended in {}, and here in {}; this plugin does not do the same twice",
+                    stages[i].name(),
+                    obey[i].name(),
+                    found[i].name()
+                )
+            }),
+        }
     }
+
+    /// Ends a replay that is to be as recorded.
+    fn differs(&self, what: impl FnOnce() -> String) -> Result<(), ReplayError> {
+        if self.as_recorded {
+            return Err(ReplayError::NotAsRecorded { what: what() });
+        }
+        Ok(())
+    }
+
+    /// The last slot in words.
+    fn before(&self) -> String {
+        self.last
+            .map_or_else(|| "none".to_owned(), |_| self.tick.saturating_sub(1).to_string())
+    }
+
+    /// Does what was done before slot `tick`.
+    fn obey_note(&mut self, note: &[u8], tick: u64) -> Result<(), ReplayError> {
+        if !self.as_recorded {
+            return Ok(());
+        }
+        // As early as can be: the slot keeps the time it was computed for, whatever stands before it.
+        let stamp = match self.last {
+            Some(_) => self.after_last(),
+            None => Stamp {
+                mono_ns: 0,
+                wall_ns: self.first_ns,
+            },
+        };
+        match Note::from_bytes(note)? {
+            Note::Begin(_) if self.last.is_none() => {}
+            Note::Begin(_) => return self.differs(|| format!("it begins a second time before slot {tick}")),
+            Note::Lost(slots) => {
+                return self
+                    .differs(|| format!("{slots} slots before slot {tick} are not in it: the disk was too slow"));
+            }
+            Note::Manifest { text, state, leaf } => self.put_in_force(text, state, leaf, stamp, tick)?,
+            Note::Configured { now, config_hash } => {
+                let site = now.over(self.engine.core.site())?;
+                if Domain::Config.hash(witnessed::document(&site).as_bytes()) != config_hash {
+                    return self.differs(|| format!("the configuration of slot {tick} is not the recorded one"));
+                }
+                self.engine.configure(stamp, tick, Arc::clone(&site), ZERO)?;
+            }
+            Note::StartCalibration { end_ns } => self.engine.start_calibration(stamp, end_ns)?,
+            Note::StopCalibration => self.engine.stop_calibration(stamp)?,
+        }
+        Ok(())
+    }
+
+    fn put_in_force(
+        &mut self,
+        text: String,
+        state: [u8; 3],
+        (result, reason): (u8, u16),
+        stamp: Stamp,
+        tick: u64,
+    ) -> Result<(), ReplayError> {
+        let missing = |why: String| {
+            ReplayError::not_as_recorded(format!(
+                "from slot {tick} on it ran under another manifest, which does not come up here: {why}"
+            ))
+        };
+        let manifest = Manifest::parse(text).map_err(|e| missing(e.to_string()))?;
+        let result = SwapResult::from_byte(result).ok_or_else(|| missing(format!("result {result} is none")))?;
+        let found = put_as_recorded(&mut self.engine, stamp, manifest, tick, (result, reason))
+            .map_err(|e| missing(e.to_string()))?;
+        if found.map(notes::code) != state {
+            return self.differs(|| {
+                format!("at slot {tick} the stages' states went over as {state:?}, and here as {found:?}")
+            });
+        }
+        Ok(())
+    }
+}
+
+/// Takes over what was in force when a capture began.
+pub(super) fn go_on_from(engine: &mut Engine, begin: Begin, stamp: Stamp) -> Result<(), ReplayError> {
+    if let Some(bytes) = &begin.calibration {
+        engine.load_calibration(bytes, stamp)?;
+    }
+    if let Some(state) = &begin.state {
+        engine.go_on_from(state).map_err(EngineError::from)?;
+    }
+    Ok(())
 }
 
 /// Dispositions as `serve --capture` writes them: one byte each for cir, tomography, tracker.

@@ -120,7 +120,8 @@ pub(crate) fn recover_now(engine: &mut Engine, stamp: Stamp) -> Result<bool, Rec
     };
     let manifest = ready.generation.manifest().clone();
     let tick = engine.chain.last_tick().map_or(0, |t| t + 1);
-    let activation = engine.put_in_force(ready.generation, tick)?;
+    let reason = super::reason_of(&run);
+    let activation = engine.put_in_force(ready.generation, tick, (SwapResult::RolledBack, reason))?;
     tracing::warn!(
         stage = stage.name(),
         disposition = run.disposition.name(),
@@ -138,10 +139,38 @@ pub(crate) fn recover_now(engine: &mut Engine, stamp: Stamp) -> Result<bool, Rec
         state: None,
         old: activation.old_manifest_hash,
         result: SwapResult::RolledBack,
-        reason: super::reason_of(&run),
+        reason,
         operator: ZERO,
     };
     debug_assert!(activation.state[stage as usize] == StateHandling::Reset);
     leaf.write(engine, stamp)?;
     Ok(true)
+}
+
+/// Puts in force what a capture says was, from `tick` on; what became of the stages' states. The leaf gives result and
+/// reason as they were; golden vectors and operator stand in the log of the live run.
+///
+/// # Errors
+/// [`RecoverError`].
+pub(crate) fn put_as_recorded(
+    engine: &mut Engine,
+    stamp: Stamp,
+    manifest: Manifest,
+    tick: u64,
+    (result, reason): (SwapResult, u16),
+) -> Result<[StateHandling; 3], RecoverError> {
+    let generation = engine.core.host.preparer().prepare(manifest.clone())?;
+    let activation = engine.put_in_force(generation, tick, (result, reason))?;
+    let leaf = Leaf {
+        new: Some(&manifest),
+        effective_tick: Some(tick),
+        evidence: None,
+        state: None,
+        old: activation.old_manifest_hash,
+        result,
+        reason,
+        operator: ZERO,
+    };
+    leaf.write(engine, stamp)?;
+    Ok(activation.state)
 }

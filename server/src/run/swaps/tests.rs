@@ -1,6 +1,7 @@
 //! The exchange of plugins in a whole engine, on simulated frames, slot by slot without a clock.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     io,
     marker::PhantomData,
     path::{Path, PathBuf},
@@ -38,9 +39,12 @@ use crate::{
     log::{Faults, LogOptions, Step, fsck},
     run::{
         SlotInput,
+        capture::Capture,
+        notes::Begin,
+        replay::{ReplayError, ReplayOptions, Summary, replay},
         start::{Prepared, Started},
     },
-    store::reader::Reader,
+    store::reader::{CycleData, Reader},
 };
 
 /// Whatever a busy machine does: an attempt that takes longer is stuck.
@@ -165,6 +169,15 @@ struct Rig {
     datagram: Vec<u8>,
     next: Option<tapline_sim::Emission>,
     tick: u64,
+    capture: Option<Capture>,
+    /// The capture takes no slot.
+    disk_full: bool,
+}
+
+/// The fleet file of a simulated room.
+fn fleet(simulator: &Simulator) -> Fleet {
+    let text = format!("version = 1\n{}", simulator.site_config().to_fleet_toml());
+    Fleet::parse(&text, Path::new("scene.toml")).unwrap()
 }
 
 impl Rig {
@@ -177,10 +190,13 @@ impl Rig {
     }
 
     fn over(linked: &'static [PluginModule], cir: &str, faults: Option<Box<dyn Faults>>) -> Self {
+        Self::in_scene("demo", linked, cir, faults)
+    }
+
+    fn in_scene(scene: &str, linked: &'static [PluginModule], cir: &str, faults: Option<Box<dyn Faults>>) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let mut simulator = Simulator::new(Scene::builtin("demo").unwrap(), 1).unwrap();
-        let text = format!("version = 1\n{}", simulator.site_config().to_fleet_toml());
-        let fleet = Fleet::parse(&text, Path::new("demo.toml")).unwrap();
+        let mut simulator = Simulator::new(Scene::builtin(scene).unwrap(), 1).unwrap();
+        let fleet = fleet(&simulator);
         let site = Arc::new(fleet.select(None, "").unwrap());
         let mut spec = host_spec(&site, PathBuf::new()).unwrap();
         // Other stages than cir would only cost time.
@@ -213,6 +229,8 @@ impl Rig {
             datagram,
             next,
             tick: 0,
+            capture: None,
+            disk_full: false,
         }
     }
 
@@ -237,12 +255,16 @@ impl Rig {
         let input = SlotInput {
             tick: self.tick,
             stamp,
-            t_ms: 50 * self.tick.cast_signed(),
+            t_ms: stamp.wall_ns.div_euclid(1_000_000),
             frames: &self.frames,
             deadline: None,
             obey: None,
         };
+        let notes = self.engine.take_notes();
         let stepped = self.engine.slot(&input).unwrap();
+        if let Some(capture) = self.capture.as_mut().filter(|_| !self.disk_full) {
+            capture.slot(&self.frames, self.tick, stepped.stamp, &stepped.report, &notes);
+        }
         self.swaps.after_slot(&mut self.engine, self.tick, stamp).unwrap();
         self.tick += 1;
         stepped.report.stage[4].0
@@ -581,4 +603,160 @@ fn a_candidate_that_panics_in_the_shadow_is_refused() {
     let (swaps, cycles) = rig.end();
     assert_eq!(swaps.len(), 1);
     check_in_force(&swaps, &cycles, a);
+}
+
+/// Of every cycle of a store: its leaf's manifest, configuration and calibration, and what it commits to.
+fn witnessed_cycles(data: &Path) -> BTreeMap<u64, ([Hash; 3], CycleData)> {
+    let reader = Reader::open(data).unwrap();
+    let mut all = BTreeMap::new();
+    for bytes in reader.leaves(0, 100_000).unwrap() {
+        let decoded = leaf::decode(&bytes).unwrap();
+        if let Body::Cycle(c) = decoded.body {
+            let data = reader.cycle_data(decoded.header.seq).unwrap().unwrap();
+            all.insert(
+                decoded.header.tick,
+                ([c.manifest_hash, c.config_hash, c.calibration_id], data),
+            );
+        }
+    }
+    all
+}
+
+/// Replays a capture of a rig's room over its linked stages.
+fn replay_over(linked: &'static [PluginModule], capture: &Path, data: &Path) -> Result<Summary, ReplayError> {
+    let begin = Begin::of(capture)?.expect("a capture");
+    let simulator = Simulator::new(Scene::builtin("empty-room").unwrap(), 1).unwrap();
+    let fleet = fleet(&simulator);
+    let mut site = fleet.select(None, "").unwrap();
+    begin.apply(&mut site)?;
+    let site = Arc::new(site);
+    let mut spec = host_spec(&site, PathBuf::new()).unwrap();
+    spec.linked = linked;
+    let host = PluginHost::new(spec, crate::host::Manifest::parse(begin.manifest.clone()).unwrap()).unwrap();
+    let options = ReplayOptions {
+        recording: capture.to_owned(),
+        data_dir: data.to_owned(),
+        real_time: false,
+        calibration: None,
+        learn: None,
+        passes: 1,
+        recorded: Some(begin),
+        out: None,
+        trace: None,
+        progress: &mut |_| {},
+    };
+    replay(Prepared::over(fleet, site, host).unwrap(), options)
+}
+
+/// Begun in the middle of a run, with a calibration in force; then another configuration, a swap with a table, a
+/// calibration that is given up and one that is learned, a plugin that panics and the recovery: the replay of the capture
+/// comes to the very cycles of the live run. Where a plugin is not there any more it says so.
+#[test]
+fn a_capture_obeys_swaps_recoveries_and_orders() {
+    const LESS: &[PluginModule] = &[linked::cir::<Plain<Steady>>(), linked::cir::<Plain<Panics>>()];
+    let mut rig = Rig::in_scene("empty-room", LINKED, "steady", None);
+    let learn = |rig: &mut Rig, slots: u64| {
+        let (stamp, end_ns) = (rig.stamp(), rig.stamp().mono_ns + slots * SLOT_NS);
+        rig.engine.start_calibration(stamp, end_ns).unwrap();
+        for _ in 0..slots + 2 {
+            rig.slot();
+        }
+    };
+    learn(&mut rig, 80);
+    assert_ne!(
+        rig.engine.in_force.calibration_id,
+        ZERO,
+        "{}",
+        rig.engine.calibration_line()
+    );
+    let file = rig.dir.path().join("run.tlc");
+    // What was ordered before the first slot is in what the capture begins with.
+    let mode = |rig: &mut Rig, mode| {
+        let site = crate::config::Site {
+            privacy: crate::config::Privacy { mode },
+            ..(**rig.engine.core.site()).clone()
+        };
+        let (stamp, tick) = (rig.stamp(), rig.tick);
+        rig.engine.configure(stamp, tick, Arc::new(site), ZERO).unwrap();
+    };
+    mode(&mut rig, crate::config::PrivacyMode::RawResearch);
+    let begin = rig.engine.begin().unwrap();
+    rig.engine.take_notes();
+    let first = rig.tick;
+    rig.capture = Some(Capture::start(&file, &rig.hub.facts, begin).unwrap());
+    for _ in 0..5 {
+        rig.slot();
+    }
+    mode(&mut rig, crate::config::PrivacyMode::StrictNoIdentity);
+    let id = rig.ask(AttemptKind::Swap, built_in("other"), Some("gain = 2.0"), 3);
+    assert_eq!(rig.until_final(id).phase, Phase::Applied);
+    let (stamp, end_ns) = (rig.stamp(), rig.stamp().mono_ns + 80 * SLOT_NS);
+    rig.engine.start_calibration(stamp, end_ns).unwrap();
+    rig.slot();
+    let stamp = rig.stamp();
+    rig.engine.stop_calibration(stamp).unwrap();
+    mode(&mut rig, crate::config::PrivacyMode::CareWithConsent);
+    let before = rig.engine.in_force.calibration_id;
+    learn(&mut rig, 80);
+    assert_ne!(rig.engine.in_force.calibration_id, before);
+    let id = rig.ask(AttemptKind::Swap, built_in("panics"), None, 0);
+    assert_eq!(rig.until_final(id).phase, Phase::Applied);
+    let recovered = rig.until_final(id + 1);
+    assert_eq!(recovered.phase, Phase::RolledBack, "{}", recovered.message);
+    for _ in 0..10 {
+        assert_eq!(rig.slot(), Disposition::Ran);
+    }
+    rig.capture.take().unwrap().finish();
+    let dir = rig.dir.path().to_owned();
+    let kept = tempfile::tempdir().unwrap();
+    let (copy, again) = (kept.path().join("run.tlc"), kept.path().join("again"));
+    std::fs::copy(&file, &copy).unwrap();
+    drop(rig.swaps);
+    rig.engine.writer.close().unwrap();
+    let live = witnessed_cycles(&dir.join("data"));
+
+    let summary = replay_over(LINKED, &copy, &again).unwrap();
+    assert!(summary.not_used.is_empty(), "{:?}", summary.not_used);
+    let replayed = witnessed_cycles(&again);
+    let live: BTreeMap<_, _> = live.into_iter().filter(|(tick, _)| *tick >= first).collect();
+    assert_eq!(live.keys().collect::<Vec<_>>(), replayed.keys().collect::<Vec<_>>());
+    let mut seen = [const { BTreeSet::new() }; 3];
+    for (tick, (names, was)) in &live {
+        let (found, is) = &replayed[tick];
+        assert_eq!(names, found, "manifest, configuration, calibration of tick {tick}");
+        for (seen, name) in seen.iter_mut().zip(names) {
+            seen.insert(*name);
+        }
+        assert!(was.inputs == is.inputs, "inputs of tick {tick}");
+        assert!(was.stages == is.stages, "stages of tick {tick}");
+        assert!(was.outcome == is.outcome, "outcome of tick {tick}");
+    }
+    assert_eq!(seen.map(|s| s.len()), [4, 3, 2]);
+    assert!(fsck(&again, None).unwrap().is_clean());
+
+    let error = replay_over(LESS, &copy, &kept.path().join("less")).unwrap_err();
+    let is =
+        matches!(&error, ReplayError::NotAsRecorded { what } if what.contains("`other`") && what.contains("from slot"));
+    assert!(is, "{error}");
+}
+
+/// Slots that the disk did not take are missed, never passed over in silence.
+#[test]
+fn a_capture_with_a_hole_is_not_replayed_as_recorded() {
+    let mut rig = Rig::in_scene("empty-room", LINKED, "steady", None);
+    let file = rig.dir.path().join("run.tlc");
+    let begin = rig.engine.begin().unwrap();
+    rig.capture = Some(Capture::start(&file, &rig.hub.facts, begin).unwrap());
+    rig.slot();
+    rig.slot();
+    rig.disk_full = true;
+    rig.slot();
+    rig.capture.as_mut().unwrap().lose();
+    rig.disk_full = false;
+    rig.slot();
+    rig.capture.take().unwrap().finish();
+    let error = replay_over(LINKED, &file, &rig.dir.path().join("again")).unwrap_err();
+    let is = matches!(&error, ReplayError::NotAsRecorded { what } if what.starts_with("1 slots before slot 3"));
+    assert!(is, "{error}");
+    rig.end();
 }

@@ -147,5 +147,8 @@ fn run(generation: Generation, carried: &Carried, within: Duration, fed: &Receiv
             return;
         }
     }
-    let _ = show.send(Shown::Ended(Box::new(shadow.into_generation())));
+    let _ = show.send(match shadow.into_generation() {
+        Ok(generation) => Shown::Ended(Box::new(generation)),
+        Err(error) => Shown::Failed(swap_reason::STATE, error.to_string()),
+    });
 }

@@ -1,6 +1,6 @@
 //! One chunk of a capture, and the entries inside it.
 
-use super::{CaptureEntry, HASH_LEN, MAX_DISPOSITIONS, SourceKey, TickEntry, short_hash};
+use super::{CaptureEntry, HASH_LEN, MAX_DISPOSITIONS, MAX_NOTE, SourceKey, TickEntry, short_hash};
 use crate::{
     bytes::{i64_at, u32_at, u64_at},
     tlf1::MAX_DATAGRAM,
@@ -17,6 +17,9 @@ const HASHED_LEN: usize = CHUNK_HEADER_LEN - HASH_LEN;
 
 const ENTRY_DATAGRAM: u8 = 1;
 const ENTRY_TICK: u8 = 2;
+const ENTRY_NOTE: u8 = 3;
+/// Most bytes of a note in one entry; a longer one goes on in the next.
+pub(super) const NOTE_PIECE: usize = 256 * 1024;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ChunkKind {
@@ -116,8 +119,45 @@ pub(super) fn write_tick(out: &mut Vec<u8>, tick: &TickEntry) {
     out.extend_from_slice(&tick.dispositions);
 }
 
+/// Writes the part `offset..` of a note of `total` bytes.
+pub(super) fn write_note_piece(out: &mut Vec<u8>, at_ns: i64, total: usize, offset: usize, piece: &[u8]) {
+    out.push(ENTRY_NOTE);
+    out.extend_from_slice(&((16 + piece.len()) as u32).to_le_bytes());
+    out.extend_from_slice(&at_ns.to_le_bytes());
+    out.extend_from_slice(&(total as u32).to_le_bytes());
+    out.extend_from_slice(&(offset as u32).to_le_bytes());
+    out.extend_from_slice(piece);
+}
+
+/// A part of a note.
+pub(super) struct NotePiece {
+    /// Bytes of the whole note.
+    total: usize,
+    /// Where the part begins.
+    offset: usize,
+    bytes: Vec<u8>,
+}
+
+impl NotePiece {
+    /// Appends it to the parts before it. True when the note is whole; none when it is not the next part.
+    pub(super) fn append(self, note: &mut Vec<u8>) -> Option<bool> {
+        let end = self.offset + self.bytes.len();
+        if note.len() != self.offset || end > self.total || self.total > MAX_NOTE {
+            return None;
+        }
+        note.extend_from_slice(&self.bytes);
+        Some(end == self.total)
+    }
+}
+
+/// What one entry of a chunk holds.
+pub(super) enum Taken {
+    Whole(CaptureEntry),
+    NotePiece(NotePiece),
+}
+
 /// Takes the next entry off `raw`; `None` when it is no valid entry.
-pub(super) fn take_entry(raw: &mut &[u8]) -> Option<CaptureEntry> {
+pub(super) fn take_entry(raw: &mut &[u8]) -> Option<Taken> {
     let (head, rest) = raw.split_first_chunk::<5>()?;
     let (body, rest) = rest.split_at_checked(u32_at(head, 1) as usize)?;
     *raw = rest;
@@ -126,22 +166,34 @@ pub(super) fn take_entry(raw: &mut &[u8]) -> Option<CaptureEntry> {
             let (h, rest) = body.split_first_chunk::<17>()?;
             let (source, bytes) = rest.split_at_checked(h[16].into())?;
             let source: SourceKey = str::from_utf8(source).ok()?.parse().ok()?;
-            (bytes.len() <= MAX_DATAGRAM).then(|| CaptureEntry::Datagram {
-                arrival_ns: i64_at(h, 0),
-                wall_ns: i64_at(h, 8),
-                source,
-                bytes: bytes.to_vec(),
+            (bytes.len() <= MAX_DATAGRAM).then(|| {
+                Taken::Whole(CaptureEntry::Datagram {
+                    arrival_ns: i64_at(h, 0),
+                    wall_ns: i64_at(h, 8),
+                    source,
+                    bytes: bytes.to_vec(),
+                })
             })
         }
         ENTRY_TICK => {
             let (h, dispositions) = body.split_first_chunk::<28>()?;
             (dispositions.len() <= MAX_DISPOSITIONS).then(|| {
-                CaptureEntry::Tick(TickEntry {
+                Taken::Whole(CaptureEntry::Tick(TickEntry {
                     tick: u64_at(h, 0),
                     end_ns: i64_at(h, 8),
                     wall_ns: i64_at(h, 16),
                     frames: u32_at(h, 24),
                     dispositions: dispositions.to_vec(),
+                }))
+            })
+        }
+        ENTRY_NOTE => {
+            let (h, piece) = body.split_first_chunk::<16>()?;
+            (piece.len() <= NOTE_PIECE).then(|| {
+                Taken::NotePiece(NotePiece {
+                    total: u32_at(h, 8) as usize,
+                    offset: u32_at(h, 12) as usize,
+                    bytes: piece.to_vec(),
                 })
             })
         }

@@ -1,4 +1,5 @@
-//! Tapline's own capture: datagrams exactly as received, and which tick took how many of them.
+//! Tapline's own capture: datagrams exactly as received, which tick took how many of them, and notes of the server on
+//! what else decided the ticks.
 //!
 //! ```text
 //! header · chunk · chunk · … · index chunk · footer
@@ -24,8 +25,10 @@ pub(crate) const MAGIC: &[u8; 8] = b"TAPLCAP1";
 pub const MAX_SITE_ID: usize = 255;
 /// Most bytes of a tick's dispositions.
 pub const MAX_DISPOSITIONS: usize = 65_535;
+/// Most bytes of a note.
+pub const MAX_NOTE: usize = 64 << 20;
 
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
 const FLAG_SIMULATED: u16 = 1;
 const FIXED_LEN: usize = 56;
 const HASH_LEN: usize = 16;
@@ -74,6 +77,8 @@ pub enum CaptureEntry {
     },
     /// The end of a tick.
     Tick(TickEntry),
+    /// What the server has to say before the next tick, in its own encoding.
+    Note(Vec<u8>),
     /// Bytes that are no valid chunk were skipped, or a chunk is missing.
     Damage {
         /// `torn-tail` at the end of the file, `corrupt-chunk` before it, `missing-chunk` where a whole
@@ -120,7 +125,10 @@ impl CaptureHeader {
             return Err(("the magic TAPLCAP1", h[..8].escape_ascii().to_string()));
         }
         if u16_at(h, 8) != VERSION {
-            return Err(("version 1", u16_at(h, 8).to_string()));
+            return Err((
+                "version 2 (capture again: an older one does not say what ran)",
+                u16_at(h, 8).to_string(),
+            ));
         }
         let flags = u16_at(h, 10);
         if flags & !FLAG_SIMULATED != 0 {

@@ -5,7 +5,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use super::{
     CaptureEntry, CaptureHeader, FIXED_LEN, HASH_LEN, MAX_SITE_ID,
     chunk::{
-        CHUNK_HEADER_LEN, CHUNK_MAGIC, ChunkHeader, ChunkInfo, ChunkKind, FOOTER_LEN, FOOTER_MAGIC, read_index,
+        CHUNK_HEADER_LEN, CHUNK_MAGIC, ChunkHeader, ChunkInfo, ChunkKind, FOOTER_LEN, FOOTER_MAGIC, Taken, read_index,
         take_entry,
     },
 };
@@ -28,6 +28,8 @@ pub struct CaptureReader<R> {
     /// How much of `raw` is read.
     at: usize,
     chunk_offset: u64,
+    /// The note of which pieces are still to come.
+    note: Option<Vec<u8>>,
     /// Number of the next chunk, once one was read.
     expected_number: Option<u32>,
     search_budget: u64,
@@ -78,6 +80,7 @@ impl<R: Read + Seek> CaptureReader<R> {
             raw: Vec::new(),
             at: 0,
             chunk_offset: 0,
+            note: None,
             expected_number: Some(0),
             search_budget: SEARCH_BUDGET,
             closed_cleanly: false,
@@ -104,8 +107,24 @@ impl<R: Read + Seek> CaptureReader<R> {
         loop {
             if self.at < self.raw.len() {
                 let mut rest = &self.raw[self.at..];
-                let entry = take_entry(&mut rest);
+                let taken = take_entry(&mut rest);
                 self.at = self.raw.len() - rest.len();
+                let entry = match (taken, self.note.take()) {
+                    (Some(Taken::Whole(entry)), None) => Some(entry),
+                    (Some(Taken::NotePiece(piece)), before) => {
+                        let mut note = before.unwrap_or_default();
+                        match piece.append(&mut note) {
+                            Some(false) => {
+                                self.note = Some(note);
+                                continue;
+                            }
+                            Some(true) => Some(CaptureEntry::Note(note)),
+                            None => None,
+                        }
+                    }
+                    // No entry, or one in the middle of a note.
+                    _ => None,
+                };
                 if entry.is_none() {
                     self.at = self.raw.len();
                 }
@@ -135,6 +154,7 @@ impl<R: Read + Seek> CaptureReader<R> {
                 Found::End => self.over = true,
                 Found::Damaged => {
                     let offset = self.offset;
+                    self.note = None;
                     let reason = match self.search(offset + 1)? {
                         Some(next) => {
                             self.offset = next;
@@ -210,6 +230,7 @@ impl<R: Read + Seek> CaptureReader<R> {
                         time_ns = tick.wall_ns;
                         (Some(tick.end_ns), SourceKey::Recording, RecordBody::Tick(tick))
                     }
+                    CaptureEntry::Note(note) => (None, SourceKey::Recording, RecordBody::Note(note)),
                     CaptureEntry::Damage { reason, .. } => (None, SourceKey::Recording, RecordBody::NotUsed { reason }),
                 };
                 Record {
@@ -226,7 +247,11 @@ impl<R: Read + Seek> CaptureReader<R> {
     /// Chunks are numbered, so one that was cut out whole is missed.
     fn missing_before(&mut self, number: u32) -> Option<CaptureEntry> {
         let expected = self.expected_number.replace(number.wrapping_add(1))?;
-        (expected != number).then_some(CaptureEntry::Damage {
+        if expected == number {
+            return None;
+        }
+        self.note = None;
+        Some(CaptureEntry::Damage {
             reason: "missing-chunk",
             offset: self.chunk_offset,
         })
@@ -240,6 +265,7 @@ impl<R: Read + Seek> CaptureReader<R> {
         self.offset = offset;
         self.raw.clear();
         self.at = 0;
+        self.note = None;
         self.over = false;
         self.closed_cleanly = false;
         self.expected_number = None;

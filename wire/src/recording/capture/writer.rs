@@ -3,8 +3,11 @@
 use std::io::{self, Write};
 
 use super::{
-    CaptureHeader, MAX_DISPOSITIONS, SourceKey, TickEntry,
-    chunk::{ChunkHeader, ChunkInfo, ChunkKind, FOOTER_MAGIC, MAX_INDEXED, write_datagram, write_index, write_tick},
+    CaptureHeader, MAX_DISPOSITIONS, MAX_NOTE, SourceKey, TickEntry,
+    chunk::{
+        ChunkHeader, ChunkInfo, ChunkKind, FOOTER_MAGIC, MAX_INDEXED, NOTE_PIECE, write_datagram, write_index,
+        write_note_piece, write_tick,
+    },
 };
 use crate::tlf1::MAX_DATAGRAM;
 
@@ -84,6 +87,28 @@ impl<W: Write> CaptureWriter<W> {
         self.count(tick.end_ns);
         write_tick(&mut self.raw, tick);
         self.close_if_full()
+    }
+
+    /// Adds a note that holds from the next tick on.
+    ///
+    /// # Errors
+    /// More than [`MAX_NOTE`] bytes, or what the output refuses.
+    pub fn note(&mut self, at_ns: i64, note: &[u8]) -> io::Result<()> {
+        if note.len() > MAX_NOTE {
+            return Err(invalid("a note of at most 64 MiB", note.len()));
+        }
+        self.check_open()?;
+        let mut offset = 0;
+        loop {
+            let end = note.len().min(offset + NOTE_PIECE);
+            self.count(at_ns);
+            write_note_piece(&mut self.raw, at_ns, note.len(), offset, &note[offset..end]);
+            self.close_if_full()?;
+            if end == note.len() {
+                return Ok(());
+            }
+            offset = end;
+        }
     }
 
     /// Closes the chunk being filled, so that everything added so far is in the output.
