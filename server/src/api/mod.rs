@@ -77,7 +77,10 @@ pub use self::{
     metrics::{Metrics, STAGES},
     schema::sdl,
 };
-use crate::{live::Hub, store::log_source::SqlLog};
+use crate::{
+    live::Hub,
+    store::{StoreError, log_source::SqlLog},
+};
 
 /// The OpenAPI document of the routes, as the repository keeps it.
 pub fn openapi() -> String {
@@ -148,6 +151,20 @@ impl Api {
         };
         let result = tokio::task::spawn_blocking(read).await;
         result.map_err(|e| Failure::Internal { detail: e.to_string() })?
+    }
+
+    /// Reads from one snapshot of the store on a blocking thread.
+    async fn read_store<T: Send + 'static>(
+        &self,
+        f: impl FnOnce(&rusqlite::Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, Failure> {
+        self.read(move |history| {
+            let store = history
+                .log()
+                .ok_or_else(|| HistoryError("this history has no store behind it".to_owned()))?;
+            Ok(store.snapshot(f)?)
+        })
+        .await
     }
 
     /// Reads from the store on a blocking thread.

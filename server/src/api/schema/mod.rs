@@ -5,6 +5,7 @@ mod cycle;
 mod events;
 mod health;
 mod link;
+mod memory;
 mod mutation;
 mod past;
 mod person;
@@ -40,6 +41,7 @@ use super::{
 pub(crate) struct Query(
     query::CoreQuery,
     health::HealthQuery,
+    memory::MemoryQuery,
     plugins::PluginsQuery,
     recordings::RecordingsQuery,
     scope::ScopeQuery,
@@ -71,6 +73,7 @@ pub(super) const AREAS: &[&[Rule]] = &[
     events::RULES,
     health::RULES,
     link::RULES,
+    memory::RULES,
     mutation::RULES,
     past::RULES,
     person::RULES,
@@ -95,6 +98,9 @@ fn builder(limits: &Limits) -> SchemaBuilder<Query, Mutation, Subscription> {
         .limit_directives(8)
         .override_output_type_description::<Connection<u64, CycleObject>>(
             "A page of past cycles, ascending (Relay cursor connection).",
+        )
+        .override_output_type_description::<Connection<String, memory::OccupancyChange>>(
+            "A page of changes of occupancy, newest first (Relay cursor connection).",
         )
         .override_output_type_description::<Connection<String, recordings::Recording>>(
             "A page of recordings, ascending by name (Relay cursor connection).",

@@ -59,8 +59,15 @@ pub(crate) struct Timestamp {
 #[Scalar(name = "Timestamp")]
 impl ScalarType for Timestamp {
     fn parse(value: Value) -> InputValueResult<Self> {
-        // No argument takes a point in time.
-        Err(InputValueError::expected_type(value))
+        let Value::String(text) = &value else {
+            return Err(InputValueError::expected_type(value));
+        };
+        let at: jiff::Timestamp = text.parse().map_err(|_| {
+            InputValueError::custom("expected a point in time in RFC 3339, such as 2026-11-23T17:22:05Z")
+        })?;
+        let wall_ns = i64::try_from(at.as_nanosecond())
+            .map_err(|_| InputValueError::custom("expected a point in time between the years 1678 and 2262"))?;
+        Ok(Self { wall_ns })
     }
 
     fn to_value(&self) -> Value {

@@ -5,6 +5,7 @@ mod hostile;
 mod http;
 mod live;
 mod log;
+mod memory;
 mod orders;
 mod page;
 mod past;
@@ -279,6 +280,8 @@ struct Memory {
     leaves: Mutex<BTreeMap<u64, Vec<u8>>>,
     checkpoints: Mutex<BTreeMap<u64, StoredCheckpoint>>,
     broken: Mutex<bool>,
+    /// A store for what only a store can answer.
+    past: std::sync::OnceLock<crate::store::reader::Reader>,
 }
 
 impl Memory {
@@ -303,6 +306,10 @@ impl Memory {
 }
 
 impl History for Memory {
+    fn log(&self) -> Option<&crate::store::reader::Reader> {
+        self.past.get()
+    }
+
     fn cycles(&self, page: CyclePage) -> Result<Vec<StoredCycle>, HistoryError> {
         self.check()?;
         let cycles = self.cycles.lock().unwrap();

@@ -12,7 +12,7 @@ pub mod query;
 mod roller;
 mod series;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use prune::Keep;
 pub(crate) use roller::Roller;

@@ -95,7 +95,8 @@ pub fn finest(db: &Connection, from_s: i64, to_s: i64, points: u32) -> Result<Le
             continue;
         };
         let reaches_s = kept_from_s.max(from_s);
-        if best.is_none_or(|(_, best_s)| reaches_s < best_s) {
+        // A coarse window begins before what it counts: it reaches further back only by a whole window.
+        if best.is_none_or(|(_, best_s)| reaches_s.saturating_add(level.usual_s()) <= best_s) {
             best = Some((level, reaches_s));
         }
         if reaches_s <= from_s {

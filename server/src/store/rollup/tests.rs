@@ -11,7 +11,7 @@ use tapline_witness::{
 use super::{Keep, Roller, RollupOptions, query, series};
 use crate::{
     log::{
-        Stamp, WriterOptions,
+        Blob, Stamp, WriterOptions,
         tests::support::{Place, boot, facts, shut_down},
     },
     rollup::{Calendar, Carry, CycleInput, End, Fold, Kind, Level, Names, Row, Rows, Series},
@@ -20,6 +20,22 @@ use crate::{
         schema::{StoreKind, open_writer},
     },
 };
+
+/// What names its places.
+const CONFIG: &str = r#"
+[[room]]
+id = "living"
+outline_m = [[0.0, 0.0], [5.0, 0.0], [5.0, 4.0], [0.0, 4.0]]
+[[zone]]
+id = "sofa"
+outline_m = [[0.0, 0.0], [2.0, 0.0], [2.0, 2.0], [0.0, 2.0]]
+[[path]]
+tx = 1
+rx = 2
+[[path]]
+tx = 2
+rx = 1
+"#;
 
 const TICKS: u64 = 3_000;
 const BOOT_ID: [u8; 16] = [0; 16];
@@ -82,8 +98,8 @@ fn ticks() -> impl Iterator<Item = u64> {
     (1..TICKS).filter(|t| !(700..715).contains(t))
 }
 
-/// A store with the cycles in it, of which nothing was rolled up.
-fn store() -> (Place, Connection, Vec<(u64, Outcome)>) {
+/// A log with the cycles in it, closed and rolled up.
+pub(crate) fn logged() -> (Place, Vec<(u64, Outcome)>) {
     let place = Place::new();
     let mut options = place.options();
     options.writer = WriterOptions {
@@ -99,6 +115,13 @@ fn store() -> (Place, Connection, Vec<(u64, Outcome)>) {
         let outcome = outcome(tick);
         encode_outcome(&outcome, &mut record.outcome).unwrap();
         record.stage_us = Some([tick as u32; 9]);
+        if tick == 1 {
+            record.blobs.push(Blob {
+                hash: facts(tick).config_hash,
+                kind: "config",
+                bytes: CONFIG.as_bytes().to_vec(),
+            });
+        }
         if log.chain.keyframe_due(&facts(tick).manifest_hash) {
             record.state.extend_from_slice(b"state");
         }
@@ -111,6 +134,12 @@ fn store() -> (Place, Connection, Vec<(u64, Outcome)>) {
         log.writer.submit(record).unwrap();
     }
     shut_down(log, TICKS);
+    (place, cycles)
+}
+
+/// The same store before anything was rolled up.
+fn store() -> (Place, Connection, Vec<(u64, Outcome)>) {
+    let (place, cycles) = logged();
     let db = open_writer(&place.data().join(DATABASE_FILE), StoreKind::Live).unwrap();
     // The writer rolled up as it went: begin anew.
     db.execute_batch(
@@ -165,7 +194,7 @@ fn contents(db: &Connection) -> Vec<String> {
 /// The rows of every window of a level, straight from the cycles.
 fn from_raw(level: Level, cycles: &[(u64, Outcome)]) -> BTreeMap<i64, Rows> {
     let calendar = Calendar::of("Europe/Berlin").unwrap();
-    let names = Names::of("");
+    let names = Names::of(CONFIG);
     let mut latest = i64::MIN;
     let timed: Vec<(i64, &(u64, Outcome))> = cycles
         .iter()
