@@ -5,6 +5,8 @@
 //! behind by more than the backlog loses the oldest messages and is told how many; it never slows the
 //! group, and the group never slows the cycle. The last member to leave ends the task.
 //!
+//! What begins with the state as it is (`world`, `occupancy`) is run for each client alone: whoever came later to a group would not get it.
+//!
 //! A client that goes on after a lost connection is sent what it missed by a run of its own ([`super::resume`]), then
 //! joins its group.
 
@@ -16,7 +18,7 @@ use std::{
     },
 };
 
-use async_graphql::{Request, Response, Value};
+use async_graphql::{Request, Response, Value, parser::types::Selection};
 use futures_util::{
     Stream, StreamExt,
     stream::{self, BoxStream},
@@ -88,6 +90,8 @@ struct Key {
     operation: Option<String>,
     variables: String,
     scopes: u8,
+    /// Another number for each client that is in a group of its own; 0 for all others.
+    alone: u64,
 }
 
 /// All groups.
@@ -97,6 +101,8 @@ pub(super) struct Fanout {
     groups: Mutex<HashMap<Key, Group>>,
     limit: usize,
     backlog: usize,
+    /// Groups of one client so far.
+    loners: AtomicU64,
 }
 
 impl Fanout {
@@ -107,6 +113,7 @@ impl Fanout {
             groups: Mutex::default(),
             limit,
             backlog,
+            loners: AtomicU64::new(0),
         })
     }
 
@@ -133,7 +140,13 @@ impl Fanout {
             again.introspection_mode = request.introspection_mode;
             (mark, again.data(who.clone()))
         });
+        let alone = if begins_with_state(&mut request) {
+            self.loners.fetch_add(1, Ordering::Relaxed) + 1
+        } else {
+            0
+        };
         let key = Key {
+            alone,
             query: request.query.clone(),
             operation: request.operation_name.clone(),
             variables: serde_json::to_string(&request.variables).unwrap_or_default(),
@@ -278,6 +291,24 @@ impl Fanout {
         groups.remove(&key);
         drop(messages);
     }
+}
+
+/// True when the first message of a subscription is the state as it is, and later ones what changed.
+fn begins_with_state(request: &mut Request) -> bool {
+    let name = request.operation_name.clone();
+    let Ok(document) = request.parsed_query() else {
+        return false;
+    };
+    let mut wanted = document
+        .operations
+        .iter()
+        .filter(|(operation, _)| name.is_none() || operation.map(|n| n.as_str()) == name.as_deref())
+        .flat_map(|(_, definition)| &definition.node.selection_set.node.items);
+    wanted.any(|item| match &item.node {
+        Selection::Field(field) => matches!(field.node.name.node.as_str(), "world" | "occupancy"),
+        // What a fragment asks for is not looked up.
+        _ => true,
+    })
 }
 
 /// One member's view of a group.

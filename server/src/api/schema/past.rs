@@ -1,7 +1,10 @@
 //! The past: stored cycles, the world, the witness log.
 
 use crate::api::access::{Leaves::*, Rule, Scope::Read, rule};
-use std::sync::Arc;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// What the fields give away.
 pub(in crate::api) const RULES: &[Rule] = &[
@@ -16,6 +19,12 @@ pub(in crate::api) const RULES: &[Rule] = &[
     rule("TrackPoint", Read, People, "person"),
     // Nodes and edges that the class does not let out are left out as a whole (`world_class`).
     rule("World", Read, Anyway, "cycle edges nodes"),
+    rule(
+        "WorldUpdate",
+        Read,
+        Anyway,
+        "cycle edges goneEdges goneNodes nodes snapshot",
+    ),
     rule("WorldEdge", Read, Anyway, "attributes from kind sinceCycle to"),
     rule(
         "WorldNode",
@@ -138,6 +147,74 @@ impl From<history::World> for World {
             nodes: w.nodes.into_iter().map(Into::into).collect(),
             edges: w.edges.into_iter().map(Into::into).collect(),
         }
+    }
+}
+
+/// The WorldGraph, or what changed in it.
+#[derive(SimpleObject)]
+pub(crate) struct WorldUpdate {
+    /// Cycle after which it stood so.
+    cycle: Long,
+    /// True for the first message, which has everything; false for what changed since the message before.
+    snapshot: bool,
+    /// Nodes that are new or other than before, ascending id.
+    nodes: Vec<WorldNode>,
+    /// Edges that are new, ascending by both ends.
+    edges: Vec<WorldEdge>,
+    /// Ids of nodes that are gone.
+    gone_nodes: Vec<ID>,
+    /// Edges that are gone.
+    gone_edges: Vec<WorldEdge>,
+}
+
+impl WorldUpdate {
+    /// What tells a client that knows `before`; none when nothing changed.
+    pub(crate) fn between(before: Option<&history::World>, now: &history::World) -> Option<Self> {
+        let none = history::World::default();
+        let known = before.unwrap_or(&none);
+        let nodes: BTreeMap<_, _> = known.nodes.iter().map(|n| (&n.id, n)).collect();
+        let edge = |e: &history::WorldEdge| (e.from.clone(), e.to.clone(), e.kind.clone());
+        let (old, new): (BTreeSet<_>, BTreeSet<_>) = (
+            known.edges.iter().map(edge).collect(),
+            now.edges.iter().map(edge).collect(),
+        );
+        let still: BTreeSet<_> = now.nodes.iter().map(|n| &n.id).collect();
+        let update = Self {
+            cycle: now.cycle.into(),
+            snapshot: before.is_none(),
+            nodes: now
+                .nodes
+                .iter()
+                .filter(|n| nodes.get(&n.id).is_none_or(|was| was != n))
+                .cloned()
+                .map(Into::into)
+                .collect(),
+            edges: now
+                .edges
+                .iter()
+                .filter(|e| !old.contains(&edge(e)))
+                .cloned()
+                .map(Into::into)
+                .collect(),
+            gone_nodes: known
+                .nodes
+                .iter()
+                .filter(|n| !still.contains(&n.id))
+                .map(|n| n.id.as_str().into())
+                .collect(),
+            gone_edges: known
+                .edges
+                .iter()
+                .filter(|e| !new.contains(&edge(e)))
+                .cloned()
+                .map(Into::into)
+                .collect(),
+        };
+        let silent = update.nodes.is_empty()
+            && update.edges.is_empty()
+            && update.gone_nodes.is_empty()
+            && update.gone_edges.is_empty();
+        (update.snapshot || !silent).then_some(update)
     }
 }
 
@@ -300,5 +377,54 @@ impl From<history::StoredCheckpoint> for Checkpoint {
             size: c.size.into(),
             note: c.note,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_update_makes_the_old_graph_the_new_one() {
+        let node = |id: &str, attributes: &str| history::WorldNode {
+            id: id.to_owned(),
+            kind: "PersonTrack".to_owned(),
+            attributes: attributes.to_owned(),
+            since_cycle: 1,
+        };
+        let edge = |from: &str, to: &str| history::WorldEdge {
+            from: from.to_owned(),
+            to: to.to_owned(),
+            kind: "LocatedIn".to_owned(),
+            attributes: "{}".to_owned(),
+            since_cycle: 1,
+        };
+        let before = history::World {
+            cycle: 7,
+            nodes: vec![node("person:1", "{}"), node("person:2", "{}"), node("room:0", "{}")],
+            edges: vec![edge("person:1", "room:0"), edge("person:2", "room:0")],
+        };
+        let now = history::World {
+            cycle: 9,
+            nodes: vec![
+                node("person:2", r#"{"sigma_m":1}"#),
+                node("person:3", "{}"),
+                node("room:0", "{}"),
+            ],
+            edges: vec![edge("person:2", "room:0"), edge("person:3", "room:0")],
+        };
+        let ids = |nodes: &[WorldNode]| nodes.iter().map(|n| n.id.to_string()).collect::<Vec<_>>();
+        let first = WorldUpdate::between(None, &before).unwrap();
+        assert!(first.snapshot && ids(&first.nodes).len() == 3 && first.edges.len() == 2);
+        let change = WorldUpdate::between(Some(&before), &now).unwrap();
+        assert_eq!(ids(&change.nodes), ["person:2", "person:3"]);
+        assert_eq!(change.gone_nodes, ["person:1"]);
+        assert_eq!(
+            (change.edges[0].from.as_str(), change.gone_edges[0].from.as_str()),
+            ("person:3", "person:1")
+        );
+        assert!(!change.snapshot && WorldUpdate::between(Some(&now), &now).is_none());
+        // An empty graph is said, too.
+        assert!(WorldUpdate::between(None, &history::World::default()).is_some());
     }
 }

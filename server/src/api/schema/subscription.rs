@@ -14,15 +14,16 @@ use super::{
     api,
     cycle::{CycleUpdate, OccupancyUpdate, PoseFrame, Snapshot},
     now,
-    past::Checkpoint,
+    past::{Checkpoint, WorldUpdate},
     query::invalid,
-    skips,
+    skips, world_class,
 };
 use crate::{
     api::{
-        access::{Leaves::Anyway, Rule, Scope::*, rule},
+        Api,
+        access::{self, Leaves::Anyway, Rule, Scope::*, rule},
         error::Failure,
-        history::StoredCheckpoint,
+        history::{self, StoredCheckpoint},
         resume::{Mark, Replay},
     },
     config::Site,
@@ -33,7 +34,7 @@ pub(in crate::api) const RULES: &[Rule] = &[rule(
     "Subscription",
     Subscribe,
     Anyway,
-    "cycles occupancy poses witness",
+    "cycles occupancy poses witness world",
 )];
 
 /// One message a cycle.
@@ -99,6 +100,30 @@ impl CoreSubscription {
         // Who goes on has been told before.
         let now = stream::iter(now(ctx).filter(|_| ctx.data_opt::<Arc<Replay>>().is_none()));
         kept(now.chain(snapshots(ctx)), changed).map(OccupancyUpdate::from)
+    }
+
+    /// The WorldGraph: all of it at once, then what changed, as commits make it durable (about once a second); without what
+    /// the privacy class in force does not let out.
+    async fn world(&self, ctx: &Context<'_>) -> impl Stream<Item = async_graphql::Result<WorldUpdate>> + use<> {
+        let api = Arc::clone(ctx.data_unchecked::<Arc<Api>>());
+        let durable = api.hub.durable();
+        stream::unfold(Some((api, durable, None::<history::World>)), |state| async move {
+            let (api, mut durable, before) = state?;
+            loop {
+                if before.is_some() && durable.changed().await.is_err() {
+                    return None;
+                }
+                durable.borrow_and_update();
+                let rooms = api.hub.facts.site.rooms.len();
+                let now = match api.read(|history| history.world(None)).await {
+                    Ok(world) => world_class::visible(world, access::class(&api), rooms),
+                    Err(failure) => return Some((Err(failure.into()), None)),
+                };
+                if let Some(update) = WorldUpdate::between(before.as_ref(), &now) {
+                    return Some((Ok(update), Some((api, durable, Some(now)))));
+                }
+            }
+        })
     }
 
     /// Each checkpoint of the witness log as it is published: what it covers is durable.

@@ -309,3 +309,28 @@ async fn checkpoints_are_followed() {
         bench.hub.publish_durable(durable(9));
     }
 }
+
+/// Whoever comes later, with the same question, gets what is, too.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_begins_with_the_state_begins_so_for_everybody() {
+    let bench = Bench::new();
+    bench.cycle(1);
+    let (address, _stop) = bench.serve(Limits::default());
+    for (query, of) in [
+        (
+            "subscription { world { snapshot nodes { id } edges { from } goneNodes } }",
+            "world",
+        ),
+        ("subscription { occupancy { cycle } }", "occupancy"),
+    ] {
+        let mut sockets = Vec::new();
+        for _ in 0..3 {
+            let mut socket = subscribe(address, query).await;
+            let message = hear(&mut socket).await.unwrap();
+            let first = &message["payload"]["data"][of];
+            assert!(first.is_object(), "{message}");
+            assert!(of != "world" || (first["snapshot"] == true && !first["nodes"].as_array().unwrap().is_empty()));
+            sockets.push(socket);
+        }
+    }
+}
