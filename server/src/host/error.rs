@@ -31,6 +31,16 @@ pub enum HostError {
         /// In this program.
         found: String,
     },
+    /// Too many calls have not come back.
+    #[error(
+        "{found} workers were given up in calls that have not returned, fewer than {allowed} are allowed: each keeps a thread; restart the server"
+    )]
+    GivenUp {
+        /// Threads.
+        found: usize,
+        /// The limit.
+        allowed: usize,
+    },
     /// No build row fits this machine.
     #[error("plugin `{name}`: the manifest has no build for {target} at CPU level {cpu} or below; it has: {known}")]
     NoBuild {

@@ -35,6 +35,8 @@ use super::{
 pub const MAX_VOXELS: u64 = 1 << 20;
 /// Groups, each with a thread of its own.
 pub const MAX_GROUPS: usize = 64;
+/// Workers that may be given up and not have come back; with more, nothing new is built in this process.
+pub const MAX_GIVEN_UP: usize = 64;
 /// How long a constructor or a state call may take.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -107,6 +109,13 @@ impl Generation {
         given_up: &Arc<AtomicUsize>,
     ) -> Result<Self, HostError> {
         check_spec(spec, &manifest)?;
+        let found = self::given_up(given_up);
+        if found >= MAX_GIVEN_UP {
+            return Err(HostError::GivenUp {
+                found,
+                allowed: MAX_GIVEN_UP,
+            });
+        }
         let mut modules = [None; 3];
         let mut tables = [""; 3];
         let mut proofs = [const { None }; 3];

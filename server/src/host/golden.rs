@@ -2,7 +2,11 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError, mpsc},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
     thread,
     time::Duration,
 };
@@ -16,6 +20,29 @@ use super::{error::HostError, fpenv};
 
 /// How long the golden vectors of one stage may take, twice over: a debug build needs seconds.
 pub const PROOF_TIME: Duration = Duration::from_secs(120);
+
+/// Golden vectors that may run, or hang, at a time.
+const MAX_RUNNING: usize = 32;
+static RUNNING: AtomicUsize = AtomicUsize::new(0);
+
+/// One of [`MAX_RUNNING`], until its thread comes back.
+struct Running;
+
+impl Running {
+    fn begin() -> Option<Self> {
+        let one_more = |now| (now < MAX_RUNNING).then_some(now + 1);
+        RUNNING
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more)
+            .ok()
+            .map(|_| Self)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        RUNNING.fetch_sub(1, Ordering::Relaxed);
+    }
+}
 
 /// A proof that is there, or being made.
 type Place = Arc<Mutex<Option<Proof>>>;
@@ -47,11 +74,17 @@ pub fn prove(name: &str, module: &PluginModule, within: Duration) -> Result<Proo
         name: name.to_owned(),
         why,
     };
+    let Some(running) = Running::begin() else {
+        return Err(fail(format!(
+            "{MAX_RUNNING} runs of golden vectors have not come back, and each keeps a thread; restart the server"
+        )));
+    };
     let (sender, receiver) = mpsc::channel();
     let module = *module;
     thread::Builder::new()
         .name("golden".into())
         .spawn(move || {
+            let _running = running;
             fpenv::restore();
             let result = conformance::prove(&module);
             let _ = sender.send((result, fpenv::restore()));

@@ -258,6 +258,11 @@ impl PluginHost {
         &self.active.manifest
     }
 
+    /// The plugin files that really run.
+    pub fn builds(&self) -> Vec<tapline_witness::body::BuildRow> {
+        self.active.builds()
+    }
+
     /// What the API shows; clone it and keep it.
     pub const fn registry(&self) -> &Registry {
         &self.registry

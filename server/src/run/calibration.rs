@@ -23,8 +23,8 @@ use crate::{
 pub(super) struct Calibrations {
     file: Option<Vec<u8>>,
     refused: Option<CalibrationRefused>,
-    /// What became of the calibration of an earlier process: when it was put in force there, and link paths it fits.
-    earlier: Option<(i64, usize)>,
+    /// What became of the calibration of an earlier process: when it was learned there, and why it is not used.
+    earlier: Option<(i64, Option<String>)>,
 }
 
 impl Calibrations {
@@ -131,8 +131,19 @@ impl Calibrations {
     }
 
     /// Notes that a calibration of an earlier process was tried.
-    pub(super) const fn reloaded(&mut self, since_ns: i64, paths: usize) {
-        self.earlier = Some((since_ns, paths));
+    pub(super) fn reloaded(&mut self, since_ns: i64, refused: Option<String>) {
+        self.earlier = Some((since_ns, refused));
+    }
+
+    /// Why the calibration of an earlier process is not in force, when it is not.
+    fn why_not(&self) -> Option<String> {
+        let (ns, why) = self.earlier.as_ref()?;
+        let why = why.as_ref()?;
+        Some(format!(
+            "none: the one that was learned before this start, at {}, is not used: {why}; learn the empty room anew \
+             (startCalibration)",
+            time(*ns)
+        ))
     }
 
     pub(super) fn file(&self) -> Option<&[u8]> {
@@ -147,7 +158,7 @@ impl Calibrations {
             ),
             (_, Some(refused)) => format!("refused: {refused}"),
             (CalibrationStatus::InForce { paths }, None) => {
-                let since = self.earlier.map(|(ns, _)| format!("; learned before this start, at {}", time(ns)));
+                let since = self.earlier.as_ref().map(|(ns, _)| format!("; learned before this start, at {}", time(*ns)));
                 format!(
                     "in force on {paths} of {} link paths{}",
                     core.site().paths.len(),
@@ -155,8 +166,8 @@ impl Calibrations {
                 )
             }
             (CalibrationStatus::Finished, None) => "finished".to_owned(),
-            (CalibrationStatus::None, None) if matches!(self.earlier, Some((_, 0))) => {
-                "none: the one that was learned before this start is not of these link paths; learn the empty room anew (startCalibration)".to_owned()
+            (CalibrationStatus::None, None) if self.why_not().is_some() => {
+                self.why_not().unwrap_or_default()
             }
             (CalibrationStatus::None, None) => {
                 "none: presence stays unknown until the empty room is learned (startCalibration, or replay --calibrate-first)".to_owned()
@@ -165,8 +176,57 @@ impl Calibrations {
     }
 }
 
+/// What stands or lies elsewhere than when a calibration was learned, by the witnessed configurations of then and now; none
+/// when it still holds. Names may differ. Whether the link paths are the same, each path's identity says.
+pub(super) fn moved(then: &str, now: &str) -> Option<String> {
+    let tables = |text: &str, key: &str| {
+        let mut document: toml::Table = toml::from_str(text).unwrap_or_default();
+        let Some(toml::Value::Array(mut all)) = document.remove(key) else {
+            return Vec::new();
+        };
+        for table in all.iter_mut().filter_map(toml::Value::as_table_mut) {
+            table.remove("name");
+        }
+        all
+    };
+    for (key, what) in [("room", "the rooms"), ("node", "the nodes")] {
+        let (then, now) = (tables(then, key), tables(now, key));
+        if then == now {
+            continue;
+        }
+        let first = then.iter().chain(&now).find(|t| !then.contains(t) || !now.contains(t));
+        let id = first.and_then(|t| t.get("id")).map(toml::Value::to_string);
+        return Some(format!(
+            "{what} of the fleet file are others than then (first: {})",
+            id.unwrap_or_else(|| "their order".to_owned())
+        ));
+    }
+    None
+}
+
 /// A time of the wall clock, to the second.
 fn time(ns: i64) -> String {
     jiff::Timestamp::from_second(ns.div_euclid(1_000_000_000))
         .map_or_else(|_| "a time out of range".to_owned(), |t| t.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::moved;
+
+    #[test]
+    fn what_moved_is_named() {
+        let then = "[[room]]\nid = \"r\"\nname = \"a\"\n[[node]]\nid = 1\nposition_m = [0.0, 1.0]\n[[node]]\nid = 2\n";
+        assert_eq!(moved(then, then), None);
+        assert_eq!(moved(then, &then.replace("\"a\"", "\"b\"")), None, "a name");
+        let check = |now: &str, expected: &str| {
+            let why = moved(then, now).expect("it moved");
+            assert!(why.ends_with(expected), "{why}");
+        };
+        check(&then.replace("1.0", "1.5"), "(first: 1)");
+        check(&then.replace("id = 2", "id = 3"), "(first: 2)");
+        check(&then.replace("\"r\"", "\"q\""), "(first: \"r\")");
+        check("", "(first: \"r\")");
+        assert!(moved("", then).is_some(), "nothing is known of then");
+    }
 }

@@ -15,7 +15,7 @@ use tapline_witness::{
 };
 
 use super::{
-    calibration::Calibrations,
+    calibration::{Calibrations, moved},
     notes::{self, Begin, Note, SiteNow},
     order::Order,
 };
@@ -351,15 +351,19 @@ impl Engine {
         let Some(kept) = store.last_calibration()? else {
             return Ok(());
         };
-        let paths = match self.load_calibration(&kept.artefact, stamp) {
-            Ok(paths) => paths,
-            Err(super::start::StartError::Engine(error)) => return Err(error.into()),
-            Err(error) => {
-                tracing::warn!(%error, "the calibration of the earlier process is not used");
-                0
-            }
+        let refused = match moved(&kept.config, &witnessed::document(self.core.site())) {
+            Some(what) => Some(what),
+            None => match self.load_calibration(&kept.artefact, stamp) {
+                Ok(0) => Some("it is not of these link paths".to_owned()),
+                Ok(_) => None,
+                Err(super::start::StartError::Engine(error)) => return Err(error.into()),
+                Err(error) => Some(error.to_string()),
+            },
         };
-        self.calibrations.reloaded(kept.since_ns, paths);
+        if let Some(why) = &refused {
+            tracing::warn!(why, "the calibration of the earlier process is not used");
+        }
+        self.calibrations.reloaded(kept.since_ns, refused);
         Ok(())
     }
 

@@ -128,7 +128,7 @@ pub fn serve(prepared: Prepared, options: &LiveOptions, stop: &Arc<AtomicBool>) 
         mono_ns: 0,
         wall_ns: wall_ns(),
     };
-    let host = environment::host();
+    let host = environment::host(prepared.builds());
     let Started { mut engine, hub } =
         prepared.start(log, stamp, host, fingerprint::numeric_profile(), PATIENCE, true)?;
     let (hub, commands) = hub.expect("a live start has readers");

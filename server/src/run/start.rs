@@ -283,6 +283,11 @@ impl Prepared {
         })
     }
 
+    /// The plugin files that run.
+    pub(super) fn builds(&self) -> Vec<tapline_witness::body::BuildRow> {
+        self.core.host.builds()
+    }
+
     /// Is this what a capture began with?
     ///
     /// # Errors

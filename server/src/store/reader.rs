@@ -37,8 +37,10 @@ macro_rules! track_columns {
 /// A calibration that was in force.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeptCalibration {
-    /// When it was put in force, wall clock, nanoseconds since 1970.
+    /// When it was put in force first, wall clock, nanoseconds since 1970.
     pub since_ns: i64,
+    /// The witnessed configuration it was put in force under first.
+    pub config: String,
     /// The artefact's bytes.
     pub artefact: Vec<u8>,
 }
@@ -358,26 +360,45 @@ impl Reader {
         })
     }
 
-    /// The calibration that the latest CALIBRATION leaf put in force.
+    /// The calibration that the latest CALIBRATION leaf put in force, as it was when the first such leaf did.
     pub fn last_calibration(&self) -> Result<Option<KeptCalibration>, StoreError> {
         self.snapshot(|db| {
             // Written out, for the index is one of the kinds other than CYCLE.
             const { assert!(Kind::Calibration as u8 == 6) };
-            let sql = "SELECT body FROM leaf WHERE kind = 6 ORDER BY seq DESC LIMIT 1";
-            let Some(leaf) = one(db, sql, params![], |row| row.get::<_, Vec<u8>>(0))? else {
+            let mut first = None;
+            let mut statement = db.prepare_cached("SELECT body FROM leaf WHERE kind = 6 ORDER BY seq DESC")?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                // What the log holds was checked when it was opened.
+                let Ok(decoded) = leaf::decode(&row.get::<_, Vec<u8>>(0)?) else {
+                    break;
+                };
+                let Body::Calibration(body) = decoded.body else {
+                    break;
+                };
+                if first.is_some_and(|(id, _)| id != body.new_calibration_id) {
+                    break;
+                }
+                first = Some((body.new_calibration_id, decoded.header));
+            }
+            let Some((id, header)) = first else {
                 return Ok(None);
             };
-            let Ok(decoded) = leaf::decode(&leaf) else {
+            let blob = |hash: Hash| {
+                let sql = "SELECT bytes FROM blob WHERE hash = ?1";
+                one(db, sql, params![hash], |row| row.get::<_, Vec<u8>>(0))
+            };
+            let Some(artefact) = blob(id)? else {
                 return Ok(None);
             };
-            let Body::Calibration(body) = decoded.body else {
-                return Ok(None);
+            let config = match config_before(db, header.seq)? {
+                Some(hash) => blob(hash)?,
+                None => None,
             };
-            let sql = "SELECT bytes FROM blob WHERE hash = ?1";
-            let artefact = one(db, sql, params![body.new_calibration_id], |row| row.get(0))?;
-            Ok(artefact.map(|artefact| KeptCalibration {
-                since_ns: decoded.header.wall_ns,
+            Ok(Some(KeptCalibration {
+                since_ns: header.wall_ns,
                 artefact,
+                config: config.map_or_else(String::new, |c| String::from_utf8_lossy(&c).into_owned()),
             }))
         })
     }
@@ -448,6 +469,26 @@ impl Reader {
 /// SQLite integers are signed; no index of ours comes near 2^63, and a client's may mean "after all".
 pub(crate) fn sql_int(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+/// Hash of the configuration in force at a leaf: the last BOOT or CONFIG before it names it.
+fn config_before(db: &Connection, seq: u64) -> Result<Option<Hash>, StoreError> {
+    const { assert!(Kind::Boot as u8 == 2 && Kind::Config as u8 == 5) };
+    let mut newest = None;
+    for sql in [
+        "SELECT seq, body FROM leaf WHERE kind = 2 AND seq < ?1 ORDER BY seq DESC LIMIT 1",
+        "SELECT seq, body FROM leaf WHERE kind = 5 AND seq < ?1 ORDER BY seq DESC LIMIT 1",
+    ] {
+        let found = one(db, sql, params![sql_int(seq)], |row| {
+            Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?))
+        })?;
+        newest = newest.max(found);
+    }
+    Ok(newest.and_then(|(_, bytes)| match leaf::decode(&bytes).ok()?.body {
+        Body::Boot(boot) => Some(boot.config_hash),
+        Body::Config(config) => Some(config.new_config_hash),
+        _ => None,
+    }))
 }
 
 fn one<T>(

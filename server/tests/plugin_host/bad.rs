@@ -313,6 +313,20 @@ impl CirMethod for Sleeper {
     }
 }
 
+/// Threads that do not come back are counted, and with too many nothing new is built.
+#[test]
+fn too_many_calls_that_never_returned() {
+    let given_up = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(64));
+    let row = good_row("libbad_not_a_number.so", "");
+    let Err(error) = Generation::prepare(&spec(2, MOODY), manifest(vec![row]), &Registry::default(), &given_up) else {
+        panic!("it was built");
+    };
+    assert!(
+        matches!(error, HostError::GivenUp { found: 64, allowed: 64 }),
+        "{error}"
+    );
+}
+
 #[test]
 fn golden_vectors_that_never_return() {
     const SLEEPER: &[PluginModule] = &[linked::cir::<Sleeper>()];

@@ -186,5 +186,17 @@ fn a_calibration_outlives_a_restart() {
     );
     drop(room);
     server.stop();
+    // A node that was moved meanwhile hears another room.
+    let text = std::fs::read_to_string(&config).expect("the fleet file");
+    let line = text.lines().find(|l| l.starts_with("position_m")).expect("a node");
+    std::fs::write(&config, text.replacen(line, "position_m = [0.5, 0.3, 1.1]", 1)).expect("written");
+    let server = Server::start(&config, &data);
+    let shown = status(&server);
+    assert!(
+        shown.starts_with("none: the one that was learned before this start, at 20")
+            && shown.contains("the nodes of the fleet"),
+        "{shown}"
+    );
+    server.stop();
     succeed(&["fsck", data.to_str().expect("a plain path")]);
 }

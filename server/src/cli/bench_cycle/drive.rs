@@ -145,7 +145,7 @@ fn engine(scene: &Scene, options: &Options, directory: &tempfile::TempDir) -> Re
         wall_ns: WALL_NS,
     };
     let started = prepared
-        .start(log, stamp, environment::host(), 1, PATIENCE, true)
+        .start(log, stamp, environment::host(Vec::new()), 1, PATIENCE, true)
         .map_err(Failure::of)?;
     let (hub, _) = started.hub.expect("a start with readers has a hub");
     Ok((started.engine, hub))

@@ -57,6 +57,8 @@ trait Flavour: Send + 'static {
     const ADD: f32 = 0.0;
     /// Panics in its forty-first call, which no golden vector reaches.
     const PANICS: bool = false;
+    /// Never returns from that call.
+    const HANGS: bool = false;
 }
 
 struct Steady;
@@ -74,6 +76,12 @@ struct Panics;
 impl Flavour for Panics {
     const NAME: &'static str = "panics";
     const PANICS: bool = true;
+}
+
+struct Hangs;
+impl Flavour for Hangs {
+    const NAME: &'static str = "hangs";
+    const HANGS: bool = true;
 }
 
 #[derive(serde::Deserialize)]
@@ -140,6 +148,9 @@ impl<F: Flavour> CirMethod for Plain<F> {
             return Err(StageError::new(code::INPUT, "the buffers do not fit the links"));
         }
         assert!(!(F::PANICS && self.calls == 40), "as written");
+        if F::HANGS && self.calls == 40 {
+            std::thread::sleep(Duration::MAX);
+        }
         let re = self.gain * self.calls as f32 + F::ADD;
         self.calls += 1;
         output.taps.as_mut_slice().fill(C32 { re, im: 0.0 });
@@ -172,6 +183,8 @@ struct Rig {
     capture: Option<Capture>,
     /// The capture takes no slot.
     disk_full: bool,
+    /// How long the plugin stages of a slot may take together.
+    deadline: Option<Duration>,
 }
 
 /// The fleet file of a simulated room.
@@ -231,6 +244,7 @@ impl Rig {
             tick: 0,
             capture: None,
             disk_full: false,
+            deadline: None,
         }
     }
 
@@ -243,6 +257,11 @@ impl Rig {
 
     /// One slot; the disposition of cir.
     fn slot(&mut self) -> Disposition {
+        self.slot_of_all()[0]
+    }
+
+    /// One slot; the dispositions of cir, tomography and tracker.
+    fn slot_of_all(&mut self) -> [Disposition; 3] {
         self.frames.clear();
         while let Some(emission) = self.next.filter(|e| e.time_ns <= self.tick * SLOT_NS) {
             let arrival_ns = 1_000_000_000 + emission.time_ns;
@@ -257,7 +276,7 @@ impl Rig {
             stamp,
             t_ms: stamp.wall_ns.div_euclid(1_000_000),
             frames: &self.frames,
-            deadline: None,
+            deadline: self.deadline,
             obey: None,
         };
         let notes = self.engine.take_notes();
@@ -267,7 +286,7 @@ impl Rig {
         }
         self.swaps.after_slot(&mut self.engine, self.tick, stamp).unwrap();
         self.tick += 1;
-        stepped.report.stage[4].0
+        [5, 7, 8].map(|stage: usize| stepped.report.stage[stage - 1].0)
     }
 
     fn ask(&mut self, kind: AttemptKind, source: Source, table: Option<&str>, shadow_cycles: u32) -> u64 {
@@ -759,4 +778,65 @@ fn a_capture_with_a_hole_is_not_replayed_as_recorded() {
     let is = matches!(&error, ReplayError::NotAsRecorded { what } if what.starts_with("1 slots before slot 3"));
     assert!(is, "{error}");
     rig.end();
+}
+
+/// A stage that hangs takes the whole time of its cycle, so the two after it have none: they are skipped, not blamed, and
+/// only the one that hung is replaced. The replay of the capture obeys all of it.
+#[test]
+fn only_the_stage_that_hangs_is_replaced() {
+    const ALL: &[PluginModule] = &[
+        linked::cir::<Plain<Steady>>(),
+        linked::cir::<Plain<Hangs>>(),
+        linked::tomography::<tapline_stages::tomography::Tomography>(),
+        linked::tracker::<tapline_stages::tracker::Tracker>(),
+    ];
+    let mut rig = Rig::in_scene("empty-room", ALL, "hangs", None);
+    rig.deadline = Some(Duration::from_millis(400));
+    let first = rig.engine.core.host.manifest().clone();
+    let file = rig.dir.path().join("run.tlc");
+    let begin = rig.engine.begin().unwrap();
+    rig.capture = Some(Capture::start(&file, &rig.hub.facts, begin).unwrap());
+    let [cir, later @ ..] = std::iter::repeat_with(|| rig.slot_of_all())
+        .take(200)
+        .find(|all| !matches!(all[0], Disposition::Ran | Disposition::Skipped))
+        .expect("a slot in which it hangs");
+    assert_eq!((cir, later), (Disposition::Timeout, [Disposition::Skipped; 2]));
+    let hung = rig.tick - 1;
+    let recovery = rig.until_final(1);
+    assert_eq!(
+        (recovery.kind, recovery.phase, recovery.reason),
+        (AttemptKind::Recovery, Phase::RolledBack, swap_reason::DEADLINE),
+        "{}",
+        recovery.message
+    );
+    assert_eq!(rig.slot_of_all(), [Disposition::Ran; 3]);
+    let second = rig.engine.core.host.manifest().clone();
+    assert_ne!(second.plugin(StageKind::Cir), first.plugin(StageKind::Cir));
+    for stage in [StageKind::Tomography, StageKind::Tracker] {
+        assert_eq!(second.plugin(stage), first.plugin(stage));
+        assert_eq!(recovery.state.unwrap()[stage as usize], StateHandling::Kept);
+    }
+    rig.capture.take().unwrap().finish();
+    let data = rig.dir.path().join("data");
+    drop(rig.swaps);
+    rig.engine.writer.close().unwrap();
+    let live = witnessed_cycles(&data);
+    let entries = tapline_witness::lists::stages(&live[&hung].1.stages);
+    let late: Vec<_> = entries
+        .map(Result::unwrap)
+        .filter(|e| [7, 8].contains(&e.stage_id))
+        .map(|e| (e.disposition, e.err_code))
+        .collect();
+    assert_eq!(late, [(Disposition::Skipped, code::DEADLINE); 2]);
+
+    let again = rig.dir.path().join("again");
+    replay_over(ALL, &file, &again).unwrap();
+    let replayed = witnessed_cycles(&again);
+    assert_eq!(live.keys().collect::<Vec<_>>(), replayed.keys().collect::<Vec<_>>());
+    for (tick, (names, was)) in &live {
+        let (found, is) = &replayed[tick];
+        assert_eq!(names, found, "tick {tick}");
+        assert!(was.stages == is.stages || *tick == hung, "stages of tick {tick}");
+        assert!(was.outcome == is.outcome, "outcome of tick {tick}");
+    }
 }
