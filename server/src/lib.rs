@@ -12,6 +12,7 @@ pub mod cli;
 pub mod config;
 #[warn(clippy::disallowed_methods)]
 pub mod cycle;
+pub mod export;
 #[warn(clippy::disallowed_methods)]
 pub mod golden_run;
 pub mod host;

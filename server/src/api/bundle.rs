@@ -44,8 +44,8 @@ const CHECKPOINT: HeaderName = HeaderName::from_static("tapline-checkpoint");
 const INPUTS: HeaderName = HeaderName::from_static("tapline-inputs");
 const NONCE: HeaderName = HeaderName::from_static("tapline-nonce");
 /// Bytes handed to the connection at once, and how many such pieces wait for a slow one.
-const PIECE: usize = 64 << 10;
-const WAITING_PIECES: usize = 4;
+pub(super) const PIECE: usize = 64 << 10;
+pub(super) const WAITING_PIECES: usize = 4;
 /// How long the leaf that records a disclosure may take to become durable.
 const RECORDED: Duration = Duration::from_secs(5);
 
@@ -171,12 +171,7 @@ pub(super) async fn get(
             });
             // Nobody waits any more: nothing to do.
             let Ok(range) = start.recv() else { return Ok(()) };
-            let mut out = Pipe {
-                pieces: &pieces,
-                buffer: Vec::with_capacity(PIECE),
-                runtime,
-                stalled,
-            };
+            let mut out = Pipe::new(&pieces, runtime, stalled);
             let written = prepared
                 .write_range(&mut out, range)
                 .and_then(|()| io::Write::flush(&mut out).map_err(|e| BundleError::from(e).into()));
@@ -496,12 +491,28 @@ pub(super) fn part(header: &str, len: u64) -> Part {
     }
 }
 
-/// From the thread that makes a bundle to its connection.
-struct Pipe<'p> {
+/// From the thread that makes a download to its connection.
+pub(super) struct Pipe<'p> {
     pieces: &'p mpsc::Sender<io::Result<Bytes>>,
     buffer: Vec<u8>,
     runtime: tokio::runtime::Handle,
     stalled: Duration,
+}
+
+impl<'p> Pipe<'p> {
+    /// `stalled`: how long the client may take no byte.
+    pub(super) fn new(
+        pieces: &'p mpsc::Sender<io::Result<Bytes>>,
+        runtime: tokio::runtime::Handle,
+        stalled: Duration,
+    ) -> Self {
+        Self {
+            pieces,
+            buffer: Vec::with_capacity(PIECE),
+            runtime,
+            stalled,
+        }
+    }
 }
 
 impl io::Write for Pipe<'_> {

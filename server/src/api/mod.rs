@@ -10,6 +10,7 @@
 //! | `GET /checkpoint`, `/tile/...` | the log as C2SP tlog-tiles |
 //! | `GET /proof?index=`, `/consistency?from=` | one proof as text, with the checkpoint it leads to |
 //! | `GET /v1/witness/bundles?from=&to=` | a range of the log with all that proves it |
+//! | `GET /v1/export?what=&from=&to=` | a table of what was, as CSV |
 //! | `GET /v1/recordings/NAME` | a recording as a file |
 //! | `/v1/plugins/…` | plugins exchanged while the cycle runs |
 //! | `GET /healthz`, `/readyz`, `/metrics`, `/version` | probes, Prometheus |
@@ -23,6 +24,7 @@ mod access;
 mod auth;
 mod bundle;
 mod error;
+mod export;
 mod fanout;
 mod graphql;
 mod guard;
@@ -329,6 +331,7 @@ pub fn with_limits(
 
 /// The rules of all routes. An area adds its own; [`access`] says how.
 const ROUTES: &[&[Route]] = &[
+    export::ROUTES,
     graphql::ROUTES,
     log::ROUTES,
     openapi::ROUTE,
@@ -341,6 +344,7 @@ const ROUTES: &[&[Route]] = &[
 /// All routes. An area merges its own.
 fn routes() -> Router<Arc<Transport>> {
     Router::new()
+        .merge(export::router())
         .merge(graphql::router())
         .merge(log::router())
         .merge(openapi::router())

@@ -169,6 +169,22 @@ fn end() -> Value {
     })
 }
 
+fn time_or_day() -> Value {
+    json!({
+        "type": "string",
+        "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}:[0-9]{2}Z)?$",
+        "examples": ["2026-11-23", "2026-11-23T17:22:05Z"],
+    })
+}
+
+fn table() -> Value {
+    json!({ "enum": crate::export::What::ALL.map(crate::export::What::name) })
+}
+
+fn resolution() -> Value {
+    json!({ "enum": ["auto", "1s", "1min", "1h", "1d"] })
+}
+
 fn zero_or_one() -> Value {
     json!({ "type": "integer", "enum": [0, 1] })
 }
@@ -201,6 +217,7 @@ fn rollback() -> Value {
     })
 }
 
+const CSV: &str = "text/csv";
 const TEXT: &str = "text/plain";
 const JSON: &str = "application/json";
 const BYTES: &str = "application/octet-stream";
@@ -406,6 +423,34 @@ const TABLE: &[Row] = &[
         )
     },
     Row {
+        arguments: &[
+            query("what", true, table, "The table."),
+            query(
+                "from",
+                true,
+                time_or_day,
+                "Begin: a time, or a day of the site's calendar.",
+            ),
+            query("to", true, time_or_day, "End, not included."),
+            query(
+                "resolution",
+                false,
+                resolution,
+                "Length of the windows; `auto` is the finest that has the beginning and at most 10,000 of them. The header \
+                 Tapline-Resolution says which.",
+            ),
+        ],
+        good: &[(200, CSV, text)],
+        bad: &[400, 413],
+        ..row(
+            "GET",
+            "/v1/export",
+            "export",
+            "memory",
+            "A table of what was, as CSV; the privacy class in force decides which tables and rows leave.",
+        )
+    },
+    Row {
         arguments: &[path("name", recording_name, "Its name, as `recordings` has it.")],
         good: &[(200, BYTES, bytes), (206, BYTES, bytes)],
         bad: &[400, 404, 416],
@@ -588,6 +633,7 @@ fn document() -> Value {
             { "name": "graphql", "description": "Questions, orders, subscriptions." },
             { "name": "probes", "description": "Is it there, is it well." },
             { "name": "log", "description": "The witness log." },
+            { "name": "memory", "description": "What was, added up." },
             { "name": "plugins", "description": "Plugins exchanged while the cycle runs." },
         ],
         "paths": paths,

@@ -6,6 +6,7 @@ mod bundle;
 mod calibrate;
 mod config;
 mod demo;
+mod export;
 mod fsck;
 mod manifest;
 mod output;
@@ -73,6 +74,8 @@ enum Command {
     Fsck(fsck::Options),
     /// Copy the store of a server that runs
     Backup(backup::BackupOptions),
+    /// Write a table of what was: occupancy, people, links, latencies
+    Export(export::Options),
     /// Say what takes the space in a store
     Doctor(backup::DoctorOptions),
     /// Work with the fleet file
@@ -110,6 +113,7 @@ pub fn main() -> ExitCode {
         Command::Bundle(command) => bundle::run(&command),
         Command::Fsck(options) => fsck::run(&options),
         Command::Backup(options) => backup::run(&options),
+        Command::Export(options) => export::run(&options),
         Command::Doctor(options) => backup::doctor(&options),
         Command::Config(command) => config::run(&command),
         Command::Manifest(command) => manifest::run(&command),

@@ -218,6 +218,8 @@ impl Drop for Writer {
 const WAL_CHECKPOINT_EVERY: u32 = 10;
 /// Rows forgotten in one idle slot: well below a tenth of a second of work.
 const FORGET_BATCH: u32 = 200;
+/// Longest that a live log adds up when it is closed.
+const ADD_UP_AT_CLOSE: Duration = Duration::from_secs(2);
 
 struct Worker {
     committer: Committer,
@@ -252,7 +254,7 @@ impl Worker {
                 let _ = done.send(());
             }
             if !open {
-                while self.roller.step(&mut self.committer.db, true)? {}
+                self.add_up_the_rest()?;
                 self.checkpoint_wal("TRUNCATE")?;
                 return Ok(());
             }
@@ -304,6 +306,17 @@ impl Worker {
             record.clear();
             // The cycle thread may have dropped its end already.
             let _ = self.give_back.try_send(record);
+        }
+        Ok(())
+    }
+
+    /// Adds up what waits. Of a live log for a moment only: the next start goes on where this ends.
+    fn add_up_the_rest(&mut self) -> Result<(), LogError> {
+        let begun = Instant::now();
+        while self.roller.step(&mut self.committer.db, true)? {
+            if self.options.interval.is_some() && begun.elapsed() > ADD_UP_AT_CLOSE {
+                break;
+            }
         }
         Ok(())
     }

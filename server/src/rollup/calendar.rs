@@ -125,6 +125,16 @@ impl Calendar {
         }
     }
 
+    /// First second of a day of the site; none outside of the calendar's years.
+    pub fn midnight(&self, day: jiff::civil::Date) -> Option<i64> {
+        let start = self
+            .zone
+            .to_ambiguous_zoned_datetime(day.at(0, 0, 0, 0))
+            .compatible()
+            .ok()?;
+        Some(start.start_of_day().ok()?.timestamp().as_second())
+    }
+
     fn offset(&self, t_s: i64) -> i64 {
         let at = Timestamp::from_second(t_s).map(|t| self.zone.to_offset(t));
         i64::from(at.unwrap_or(Offset::UTC).seconds())

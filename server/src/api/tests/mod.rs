@@ -1,6 +1,7 @@
 //! The API as its clients meet it: routes called as a service, websockets on a real loopback port.
 
 mod auth;
+mod export;
 mod hostile;
 mod http;
 mod live;

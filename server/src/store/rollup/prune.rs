@@ -2,14 +2,14 @@
 
 use rusqlite::{Connection, Transaction, params};
 
-use super::series;
+use super::{RollupOptions, series};
 use crate::{
     rollup::{Level, Series},
     store::StoreError,
 };
 
-/// Rows forgotten in one step.
-const STEP_ROWS: usize = 500;
+/// Rows of a level forgotten in one step: more than a step writes, whatever the site (100 series are 500 rows a step).
+const STEP_ROWS: usize = 2_000;
 
 /// How long the rows of each level are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +32,8 @@ impl Default for Keep {
 }
 
 /// Forgets some of what is past its time. True when there is more.
-pub(super) fn prune(tx: &Transaction<'_>, keep: &Keep) -> Result<bool, StoreError> {
+pub(super) fn prune(tx: &Transaction<'_>, options: &RollupOptions) -> Result<bool, StoreError> {
+    let keep = &options.keep;
     let mut more = false;
     let cursors: Vec<(i64, i64)> = tx
         .prepare_cached("SELECT end_s, bytes FROM rollup_cursor ORDER BY level")?
@@ -49,11 +50,16 @@ pub(super) fn prune(tx: &Transaction<'_>, keep: &Keep) -> Result<bool, StoreErro
             .unwrap_or(i64::MIN);
         let too_many = keep.bytes[level as usize].is_some_and(|most| bytes > i64::try_from(most).unwrap_or(i64::MAX));
         let by_bytes = if too_many {
-            oldest_half_hour(tx, level, clock)?
+            end_of_oldest(tx, options, level, clock)?
         } else {
             i64::MIN
         };
         let before_s = by_age.max(by_bytes).min(taken_s);
+        // Whole windows of the next level: a row that was not written repeats an earlier one of the same.
+        let before_s = match level.above() {
+            Some(above) if before_s > i64::MIN => options.calendar.window(above, before_s).start_s,
+            _ => before_s,
+        };
         if before_s > i64::MIN {
             more |= forget(tx, level, before_s)?;
         }
@@ -70,12 +76,13 @@ pub(super) fn prune(tx: &Transaction<'_>, keep: &Keep) -> Result<bool, StoreErro
     Ok(more)
 }
 
-/// The end of the oldest thirty windows' worth of time at a level: what goes when its bytes are used up.
-fn oldest_half_hour(tx: &Connection, level: Level, clock: i64) -> Result<i64, StoreError> {
+/// The end of the oldest window of the next level that has rows at this one: what goes when the bytes are used up.
+fn end_of_oldest(tx: &Connection, options: &RollupOptions, level: Level, clock: i64) -> Result<i64, StoreError> {
     let oldest: Option<i64> = tx
         .prepare_cached("SELECT min(start_s) FROM rollup WHERE level = ?1 AND series = ?2")?
         .query_row(params![level as u8, clock], |row| row.get(0))?;
-    Ok(oldest.map_or(i64::MIN, |s| s.saturating_add(30 * level.usual_s())))
+    let above = level.above().unwrap_or(level);
+    Ok(oldest.map_or(i64::MIN, |s| options.calendar.window(above, s).end_s))
 }
 
 /// Deletes rows of a level that begin before a time; true when some are left.

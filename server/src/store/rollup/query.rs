@@ -1,6 +1,6 @@
 //! What was: rows of a series over a stretch of time, at the finest level that answers within a number of points.
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{
     roller::{decode, people_in, rows_in},
@@ -86,17 +86,17 @@ pub fn extent(db: &Connection, level: Level) -> Result<Extent, StoreError> {
 pub fn finest(db: &Connection, from_s: i64, to_s: i64, points: u32) -> Result<Level, StoreError> {
     let span_s = to_s.saturating_sub(from_s).max(0);
     let fits = |level: Level| span_s / level.usual_s() < i64::from(points);
+    let reach_s = reach(db)?;
     let mut best: Option<(Level, i64)> = None;
     for level in Level::ALL {
         if !fits(level) && level != Level::Day {
             continue;
         }
-        let Some(kept_from_s) = extent(db, level)?.from_s else {
+        let Some(reach_s) = reach_s[level as usize] else {
             continue;
         };
-        let reaches_s = kept_from_s.max(from_s);
-        // A coarse window begins before what it counts: it reaches further back only by a whole window.
-        if best.is_none_or(|(_, best_s)| reaches_s.saturating_add(level.usual_s()) <= best_s) {
+        let reaches_s = reach_s.max(from_s);
+        if best.is_none_or(|(_, best_s)| reaches_s < best_s) {
             best = Some((level, reaches_s));
         }
         if reaches_s <= from_s {
@@ -104,6 +104,30 @@ pub fn finest(db: &Connection, from_s: i64, to_s: i64, points: u32) -> Result<Le
         }
     }
     Ok(best.map_or(Level::Second, |(level, _)| level))
+}
+
+/// How far back each level knows. A level whose first row lies in the first window of the next one knows as much as that:
+/// rows go by whole windows of the next level.
+fn reach(db: &Connection) -> Result<[Option<i64>; 4], StoreError> {
+    let mut reach_s = [None; 4];
+    let mut above: Option<(i64, i64)> = None;
+    for level in Level::ALL.into_iter().rev() {
+        let extent = extent(db, level)?;
+        let Some(from_s) = extent.from_s else { continue };
+        let known_s = match above {
+            Some((known_s, first_end_s)) if from_s < first_end_s => known_s.min(from_s),
+            _ => from_s,
+        };
+        reach_s[level as usize] = Some(known_s);
+        let second: Option<i64> = match series::known(db, &Series::cycles())? {
+            Some(clock) => db
+                .prepare_cached("SELECT min(start_s) FROM rollup WHERE level = ?1 AND series = ?2 AND start_s > ?3")?
+                .query_row(params![level as u8, clock, from_s], |row| row.get(0))?,
+            None => None,
+        };
+        above = Some((known_s, second.unwrap_or(extent.to_s)));
+    }
+    Ok(reach_s)
 }
 
 /// A series between two times, `from_s` inclusive, at a level. `points`: most windows; the first ones are given.
@@ -208,6 +232,46 @@ pub fn total(db: &Connection, series: &Series, level: Level, (from_s, to_s): (i6
     Ok(total)
 }
 
+/// The rows of a series that were written, ascending: all that there is of heat maps and flows.
+pub fn written(
+    db: &Connection,
+    series: &Series,
+    level: Level,
+    (start_s, end_s): (i64, i64),
+) -> Result<Vec<(i64, Row)>, StoreError> {
+    match series::known(db, series)? {
+        Some(number) => rows_in(db, level, number, Window { start_s, end_s }),
+        None => Ok(Vec::new()),
+    }
+}
+
+/// The rows of people, ascending by time, then person.
+pub fn people_rows(
+    db: &Connection,
+    level: Level,
+    (start_s, end_s): (i64, i64),
+) -> Result<Vec<(i64, u64, Row)>, StoreError> {
+    people_in(db, level, Window { start_s, end_s })
+}
+
+/// The calendar the store was rolled up by; UTC before that.
+///
+/// # Errors
+/// When the store cannot be read, or names a zone that this program does not know.
+pub fn calendar(db: &Connection) -> Result<Calendar, StoreError> {
+    let name: Option<String> = db
+        .prepare_cached("SELECT v FROM meta WHERE k = 'timezone'")?
+        .query_row([], |row| row.get(0))
+        .optional()?;
+    let Some(name) = name else {
+        return Ok(Calendar::default());
+    };
+    Calendar::of(&name).ok_or_else(|| StoreError::Corrupt {
+        what: "the store's time zone".to_owned(),
+        problem: format!("{name:?} is none that this program knows; use the newer program"),
+    })
+}
+
 /// Names of the series of a kind, ascending.
 pub fn keys(db: &Connection, kind: Kind) -> Result<Vec<String>, StoreError> {
     let mut statement = db.prepare_cached("SELECT key FROM rollup_series WHERE kind = ?1 ORDER BY key")?;
@@ -237,46 +301,57 @@ pub fn changes(
     limit: u32,
 ) -> Result<Vec<(OccupancyChange, i64)>, StoreError> {
     let (t_ms, seq, number) = before.unwrap_or((i64::MAX, i64::MAX.cast_unsigned(), i64::MAX));
-    let read = |row: &rusqlite::Row<'_>| {
-        Ok((
-            row.get::<_, i64>(0)?,
-            row.get::<_, i64>(1)?,
-            row.get::<_, i64>(2)?,
-            row.get::<_, u8>(3)?,
-            row.get::<_, String>(4)?,
-        ))
-    };
     let rows: Vec<_> = match area {
         Some(area) => {
             let Some(of) = series::known(db, &Series::new(Kind::Area, area))? else {
                 return Ok(Vec::new());
             };
             db.prepare_cached(CHANGES_OF_ONE)?
-                .query_map(params![of, t_ms, seq.cast_signed(), from_ms, limit], read)?
+                .query_map(params![of, t_ms, seq.cast_signed(), from_ms, limit], change_columns)?
                 .collect::<Result<_, _>>()?
         }
         None => db
             .prepare_cached(CHANGES_OF_ALL)?
-            .query_map(params![t_ms, seq.cast_signed(), number, from_ms, limit], read)?
+            .query_map(params![t_ms, seq.cast_signed(), number, from_ms, limit], change_columns)?
             .collect::<Result<_, _>>()?,
     };
-    Ok(rows
-        .into_iter()
-        .map(|(t_ms, seq, number, state, area)| {
-            let to = match state {
-                1 => Occupancy::Empty,
-                2 => Occupancy::Occupied,
-                _ => Occupancy::Unknown,
-            };
-            let change = OccupancyChange {
-                t_ms,
-                seq: seq.cast_unsigned(),
-                area,
-                to,
-            };
-            (change, number)
-        })
-        .collect())
+    Ok(rows.into_iter().map(change).collect())
+}
+
+/// Changes of occupancy of all areas, oldest first, `from_ms` inclusive, later than `after`.
+pub fn changes_after(
+    db: &Connection,
+    after: Option<Before>,
+    (from_ms, to_ms): (i64, i64),
+    limit: u32,
+) -> Result<Vec<(OccupancyChange, i64)>, StoreError> {
+    let (t_ms, seq, number) = after.unwrap_or((from_ms, 0, -1));
+    let rows: Vec<_> = db
+        .prepare_cached(CHANGES_AFTER)?
+        .query_map(params![t_ms, seq.cast_signed(), number, to_ms, limit], change_columns)?
+        .collect::<Result<_, _>>()?;
+    Ok(rows.into_iter().map(change).collect())
+}
+
+type ChangeColumns = (i64, i64, i64, u8, String);
+
+fn change_columns(row: &rusqlite::Row<'_>) -> rusqlite::Result<ChangeColumns> {
+    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
+}
+
+fn change((t_ms, seq, number, state, area): ChangeColumns) -> (OccupancyChange, i64) {
+    let to = match state {
+        1 => Occupancy::Empty,
+        2 => Occupancy::Occupied,
+        _ => Occupancy::Unknown,
+    };
+    let change = OccupancyChange {
+        t_ms,
+        seq: seq.cast_unsigned(),
+        area,
+        to,
+    };
+    (change, number)
 }
 
 pub(super) const CHANGES_OF_ONE: &str =
@@ -285,6 +360,9 @@ pub(super) const CHANGES_OF_ONE: &str =
 pub(super) const CHANGES_OF_ALL: &str =
     "SELECT t_ms, seq, series, state, key FROM rollup_event JOIN rollup_series ON id = series
      WHERE (t_ms, seq, series) < (?1, ?2, ?3) AND t_ms >= ?4 ORDER BY t_ms DESC, seq DESC, series DESC LIMIT ?5";
+pub(super) const CHANGES_AFTER: &str =
+    "SELECT t_ms, seq, series, state, key FROM rollup_event JOIN rollup_series ON id = series
+     WHERE (t_ms, seq, series) > (?1, ?2, ?3) AND t_ms < ?4 ORDER BY t_ms, seq, series LIMIT ?5";
 
 /// When an area was last occupied: the end of its last stay, or none when it never was, as far as is remembered. The
 /// second is true while it still is.

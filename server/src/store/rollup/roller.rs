@@ -25,6 +25,8 @@ const ROW_BYTES: usize = 16;
 pub(crate) struct Roller {
     options: RollupOptions,
     names: BTreeMap<Hash, Arc<Names>>,
+    /// True once the store says which calendar its rows follow.
+    named: bool,
 }
 
 /// A committed cycle as the store gives it back.
@@ -59,6 +61,7 @@ impl Roller {
         Self {
             options,
             names: BTreeMap::new(),
+            named: false,
         }
     }
 
@@ -74,13 +77,21 @@ impl Roller {
             return Ok(false);
         }
         let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        if !self.named {
+            // Whoever reads the rows without the configuration needs it.
+            tx.execute(
+                "INSERT INTO meta (k, v) VALUES ('timezone', ?1) ON CONFLICT (k) DO UPDATE SET v = ?1",
+                [self.options.calendar.name()],
+            )?;
+        }
         let moved = self.seconds(&tx)?;
         let mut more = moved;
         for level in &Level::ALL[1..] {
             more |= self.fold_up(&tx, *level)?;
         }
-        more |= prune::prune(&tx, &self.options.keep)?;
+        more |= prune::prune(&tx, &self.options)?;
         tx.commit()?;
+        self.named = true;
         Ok(more)
     }
 

@@ -138,7 +138,7 @@ pub(crate) fn logged() -> (Place, Vec<(u64, Outcome)>) {
 }
 
 /// The same store before anything was rolled up.
-fn store() -> (Place, Connection, Vec<(u64, Outcome)>) {
+pub(crate) fn store() -> (Place, Connection, Vec<(u64, Outcome)>) {
     let (place, cycles) = logged();
     let db = open_writer(&place.data().join(DATABASE_FILE), StoreKind::Live).unwrap();
     // The writer rolled up as it went: begin anew.
@@ -162,7 +162,7 @@ const FOREVER: Keep = Keep {
     bytes: [None; 4],
 };
 
-fn roll(db: &mut Connection) {
+pub(crate) fn roll(db: &mut Connection) {
     let mut roller = Roller::new(options(FOREVER));
     while roller.step(db, true).unwrap() {}
 }
@@ -323,7 +323,7 @@ fn rows_past_their_time_go_and_what_the_next_level_needs_stays() {
         if !roller.step(&mut db, true).unwrap() {
             // Nothing more to add up; what is past its time goes with later steps.
             let tx = db.transaction().unwrap();
-            let more = super::prune::prune(&tx, &keep).unwrap();
+            let more = super::prune::prune(&tx, &options(keep)).unwrap();
             tx.commit().unwrap();
             if !more {
                 break;
@@ -347,6 +347,40 @@ fn rows_past_their_time_go_and_what_the_next_level_needs_stays() {
         )
         .unwrap();
     assert_eq!(second.bytes, bytes.cast_unsigned());
+}
+
+/// Rows that are kept read as they did before older ones went.
+#[test]
+fn what_is_kept_reads_as_before() {
+    let (_place, mut db, cycles) = store();
+    roll(&mut db);
+    let keep = Keep {
+        seconds: [Some(70), Some(6 * 3_600), Some(1), None],
+        bytes: [None; 4],
+    };
+    loop {
+        let tx = db.transaction().unwrap();
+        let more = super::prune::prune(&tx, &options(keep)).unwrap();
+        tx.commit().unwrap();
+        if !more {
+            break;
+        }
+    }
+    let calendar = Calendar::of("Europe/Berlin").unwrap();
+    for level in [Level::Second, Level::Minute, Level::Hour] {
+        let raw = from_raw(level, &cycles);
+        let mut left = 0;
+        for series in series::all(&db).unwrap().into_values() {
+            let found = query::points(&db, &calendar, &series, level, (0, i64::MAX), 10_000).unwrap();
+            assert!(found.points.len() < raw.len() || level == Level::Hour, "{level:?}");
+            left += found.points.len();
+            for point in found.points {
+                let expected = raw[&point.window.start_s].get(&series).cloned().unwrap_or_default();
+                assert_eq!(point.row, expected, "{level:?} {series:?}");
+            }
+        }
+        assert!(left > 0, "{level:?}");
+    }
 }
 
 #[test]
@@ -403,6 +437,7 @@ fn questions_use_indexes() {
         "SELECT start_s, body FROM rollup_person WHERE person = ?1 AND level = ?2 AND start_s >= ?3 AND start_s < ?4 ORDER BY start_s",
         query::CHANGES_OF_ONE,
         query::CHANGES_OF_ALL,
+        query::CHANGES_AFTER,
     ] {
         let plan: Vec<String> = db
             .prepare(&format!("EXPLAIN QUERY PLAN {sql}"))
