@@ -187,7 +187,7 @@ impl Drop for Server {
     }
 }
 
-/// A simulated room that streams until dropped.
+/// Something that streams until dropped: a simulated room, or a recording.
 pub struct Room(Child);
 
 impl Room {
@@ -195,6 +195,12 @@ impl Room {
     pub fn start(scene: &str, to: SocketAddr) -> Self {
         let mut command = command(&["simulate", "--scene", scene, "--loop", "--to", &to.to_string()]);
         Self(command.spawn().expect("the simulator starts"))
+    }
+
+    /// Plays a recording in real time.
+    pub fn play(recording: &Path, to: SocketAddr) -> Self {
+        let mut command = command(&["send", "--to", &to.to_string()]);
+        Self(command.arg(recording).spawn().expect("the sender starts"))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use futures_util::{SinkExt, StreamExt};
-use tapline_tests::{Room, Server, scene_config, succeed};
+use tapline_tests::{Room, Server, recording, root, scene_config, succeed};
 use tokio_tungstenite::tungstenite::{Message, client::IntoClientRequest};
 
 /// What a subscriber got.
@@ -97,6 +97,32 @@ fn a_subscriber_hears_every_cycle() {
     assert!(metrics.contains("tapline_missed_ticks_total 0"), "{metrics}");
     server.stop();
     succeed(&["fsck", data.to_str().expect("a plain path")]);
+}
+
+/// The same for a real recording, played in real time to the room of the example: five thousand frames in two minutes.
+#[test]
+fn a_subscriber_hears_every_cycle_of_a_real_recording() {
+    let Some(recording) = recording("esp32-two-node/pretrain-1775182186.csi.jsonl") else {
+        return;
+    };
+    let directory = tempfile::tempdir().expect("a directory");
+    let data = directory.path().join("data");
+    let server = Server::start(&root().join("config.example.toml"), &data);
+    let _sender = Room::play(&recording, server.udp);
+    std::thread::sleep(Duration::from_secs(2));
+    let heard = subscribe(&server, 10.0);
+    let rate_hz = heard.messages as f64 / heard.seconds;
+    assert!((19.8..=20.2).contains(&rate_hz), "{rate_hz} messages a second");
+    let whole = heard.ticks.windows(2).all(|w| w[1] == w[0] + 1);
+    assert!(whole, "a tick is missing: {:?}", heard.ticks);
+    assert!(!heard.simulated, "nothing of it is simulated");
+    let metrics = server.get("/metrics").expect("metrics");
+    assert!(metrics.contains("tapline_missed_ticks_total 0"), "{metrics}");
+    let nodes = server.query("{ nodes { id rateHz } }");
+    let rates = nodes["nodes"].as_array().expect("a list").iter();
+    let hearing = rates.filter(|n| n["rateHz"].as_f64().is_some_and(|r| r > 15.0)).count();
+    assert_eq!(hearing, 2, "{nodes}");
+    server.stop();
 }
 
 /// SIGKILL at any moment: the log is whole, and nothing under a published checkpoint is lost.
