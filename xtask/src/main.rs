@@ -1,4 +1,4 @@
-//! The front door: `cargo xtask demo | build | test | e2e | golden | schema | accuracy | bench | load`.
+//! The front door: `cargo xtask demo | build | test | e2e | golden | schema | accuracy | bench | load | fault | fuzz`.
 
 #![forbid(unsafe_code)]
 #![allow(
@@ -13,6 +13,8 @@ mod build;
 mod clients;
 mod demo;
 mod e2e;
+mod fault;
+mod fuzz;
 mod golden;
 mod load;
 mod run;
@@ -68,6 +70,10 @@ enum Command {
     Accuracy(accuracy::Options),
     /// Measure, and write docs/benchmarks/
     Bench(bench::Options),
+    /// Hurt the log: failing system calls, torn writes, kills, a full disk, an old copy (docs/audit.md 5)
+    Fault(fault::Options),
+    /// Fuzz what reads bytes from outside (docs/audit.md 12); needs nightly Rust and cargo-fuzz
+    Fuzz(fuzz::Options),
     /// Many clients, slow clients, garbage: measure, and write docs/benchmarks/load.md
     Load(load::Options),
 }
@@ -84,6 +90,8 @@ fn main() -> ExitCode {
         Command::Schema { update } => golden::schema(update),
         Command::Accuracy(options) => accuracy::accuracy(&options),
         Command::Bench(options) => bench::bench(&options),
+        Command::Fault(options) => fault::fault(&options),
+        Command::Fuzz(options) => fuzz::fuzz(&options),
         Command::Load(options) => load::load(&options),
     };
     match result {

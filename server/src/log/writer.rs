@@ -246,7 +246,11 @@ impl Worker {
         loop {
             let (flush, open) = self.collect(&mut batch);
             if !batch.is_empty() {
-                self.commit(&mut batch)?;
+                // Before a waiting flush is let go with `flush`: whoever asked is told why.
+                let ended = Arc::clone(&self.ended);
+                self.commit(&mut batch).inspect_err(|error| {
+                    let _ = ended.set(error.to_string());
+                })?;
                 commits += 1;
             }
             if let Some(done) = flush {

@@ -47,7 +47,7 @@ impl StoreKind {
 /// back as it was set.
 pub fn open_writer(path: &Path, kind: StoreKind) -> Result<Connection, StoreError> {
     check_sqlite()?;
-    let mut db = Connection::open(path)?;
+    let mut db = Connection::open(uri(path)?)?;
     db.busy_timeout(BUSY_TIMEOUT)?;
     check_file(&db, path)?;
     set_pragmas(&db, kind)?;
@@ -55,6 +55,27 @@ pub fn open_writer(path: &Path, kind: StoreKind) -> Result<Connection, StoreErro
     check_kind(&db, path, kind)?;
     db.set_prepared_statement_cache_capacity(64);
     Ok(db)
+}
+
+/// The database as a URI that switches off `psow`, SQLite's assumption that writing next to bytes in a sector never harms
+/// them. A power cut can tear a sector; with the assumption, a commit shares its first sector with the one before, and takes it
+/// down with it though that was synced and published. Without it SQLite fills up the sector, at one more frame a commit.
+fn uri(path: &Path) -> Result<String, StoreError> {
+    use std::{fmt::Write as _, os::unix::ffi::OsStrExt as _};
+    let absolute = std::path::absolute(path).map_err(|source| StoreError::Io {
+        path: path.into(),
+        source,
+    })?;
+    let mut uri = String::from("file://");
+    for byte in absolute.as_os_str().as_bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' => uri.push(char::from(*byte)),
+            // Writing to a string cannot fail.
+            _ => drop(write!(uri, "%{byte:02x}")),
+        }
+    }
+    uri.push_str("?psow=0");
+    Ok(uri)
 }
 
 /// Opens an existing database for reading only.
@@ -147,9 +168,14 @@ fn set_pragmas(db: &Connection, kind: StoreKind) -> Result<(), StoreError> {
 }
 
 fn set_pragma(db: &Connection, pragma: &'static str, value: Value) -> Result<(), StoreError> {
-    // Some pragmas answer with a row when set and some do not; what counts is what is read back.
+    let read = || db.query_row(&format!("PRAGMA {pragma}"), [], |row| row.get::<_, Value>(0));
+    // Some are kept in the file, and setting them writes it: a database that is refused later is not to be touched.
+    if read()? == value {
+        return Ok(());
+    }
+    // Some answer with a row when set and some do not; what counts is what is read back.
     db.pragma_update(None, pragma, &value)?;
-    let found: Value = db.query_row(&format!("PRAGMA {pragma}"), [], |row| row.get(0))?;
+    let found = read()?;
     if found != value {
         let expected = format!("{value:?}");
         return Err(StoreError::Pragma {
@@ -168,6 +194,17 @@ mod tests {
     #[test]
     fn migrations_are_valid() {
         MIGRATIONS.validate().unwrap();
+    }
+
+    #[test]
+    fn any_path_names_its_own_file() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["a b?psow=1#c%41.db", "kü\u{fffd}che.db"] {
+            let path = dir.path().join(name);
+            drop(open_writer(&path, StoreKind::Live).unwrap());
+            assert!(path.is_file(), "{name}");
+            drop(open_reader(&path).unwrap());
+        }
     }
 
     #[test]

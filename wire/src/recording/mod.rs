@@ -255,14 +255,26 @@ impl Recording {
     /// A file that cannot be read, is of no known format, or whose head contradicts its format.
     pub fn open(path: impl AsRef<Path>, options: &ReadOptions) -> Result<Self, RecordingError> {
         let path = path.as_ref();
+        let file = File::open(path).map_err(|e| ReadError::from(e).at(path))?;
+        Self::from_seekable(file, path, options)
+    }
+
+    /// The same of what is no file; `path` is its name in messages.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn from_seekable(
+        mut input: impl Read + Seek + Send + 'static,
+        path: &Path,
+        options: &ReadOptions,
+    ) -> Result<Self, RecordingError> {
         let located = |e: ReadError| e.at(path);
-        let mut file = File::open(path).map_err(|e| located(e.into()))?;
         let mut head = Vec::new();
-        (&mut file)
+        (&mut input)
             .take(HEAD_BYTES)
             .read_to_end(&mut head)
             .map_err(|e| located(e.into()))?;
-        file.rewind().map_err(|e| located(e.into()))?;
+        input.rewind().map_err(|e| located(e.into()))?;
         let format = detect(&head).ok_or_else(|| RecordingError::UnknownFormat {
             path: path.to_owned(),
             found: head
@@ -272,7 +284,7 @@ impl Recording {
                 .map(char::from)
                 .collect(),
         })?;
-        let input = BufReader::with_capacity(1 << 16, file);
+        let input = BufReader::with_capacity(1 << 16, input);
         let mut capture = None;
         let records: Records = match format {
             RecordingFormat::JsonLines => Box::new(jsonl::Reader::new(input, *options)),
