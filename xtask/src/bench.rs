@@ -26,6 +26,8 @@ enum What {
     Cycle,
     /// CIR against the public crate `wifi-densepose-signal` (its own workspace; builds for some minutes)
     Cir,
+    /// Imaging and tracking
+    Sensing,
     /// CIR on synthetic multipath against the Cramér-Rao bound; also draws the curves
     CirAccuracy,
 }
@@ -35,6 +37,7 @@ pub(crate) fn bench(options: &Options) -> Result<(), String> {
     let (file, text) = match options.what {
         What::Cycle => ("docs/benchmarks/cycle.md", cycle()?),
         What::Cir => ("docs/benchmarks/cir.md", cir()?),
+        What::Sensing => ("docs/benchmarks/sensing.md", sensing()?),
         What::CirAccuracy => ("docs/benchmarks/cir-accuracy.md", cir_accuracy()?),
     };
     println!("{text}");
@@ -76,6 +79,24 @@ fn cir() -> Result<String, String> {
          the methods are: [docs/cir.md](../cir.md).\n\n{measured}",
         machine(),
         locked_version(&directory, "wifi-densepose-signal")?
+    ))
+}
+
+fn sensing() -> Result<String, String> {
+    let mut command = cargo();
+    command.args([
+        "run",
+        "--quiet",
+        "--release",
+        "--package",
+        "tapline-benches",
+        "--bin",
+        "sensing",
+    ]);
+    let measured = output("imaging and tracking", &mut command)?;
+    Ok(format!(
+        "# Imaging and tracking\n\n`cargo xtask bench sensing`, on {}. 2,000 cycles each, one core.\n\n{measured}",
+        machine()
     ))
 }
 

@@ -50,6 +50,8 @@ pub struct People {
     pub(super) spare: Vec<Vec<f32>>,
     evidence: Vec<f32>,
     explained: Vec<f32>,
+    /// One a track, in the same order: what it is expected to cause, by pair.
+    share: Vec<Vec<f32>>,
 }
 
 impl People {
@@ -75,6 +77,7 @@ impl People {
             spare: vec![vec![0.0; n]; MOST_TRACKS],
             evidence: vec![0.0; n],
             explained: Vec::new(),
+            share: vec![Vec::new(); MOST_TRACKS],
             cells,
         }
     }
@@ -182,12 +185,16 @@ impl People {
     }
 
     fn update(&mut self) {
+        let pairs = self.field.answering();
+        for k in 0..self.tracks.len() {
+            self.explain(k, pairs);
+        }
         for k in 0..=self.tracks.len() {
             self.explained.clear();
-            self.explained.resize(self.field.answering(), 0.0);
-            for (j, (track, belief)) in self.tracks.iter().zip(&self.beliefs).enumerate() {
+            self.explained.resize(pairs, 0.0);
+            for (j, own) in self.share.iter().enumerate().take(self.tracks.len()) {
                 if j != k {
-                    self.field.add_explained(belief, track.existence, &mut self.explained);
+                    self.explained.iter_mut().zip(own).for_each(|(sum, own)| *sum += own);
                 }
             }
             self.field.evidence(&self.explained, &mut self.evidence);
@@ -198,6 +205,7 @@ impl People {
                         track.existence = bernoulli(track.existence, gain);
                         track.updates = track.updates.saturating_add(1);
                         track.kalman.conform(&self.cells.moments(belief));
+                        self.explain(k, pairs);
                     }
                 }
                 None => {
@@ -265,6 +273,15 @@ impl People {
         self.tracks.insert(to, track);
         self.beliefs.insert(to, belief);
         self.signatures.insert(to, signature);
+    }
+
+    /// What track `k` is expected to cause, by pair: computed once a belief, not once for every other person.
+    fn explain(&mut self, k: usize, pairs: usize) {
+        let share = &mut self.share[k];
+        share.clear();
+        share.resize(pairs, 0.0);
+        self.field
+            .add_explained(&self.beliefs[k], self.tracks[k].existence, share);
     }
 
     /// Turns the unknown somebody into a track once it is likely enough.

@@ -1,0 +1,182 @@
+//! How long imaging and tracking take: `cargo run --release -p tapline-benches --bin sensing` prints Markdown.
+//!
+//! Strength links between nodes on the walls of a room, people who walk in circles in it, noise from a fixed generator: the
+//! same numbers in every run, but for the times. A time is one call, as the stage makes it in a cycle.
+
+#![allow(clippy::print_stdout, reason = "a command line program talks to its user")]
+
+use std::time::Instant;
+
+use tapline_benches::cir_scene::Random;
+use tapline_dsp::{
+    detmath::{cos, exp, hypot, sin},
+    tomography::{ImageGrid, Imager, ImagerConfig, L1Config, LinkSample, Method, Node, QuietSample, TikhonovConfig},
+    tracker::{Cycle, Life, People, TrackerConfig},
+};
+
+const CYCLES: usize = 2_000;
+const STEP_S: f32 = 0.05;
+
+/// A square room with nodes along its walls.
+struct Room {
+    side_m: f32,
+    nodes: Vec<Node>,
+}
+
+impl Room {
+    fn new(side_m: f32, nodes: u32) -> Self {
+        let nodes = (0..nodes)
+            .map(|k| {
+                // Along the walls, once round.
+                let way = 4.0 * k as f32 / nodes as f32;
+                let (wall, along) = (way as u32, (way - way.floor()) * side_m);
+                let [x, y] = match wall {
+                    0 => [along, 0.0],
+                    1 => [side_m, along],
+                    2 => [side_m - along, side_m],
+                    _ => [0.0, side_m - along],
+                };
+                Node {
+                    id: k + 1,
+                    at_m: [x, y, 1.0],
+                }
+            })
+            .collect();
+        Self { side_m, nodes }
+    }
+
+    /// Where each of some people is: on circles of their own.
+    fn people(&self, count: usize, t_s: f32) -> Vec<[f32; 2]> {
+        (0..count)
+            .map(|k| {
+                let angle = 6.283_185_5 * k as f32 / count as f32;
+                let centre = |turned: f32| 0.5 * self.side_m + 0.34 * self.side_m * turned;
+                let own = 0.8 * t_s + k as f32;
+                [centre(cos(angle)) + 0.3 * cos(own), centre(sin(angle)) + 0.3 * sin(own)]
+            })
+            .collect()
+    }
+
+    /// One sample for each ordered pair of nodes.
+    fn samples(&self, people: &[[f32; 2]], random: &mut Random) -> Vec<LinkSample> {
+        let mut samples = Vec::new();
+        for a in &self.nodes {
+            for b in self.nodes.iter().filter(|b| b.id != a.id) {
+                let length = hypot(a.at_m[0] - b.at_m[0], a.at_m[1] - b.at_m[1]);
+                let loss: f32 = people
+                    .iter()
+                    .map(|at| {
+                        let d = |n: &Node| hypot(at[0] - n.at_m[0], at[1] - n.at_m[1]);
+                        8.0 * exp(-8.0 * (d(a) + d(b) - length))
+                    })
+                    .sum();
+                samples.push(LinkSample {
+                    tx: a.id,
+                    rx: b.id,
+                    quiet: Some(QuietSample {
+                        quiet_dbm: -50.0,
+                        attenuation_db: loss + 0.8 * random.gaussian().0 as f32,
+                        noise_db: 0.8,
+                    }),
+                    change: None,
+                    age_s: 0.0,
+                });
+            }
+        }
+        samples
+    }
+}
+
+/// Median and 99th percentile, microseconds.
+fn quantiles(times: &mut [f64]) -> (f64, f64) {
+    times.sort_by(f64::total_cmp);
+    (times[times.len() / 2], times[times.len() * 99 / 100])
+}
+
+fn image(name: &str, method: Method, nodes: u32, cells: usize, goal_us: f64) {
+    let room = Room::new(6.0, nodes);
+    let pitch = room.side_m / cells as f32;
+    let grid = ImageGrid::new([0.0; 3], [pitch, pitch, 1.0], [cells, cells, 1]).expect("a grid");
+    let config = ImagerConfig {
+        method,
+        ..ImagerConfig::default()
+    };
+    let mut imager = Imager::new(config, grid, 1_000);
+    let mut random = Random(1);
+    let (mut mean, mut variance) = (vec![0.0; cells * cells], vec![0.0; cells * cells]);
+    let mut times = Vec::new();
+    let (mut iterations, mut gap, mut links) = (0, 0.0_f32, 0);
+    for cycle in 0..CYCLES + 100 {
+        let samples = room.samples(&room.people(2, STEP_S * cycle as f32), &mut random);
+        links = samples.len();
+        let begun = Instant::now();
+        let summary = imager
+            .image(room.nodes.iter().copied(), &samples, &mut mean, &mut variance)
+            .expect("an image");
+        if cycle >= 100 {
+            times.push(begun.elapsed().as_secs_f64() * 1e6);
+            iterations += summary.solved.iterations;
+            gap = gap.max(summary.solved.relative_gap);
+        }
+    }
+    let (p50, p99) = quantiles(&mut times);
+    println!(
+        "| {name} | {links} | {} | {p50:.1} | {p99:.1} | {:.1} | {gap:.1e} | {goal_us} | {} |",
+        cells * cells,
+        f64::from(iterations) / CYCLES as f64,
+        if p50 <= goal_us { "yes" } else { "no" }
+    );
+}
+
+fn track(people: usize, nodes: u32, cells: usize, goal_us: f64) {
+    let room = Room::new(10.0, nodes);
+    let pitch = room.side_m / cells as f32;
+    let grid = ImageGrid::new([0.0; 3], [pitch, pitch, 1.0], [cells, cells, 1]).expect("a grid");
+    let mut tracker = People::new(TrackerConfig::default(), &grid);
+    let mut random = Random(2);
+    let mut times = Vec::new();
+    let mut active = 0;
+    let mut links = 0;
+    for cycle in 0..CYCLES + 1_000 {
+        let samples = room.samples(&room.people(people, STEP_S * cycle as f32), &mut random);
+        links = samples.len();
+        let step = Cycle {
+            step_s: STEP_S,
+            accept: true,
+            nodes: room.nodes.iter().copied(),
+            samples: &samples,
+        };
+        let begun = Instant::now();
+        tracker.step(&step).expect("a step");
+        if cycle >= 1_000 {
+            times.push(begun.elapsed().as_secs_f64() * 1e6);
+            active += tracker.tracks().iter().filter(|t| t.life == Life::Active).count();
+        }
+    }
+    let (p50, p99) = quantiles(&mut times);
+    println!(
+        "| {people} | {:.1} | {links} | {} | {p50:.1} | {p99:.1} | {goal_us} | {} |",
+        active as f64 / CYCLES as f64,
+        cells * cells,
+        if p50 <= goal_us { "yes" } else { "no" }
+    );
+}
+
+fn main() {
+    println!(
+        "## Tomography\n\nOne image, two people in the room; the links of both directions of each pair of nodes.\n"
+    );
+    println!("| method | links | voxels | p50, us | p99, us | iterations | largest gap | goal, us | kept |");
+    println!("|---|---:|---:|---:|---:|---:|---:|---:|---|");
+    let tikhonov = Method::Tikhonov(TikhonovConfig::default());
+    let sparse = Method::L1(L1Config::default());
+    image("Tikhonov", tikhonov, 10, 40, 200.0);
+    image("sparse, certified", sparse, 10, 40, 200.0);
+    image("Tikhonov", tikhonov, 4, 16, 30.0);
+    image("sparse, certified", sparse, 4, 16, 30.0);
+    println!("\n## Tracker\n\n| people | active tracks, mean | links | cells | p50, us | p99, us | goal, us | kept |");
+    println!("|---:|---:|---:|---:|---:|---:|---:|---|");
+    track(1, 10, 20, 300.0);
+    track(8, 10, 20, 300.0);
+    track(8, 16, 20, 300.0);
+}
