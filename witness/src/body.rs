@@ -375,7 +375,7 @@ record! {
 
 record! {
     /// Cycles under one manifest.
-    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[derive(Clone, Debug, Default, PartialEq, Eq)]
     pub struct ManifestCount {
         /// The manifest.
         pub manifest_hash: Hash,

@@ -127,8 +127,8 @@ pub fn commit(field: Field, salt: &Hash, payload: &[u8]) -> Hash {
 
 /// The salt of one field of one cycle.
 ///
-/// `blind_key` is the secret of the UTC day of the leaf's `wall_ns`; once it is erased, that day's
-/// commitments can no longer be tied to guesses of their content.
+/// `blind_key` is the secret of the leaf's tile (a tile may have several, in turn); once it is erased, the commitments
+/// under it can no longer be tied to guesses of their content.
 pub fn salt(blind_key: &Hash, log_id: &Hash, seq: u64, field: Field) -> Hash {
     let mut hasher = Hasher::new_derive_key("tapline 2026-11 witness salt v1");
     hasher.update(blind_key);
@@ -136,11 +136,6 @@ pub fn salt(blind_key: &Hash, log_id: &Hash, seq: u64, field: Field) -> Hash {
     hasher.update(&seq.to_le_bytes());
     hasher.update(field.name().as_bytes());
     *hasher.finalize().as_bytes()
-}
-
-/// The UTC day a wall-clock time falls into, counted from 1970-01-01: the key of its blind key.
-pub const fn utc_day(wall_ns: i64) -> i64 {
-    wall_ns.div_euclid(86_400_000_000_000)
 }
 
 #[cfg(test)]
@@ -186,12 +181,5 @@ mod tests {
         seen.sort_unstable();
         seen.dedup();
         assert_eq!(seen.len(), count);
-    }
-
-    #[test]
-    fn days_before_the_epoch_round_down() {
-        assert_eq!(utc_day(-1), -1);
-        assert_eq!(utc_day(0), 0);
-        assert_eq!(utc_day(86_400_000_000_000), 1);
     }
 }

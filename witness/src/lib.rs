@@ -28,6 +28,7 @@ pub mod outcome_codec;
 pub mod policy;
 pub mod proof;
 pub mod render;
+pub mod rollup;
 pub mod tile;
 pub mod tree;
 pub mod verify;

@@ -146,6 +146,26 @@ impl Edge {
         self.size += 1;
     }
 
+    /// Appends a whole tile of leaves by the hash over it: level 1 stays when leaves are pruned. Tiles of level 0 do
+    /// not fall out. The size must be a multiple of 256.
+    pub fn append_tile(&mut self, tile_hash: Hash, mut full: impl FnMut(TileId, &[u8])) {
+        debug_assert!(self.size.is_multiple_of(TILE_WIDTH as u64));
+        let mut hash = tile_hash;
+        let mut level = 8;
+        loop {
+            if level % 8 == 0 {
+                self.put_into_tile(level / 8, &hash, &mut full);
+            }
+            if self.size >> level & 1 == 0 {
+                break;
+            }
+            hash = node_hash(&self.nodes[level], &hash);
+            level += 1;
+        }
+        self.nodes[level] = hash;
+        self.size += TILE_WIDTH as u64;
+    }
+
     fn put_into_tile(&mut self, level: usize, hash: &Hash, full: &mut impl FnMut(TileId, &[u8])) {
         let tile = &mut self.open[level];
         tile.extend_from_slice(hash);

@@ -1,4 +1,4 @@
-//! The front door: `cargo xtask demo | build | test | e2e | golden | schema | accuracy | bench | load | fault | fuzz`.
+//! The front door: `cargo xtask demo | build | test | e2e | golden | schema | accuracy | bench | load | fault | fuzz | soak`.
 
 #![forbid(unsafe_code)]
 #![allow(
@@ -18,6 +18,7 @@ mod fuzz;
 mod golden;
 mod load;
 mod run;
+mod soak;
 mod test;
 mod tidy;
 mod web;
@@ -74,6 +75,8 @@ enum Command {
     Fault(fault::Options),
     /// Fuzz what reads bytes from outside (docs/audit.md 12); needs nightly Rust and cargo-fuzz
     Fuzz(fuzz::Options),
+    /// Days of cycles in virtual time: what must not grow, measured
+    Soak(soak::Options),
     /// Many clients, slow clients, garbage: measure, and write docs/benchmarks/load.md
     Load(load::Options),
 }
@@ -93,6 +96,7 @@ fn main() -> ExitCode {
         Command::Fault(options) => fault::fault(&options),
         Command::Fuzz(options) => fuzz::fuzz(&options),
         Command::Load(options) => load::load(&options),
+        Command::Soak(options) => soak::soak(&options),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -68,6 +68,7 @@ pub(super) fn run(options: &Options) -> Result {
             calibration: None,
             learn: Some(learn),
             passes: 1,
+            soak: None,
             recorded: None,
             out: None,
             trace: None,

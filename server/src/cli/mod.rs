@@ -7,6 +7,7 @@ mod calibrate;
 mod config;
 mod demo;
 mod export;
+mod forget;
 mod fsck;
 mod manifest;
 mod output;
@@ -16,6 +17,7 @@ mod replay;
 mod send;
 mod serve;
 mod simulate;
+mod soak;
 mod token;
 mod verify;
 
@@ -78,6 +80,8 @@ enum Command {
     Export(export::Options),
     /// Say what takes the space in a store
     Doctor(backup::DoctorOptions),
+    /// Erase what the cycles of a time range took in and published; the log's proofs stay
+    Forget(forget::Options),
     /// Work with the fleet file
     #[command(subcommand)]
     Config(config::Command),
@@ -98,6 +102,8 @@ enum Command {
     },
     /// Time the cycle and its parts against their budgets
     BenchCycle(bench_cycle::Options),
+    /// Run a recording over and over in virtual time, and check that nothing grows that must not
+    Soak(soak::Options),
 }
 
 /// Runs the program.
@@ -115,6 +121,7 @@ pub fn main() -> ExitCode {
         Command::Backup(options) => backup::run(&options),
         Command::Export(options) => export::run(&options),
         Command::Doctor(options) => backup::doctor(&options),
+        Command::Forget(options) => forget::run(&options),
         Command::Config(command) => config::run(&command),
         Command::Manifest(command) => manifest::run(&command),
         Command::Plugin(command) => plugin::run(&command),
@@ -129,6 +136,7 @@ pub fn main() -> ExitCode {
             Ok(Outcome::Yes)
         }
         Command::BenchCycle(options) => bench_cycle::run(&options),
+        Command::Soak(options) => soak::run(&options),
     };
     output::exit(outcome)
 }

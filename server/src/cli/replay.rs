@@ -103,6 +103,7 @@ pub(super) fn run(options: &Options) -> Result {
                 then_stop: false,
             }),
             passes: options.passes,
+            soak: None,
             recorded,
             out: out.as_mut().map(|w| w as &mut dyn std::io::Write),
             trace: trace.as_mut().map(|w| w as &mut dyn std::io::Write),

@@ -435,8 +435,10 @@ pub struct Retention {
     pub raw: RawStore,
     /// Raw input is kept this long, minutes.
     pub raw_minutes: u32,
-    /// Outcomes are kept this long, hours. The secrets behind the salts stay for now.
+    /// Outcomes and the secrets behind their salts are kept this long, hours.
     pub outcome_hours: u32,
+    /// Leaves are kept this long once they are rolled up, hours; never less than outcomes.
+    pub leaf_hours: u32,
     /// How long what they add up to is kept.
     pub rollup: RollupRetention,
 }
@@ -472,6 +474,7 @@ impl Default for Retention {
             raw: RawStore::Disk,
             raw_minutes: 15,
             outcome_hours: 24,
+            leaf_hours: 24,
             rollup: RollupRetention::default(),
         }
     }

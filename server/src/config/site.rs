@@ -486,6 +486,12 @@ impl Checker<'_> {
                 r.outcome_hours,
                 "1 to 8760",
             );
+            self.expect(
+                (r.outcome_hours..=876_000).contains(&r.leaf_hours),
+                &format!("{at}.retention.leaf_hours"),
+                r.leaf_hours,
+                &format!("outcome_hours ({}) to 876000", r.outcome_hours),
+            );
             let at = format!("{at}.retention.rollup");
             for (key, found, least, most) in [
                 ("second_hours", r.rollup.second_hours, 1, 8760),

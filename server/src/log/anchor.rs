@@ -101,6 +101,11 @@ impl Anchor {
         })
     }
 
+    /// Leaves that are known to be published.
+    pub(super) const fn size(&self) -> u64 {
+        self.state.size
+    }
+
     /// Moves the anchor on, if its file still says what we wrote last.
     pub(super) fn advance(&mut self, next: AnchorState) -> Result<(), LogError> {
         let found = read(&self.path)?;

@@ -9,7 +9,7 @@ use tapline_witness::{
     walk::GAP_TICKS,
 };
 
-use super::{LogError, Record, Writer, keys::BlindKeys};
+use super::{Forget, LogError, Record, Writer, keys::BlindKeys};
 
 /// When something happened, as the host's clock module (or the recording) tells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -197,7 +197,7 @@ impl Chain {
 
     /// Appends a cycle. Takes `inputs`, `stages`, `outcome` and, on a keyframe, `state` from the record.
     ///
-    /// Does not allocate once the record's buffers have grown (a new UTC day apart).
+    /// Does not allocate once the record's buffers have grown (a new tile's row in the store apart).
     ///
     /// # Errors
     /// A tick that does not rise, a long gap that no leaf names, a state where none is due or none where one is. Nothing is appended then.
@@ -231,7 +231,7 @@ impl Chain {
                 found: "none".into(),
             });
         }
-        let (day, blind_key, new_key) = self.blind.for_time(stamp.wall_ns)?;
+        let (blind_key, new_key) = self.blind.for_leaf(self.next_seq)?;
         let commitment = |field, bytes: &[u8]| {
             let salt = salt(&blind_key, &self.log_id, self.next_seq, field);
             commit(field, &salt, bytes)
@@ -259,7 +259,7 @@ impl Chain {
         let flags = facts.flags & !flags::KEYFRAME | if keyframe { flags::KEYFRAME } else { 0 };
         let appended = self.put(stamp, flags, facts.tick, &body, record)?;
         if new_key {
-            record.blind_key = Some((day, blind_key));
+            record.blind_key = Some(blind_key);
         }
         record.outcome_code = facts.outcome_code as u8;
         (self.last_tick, self.gap_since_cycle) = (Some(facts.tick), false);
@@ -278,6 +278,12 @@ impl Chain {
         }
         let appended = self.put(stamp, 0, self.last_tick.unwrap_or(0), body, record)?;
         self.gap_since_cycle |= body.kind() == Kind::Gap;
+        if let Body::Audit(audit) = body
+            && Forget::parse(audit.action.as_str()).is_some()
+        {
+            // The secret of the tile that is being filled is erased with what is in it.
+            self.blind.renew();
+        }
         Ok(appended)
     }
 

@@ -13,9 +13,9 @@ use tapline_witness::{
 };
 
 use super::{AnchorState, LogError, Record, anchor::Anchor};
-use crate::store::{rows, tiles};
+use crate::store::{rows, salts, tiles};
 
-/// A step of the commit, for fault injection.
+/// A step of the commit or of pruning, for fault injection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Step {
     /// `BEGIN IMMEDIATE`.
@@ -34,11 +34,24 @@ pub enum Step {
     Anchor,
     /// Telling everyone.
     Publish,
+    /// Reading and checking a tile that will be rolled up.
+    Check,
+    /// Handing a ROLLUP leaf to the cycle thread.
+    Propose,
+    /// Deleting leaves and raising the minimum index.
+    Prune,
+    /// `COMMIT` of that.
+    PruneCommit,
+    /// Erasing secrets and data below the minimum index.
+    Erase,
 }
 
 impl Step {
-    /// All steps in order.
-    pub const ALL: [Self; 8] = [
+    /// The steps of pruning, in order.
+    pub const PRUNING: [Self; 5] = [Self::Check, Self::Propose, Self::Prune, Self::PruneCommit, Self::Erase];
+
+    /// The steps of a commit, in order.
+    pub const COMMIT: [Self; 8] = [
         Self::Begin,
         Self::Leaves,
         Self::Tiles,
@@ -153,7 +166,11 @@ impl Committer {
     }
 }
 
-fn step<T>(faults: &mut dyn Faults, step: Step, run: impl FnOnce() -> Result<T, LogError>) -> Result<T, LogError> {
+pub(super) fn step<T>(
+    faults: &mut dyn Faults,
+    step: Step,
+    run: impl FnOnce() -> Result<T, LogError>,
+) -> Result<T, LogError> {
     let injected = |source| LogError::Io {
         path: format!("{step:?}").into(),
         source,
@@ -196,15 +213,14 @@ fn insert_leaves(db: &Connection, edge: &mut Edge, batch: &[Record]) -> Result<(
 fn insert_data(db: &Connection, batch: &[Record]) -> Result<(), LogError> {
     let mut insert_blob =
         db.prepare_cached("INSERT INTO blob (hash, kind, bytes) VALUES (?1, ?2, ?3) ON CONFLICT (hash) DO NOTHING")?;
-    let mut insert_salt = db.prepare_cached("INSERT INTO salt (day, key) VALUES (?1, ?2)")?;
     let mut insert_data =
         db.prepare_cached("INSERT INTO cycle_data (seq, inputs, stages, outcome, state) VALUES (?1, ?2, ?3, ?4, ?5)")?;
     for record in batch {
         for blob in &record.blobs {
             insert_blob.execute(params![blob.hash, blob.kind, blob.bytes])?;
         }
-        if let Some((day, key)) = &record.blind_key {
-            insert_salt.execute(params![day, key])?;
+        if let Some(key) = &record.blind_key {
+            salts::insert(db, record.seq, key)?;
         }
         if record.kind == Some(Kind::Cycle) {
             let state = (!record.state.is_empty()).then_some(&record.state);

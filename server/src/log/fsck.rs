@@ -2,16 +2,17 @@
 
 use std::{collections::BTreeMap, fmt, path::Path};
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
 use serde::Serialize;
 use tapline_witness::{
-    body::{Body, Cycle},
+    body::{Body, Cycle, Rollup},
     checkpoint::Checkpoint,
-    hash::{Domain, Field, Hash, ZERO, commit, salt, utc_day},
+    hash::{Domain, Field, Hash, ZERO, commit, salt},
     leaf::Kind,
     outcome_codec::decode_outcome,
-    tile::TileId,
-    tree::{Edge, leaf_hash},
+    rollup::{Counter, RollupError, compare},
+    tile::{TILE_WIDTH, TileId},
+    tree::{Edge, TileSource as _, leaf_hash, read_tile, subtree},
     walk::Walk,
 };
 
@@ -22,17 +23,22 @@ use super::{
 };
 use crate::{
     log::Recovered,
-    store::{DATABASE_FILE, schema::open_reader},
+    store::{DATABASE_FILE, salts, schema::open_reader, tiles::SqlTiles},
 };
 
+const WIDTH: u64 = TILE_WIDTH as u64;
 /// Most problems named a check; the rest are counted.
 const MAX_NAMED: usize = 20;
 
 /// What was found.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct FsckReport {
-    /// Leaves.
+    /// Leaves of the log.
     pub leaves: u64,
+    /// First leaf that is kept whatever its kind; those before it were rolled up and pruned.
+    pub minimum_index: u64,
+    /// ROLLUP leaves whose range was compared with the tree.
+    pub rollups: u64,
     /// Root over them, hexadecimal.
     pub root: String,
     /// Checkpoints whose signatures and root were verified.
@@ -99,6 +105,8 @@ impl fmt::Display for FsckReport {
         }
         let Self {
             leaves,
+            minimum_index,
+            rollups,
             checkpoints,
             opened,
             forgotten,
@@ -109,6 +117,9 @@ impl fmt::Display for FsckReport {
             f,
             "{leaves} leaves, {checkpoints} checkpoints, {opened} cycles opened, {forgotten} forgotten"
         )?;
+        if *minimum_index > 0 || *rollups > 0 {
+            writeln!(f, "pruned below leaf {minimum_index}, {rollups} rollups")?;
+        }
         write!(f, "root {root}")
     }
 }
@@ -127,11 +138,15 @@ pub fn fsck(data_dir: &Path, anchor: Option<&Path>) -> Result<FsckReport, LogErr
         report: FsckReport::default(),
         edge: Edge::new(),
         tiles: BTreeMap::new(),
+        minimum: 0,
+        rollups: Vec::new(),
     };
     fsck.database()?;
+    fsck.pruned()?;
     fsck.leaves()?;
     fsck.tiles()?;
     fsck.checkpoints()?;
+    fsck.rollups()?;
     fsck.commitments()?;
     fsck.blobs()?;
     if !replay {
@@ -148,6 +163,10 @@ struct Fsck<'db> {
     edge: Edge,
     /// The tiles that fell out of it.
     tiles: BTreeMap<(u8, u64), (u16, Vec<u8>)>,
+    /// First leaf that is kept whatever its kind.
+    minimum: u64,
+    /// The ROLLUP leaves with their places.
+    rollups: Vec<(u64, Rollup)>,
 }
 
 impl Fsck<'_> {
@@ -164,6 +183,140 @@ impl Fsck<'_> {
         Ok(())
     }
 
+    /// Grows the tree over what is pruned from the hashes of level 1, which stay; the checkpoints over it are checked
+    /// with the leaves that follow.
+    fn pruned(&mut self) -> Result<(), LogError> {
+        let mut check = FsckCheck::new("pruned tiles: their hashes are there");
+        let minimum: i64 = self
+            .db
+            .query_row("SELECT v FROM meta WHERE k = 'minimum_index'", [], |row| row.get(0))?;
+        self.minimum = minimum.cast_unsigned();
+        self.report.minimum_index = self.minimum;
+        if !self.minimum.is_multiple_of(WIDTH) {
+            check.problem(format!("the minimum index {minimum} is no multiple of 256"));
+        }
+        for index in 0..self.minimum / WIDTH {
+            let level_1 = TileId {
+                level: 1,
+                index: index / WIDTH,
+                width: (index % WIDTH) as u16 + 1,
+            };
+            let hashes = match read_tile(&SqlTiles(self.db), level_1) {
+                Ok(hashes) => hashes,
+                Err(error) => {
+                    check.problem(error);
+                    break;
+                }
+            };
+            let mut hash = ZERO;
+            hash.copy_from_slice(&hashes[hashes.len() - 32..]);
+            let tiles = &mut self.tiles;
+            self.edge.append_tile(hash, |id, data| {
+                tiles.insert((id.level, id.index), (id.width, data.to_vec()));
+            });
+            // Some tiles of leaves stay whole or in part.
+            if let Ok(hashes) = SqlTiles(self.db).tile(TileId {
+                level: 0,
+                index,
+                width: TILE_WIDTH as u16,
+            }) {
+                if hashes.len() != 32 * TILE_WIDTH || subtree(&hashes) != hash {
+                    check.problem(format!("tile {index}: not the hashes its parent stands for"));
+                }
+                self.tiles.insert((0, index), (TILE_WIDTH as u16, hashes));
+            }
+        }
+        self.report.checks.push(check);
+        Ok(())
+    }
+
+    /// A leaf below the minimum index that is kept: its hash is kept too.
+    fn is_hashed(&self, seq: u64, bytes: &[u8]) -> bool {
+        let at = 32 * (seq % WIDTH) as usize;
+        self.tiles
+            .get(&(0, seq / WIDTH))
+            .is_some_and(|(_, hashes)| hashes.get(at..at + 32) == Some(&leaf_hash(bytes)[..]))
+    }
+
+    /// ROLLUP leaves follow each other without a gap, cover what is pruned, and are over the tree's own hashes; where
+    /// the leaves are all there, they say what these add up to.
+    fn rollups(&mut self) -> Result<(), LogError> {
+        let mut check = FsckCheck::new("rollups: their ranges, and what the leaves left add up to");
+        let mut end = 0;
+        for (seq, rollup) in std::mem::take(&mut self.rollups) {
+            if rollup.start != end || rollup.end > seq || rollup.end <= rollup.start {
+                check.problem(format!(
+                    "leaf {seq}: it is over {} to {}, after {end} and before itself was expected",
+                    rollup.start, rollup.end
+                ));
+                break;
+            }
+            end = rollup.end;
+            let digest = self.range_digest(&rollup)?;
+            if digest != Some(rollup.range_digest) {
+                check.problem(format!(
+                    "leaf {seq}: its range_digest is not that of leaves {} to {end}",
+                    rollup.start
+                ));
+            }
+            if rollup.start >= self.minimum {
+                match self.recomputed(&rollup) {
+                    Ok(recomputed) => {
+                        for differs in compare(&rollup, &recomputed) {
+                            check.problem(format!("leaf {seq}: {differs}"));
+                        }
+                    }
+                    Err(error) => check.problem(format!("leaf {seq}: {error}")),
+                }
+            }
+            self.report.rollups += 1;
+        }
+        if end < self.minimum {
+            check.problem(format!(
+                "leaves before {} are pruned, but only those before {end} are rolled up",
+                self.minimum
+            ));
+        }
+        self.report.checks.push(check);
+        Ok(())
+    }
+
+    fn range_digest(&self, rollup: &Rollup) -> Result<Option<Hash>, LogError> {
+        if rollup.end > self.edge.size() {
+            return Ok(None);
+        }
+        let mut hasher = Domain::Range.hasher();
+        for index in rollup.start / WIDTH..rollup.end / WIDTH {
+            let id = TileId {
+                level: 1,
+                index: index / WIDTH,
+                width: (index % WIDTH) as u16 + 1,
+            };
+            // That the stored tile is the one of this tree is checked with the tiles.
+            let hashes = read_tile(&SqlTiles(self.db), id)?;
+            hasher.update(&hashes[hashes.len() - 32..]);
+        }
+        Ok(Some(*hasher.finalize().as_bytes()))
+    }
+
+    fn recomputed(&self, rollup: &Rollup) -> Result<Rollup, LogError> {
+        let damaged = |error: RollupError| LogError::damaged("a rolled-up range", error);
+        let mut counter = Counter::new(rollup.start).map_err(damaged)?;
+        let mut statement = self.db.prepare_cached(
+            "SELECT l.body, d.stages, d.outcome FROM leaf l LEFT JOIN cycle_data d ON d.seq = l.seq
+             WHERE l.seq >= ?1 AND l.seq < ?2 ORDER BY l.seq",
+        )?;
+        let mut rows = statement.query([rollup.start.cast_signed(), rollup.end.cast_signed()])?;
+        while let Some(row) = rows.next()? {
+            let (body, stages, outcome): (Vec<u8>, Option<Vec<u8>>, Option<Vec<u8>>) =
+                (row.get(0)?, row.get(1)?, row.get(2)?);
+            counter
+                .add(&body, stages.as_deref().zip(outcome.as_deref()))
+                .map_err(damaged)?;
+        }
+        counter.finish().map_err(damaged)
+    }
+
     fn leaves(&mut self) -> Result<(), LogError> {
         let mut check = FsckCheck::new("leaves: codec, sequence, prev, time, what was in force");
         let mut signed_sizes = self.checkpoint_sizes()?.into_iter().peekable();
@@ -173,6 +326,29 @@ impl Fsck<'_> {
             Err(_) => None,
         };
         let mut walk = Walk::default();
+        let mut heads = |edge: &Edge| {
+            let mut checked = 0;
+            while let Some((size, note)) = signed_sizes.next_if(|(size, _)| *size <= edge.size()) {
+                checked += 1;
+                if let Some([log_key, cosigner_key]) = &keys {
+                    match Checkpoint::open(note.as_bytes(), log_key, &[log_key.clone(), cosigner_key.clone()]) {
+                        Ok(signed) if signed.checkpoint.size != size => {
+                            roots.problem(format!("checkpoint {size} signs size {}", signed.checkpoint.size));
+                        }
+                        Ok(signed) if signed.checkpoint.root != edge.root() => {
+                            roots.problem(format!("checkpoint {size} signs another root"));
+                        }
+                        Ok(_) => {}
+                        Err(error) => roots.problem(format!("checkpoint {size}: {error}")),
+                    }
+                }
+            }
+            checked
+        };
+        if self.minimum > 0 {
+            // One over the pruned tiles and no more.
+            self.report.checkpoints += heads(&self.edge);
+        }
         let mut statement = self.db.prepare("SELECT seq, kind, body FROM leaf ORDER BY seq")?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
@@ -181,7 +357,14 @@ impl Fsck<'_> {
                 .get_ref(2)?
                 .as_blob()
                 .map_err(|error| LogError::damaged(format!("leaf {seq}"), error))?;
-            if seq != self.edge.size() {
+            let kept_alone = seq < self.minimum;
+            if kept_alone && !self.is_hashed(seq, bytes) {
+                check.problem(format!(
+                    "leaf {seq}: kept, but its bytes are not those hashed in the tree"
+                ));
+                continue;
+            }
+            if !kept_alone && seq != self.edge.size() {
                 check.problem(format!("leaf {} is missing", self.edge.size()));
                 break;
             }
@@ -195,28 +378,21 @@ impl Fsck<'_> {
                 Ok(leaf) if leaf.header.kind == Kind::Cycle && !walk.in_force_known() => {
                     check.problem(format!("leaf {seq}: no BOOT leaf says under which manifest it ran"));
                 }
-                Ok(_) => {}
+                Ok(leaf) => {
+                    if let Body::Rollup(rollup) = leaf.body {
+                        self.rollups.push((seq, rollup));
+                    }
+                }
                 Err(error) => check.problem(error),
+            }
+            if kept_alone {
+                continue;
             }
             let tiles = &mut self.tiles;
             self.edge.append(leaf_hash(bytes), |id, data| {
                 tiles.insert((id.level, id.index), (id.width, data.to_vec()));
             });
-            while let Some((size, note)) = signed_sizes.next_if(|(size, _)| *size <= self.edge.size()) {
-                self.report.checkpoints += 1;
-                if let Some([log_key, cosigner_key]) = &keys {
-                    match Checkpoint::open(note.as_bytes(), log_key, &[log_key.clone(), cosigner_key.clone()]) {
-                        Ok(signed) if signed.checkpoint.size != size => {
-                            roots.problem(format!("checkpoint {size} signs size {}", signed.checkpoint.size));
-                        }
-                        Ok(signed) if signed.checkpoint.root != self.edge.root() => {
-                            roots.problem(format!("checkpoint {size} signs another root"));
-                        }
-                        Ok(_) => {}
-                        Err(error) => roots.problem(format!("checkpoint {size}: {error}")),
-                    }
-                }
-            }
+            self.report.checkpoints += heads(&self.edge);
         }
         for (size, _) in signed_sizes {
             roots.problem(format!("checkpoint {size} covers leaves that are not there"));
@@ -293,7 +469,6 @@ impl Fsck<'_> {
              FROM leaf l LEFT JOIN cycle_data d ON d.seq = l.seq LEFT JOIN cycle c ON c.seq = l.seq
              WHERE l.kind = 1 ORDER BY l.seq",
         )?;
-        let mut days: BTreeMap<i64, Option<Hash>> = BTreeMap::new();
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
             let seq = row.get::<_, i64>(0)? as u64;
@@ -305,11 +480,7 @@ impl Fsck<'_> {
                 continue;
             };
             let Body::Cycle(cycle) = leaf.body else { continue };
-            let day = utc_day(leaf.header.wall_ns);
-            let blind_key = match days.get(&day) {
-                Some(key) => *key,
-                None => *days.entry(day).or_insert(self.blind_key(day)?),
-            };
+            let blind_key = salts::blind_key(self.db, seq)?;
             let (Some(blind_key), true) = (blind_key, row.get::<_, bool>(6)?) else {
                 self.report.forgotten += 1;
                 continue;
@@ -340,11 +511,6 @@ impl Fsck<'_> {
         }
         self.report.checks.push(check);
         Ok(())
-    }
-
-    fn blind_key(&self, day: i64) -> Result<Option<Hash>, LogError> {
-        let sql = "SELECT key FROM salt WHERE day = ?1";
-        Ok(self.db.query_row(sql, [day], |row| row.get(0)).optional()?)
     }
 
     fn blobs(&mut self) -> Result<(), LogError> {

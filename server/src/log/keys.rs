@@ -1,7 +1,6 @@
 //! Who signs: the log key, the key of its own timestamped cosignature, and the secrets behind the salts.
 
 use std::{
-    collections::BTreeMap,
     fs,
     io::Write,
     os::unix::fs::{OpenOptionsExt, PermissionsExt},
@@ -9,8 +8,9 @@ use std::{
 };
 
 use tapline_witness::{
-    hash::{Hash, log_id, utc_day},
+    hash::{Hash, log_id},
     note::{KeyType, Name, Signer, Verifier},
+    tile::TILE_WIDTH,
 };
 use zeroize::Zeroizing;
 
@@ -28,7 +28,7 @@ pub struct Identity {
     pub(super) blind: BlindSource,
 }
 
-/// Where the secret of a new UTC day comes from.
+/// Where the secret of a new tile comes from.
 pub(super) enum BlindSource {
     /// The operating system.
     Random,
@@ -117,34 +117,41 @@ impl Identity {
     }
 }
 
-/// The secrets of the UTC days, as far as they are not erased.
+/// The secret of the tile that is being filled.
 #[derive(Debug)]
 pub(super) struct BlindKeys {
     source: BlindSource,
-    keys: BTreeMap<i64, Hash>,
+    /// The tile, and its secret. None in a new process: it does not go on under the secret of another.
+    current: Option<(u64, Hash)>,
 }
 
 impl BlindKeys {
-    pub(super) const fn new(source: BlindSource, keys: BTreeMap<i64, Hash>) -> Self {
-        Self { source, keys }
+    pub(super) const fn new(source: BlindSource) -> Self {
+        Self { source, current: None }
     }
 
-    /// The key of the day `wall_ns` falls into; true when it is new and has to be stored.
-    pub(super) fn for_time(&mut self, wall_ns: i64) -> Result<(i64, Hash, bool), LogError> {
-        let day = utc_day(wall_ns);
-        if let Some(key) = self.keys.get(&day) {
-            return Ok((day, *key, false));
+    /// The secret that leaf `seq` is committed under; true when it is new and has to be stored.
+    pub(super) fn for_leaf(&mut self, seq: u64) -> Result<(Hash, bool), LogError> {
+        let tile = seq / TILE_WIDTH as u64;
+        if let Some((_, key)) = self.current.filter(|(of, _)| *of == tile) {
+            return Ok((key, false));
         }
         let key = match &self.source {
             BlindSource::Random => random()?,
             BlindSource::Derived(seed) => {
-                let mut material = seed.to_vec();
-                material.extend_from_slice(&day.to_le_bytes());
-                derive("blind key of a day", &material)
+                let mut material = [0; 40];
+                material[..32].copy_from_slice(seed);
+                material[32..].copy_from_slice(&seq.to_le_bytes());
+                derive("blind key of a tile", &material)
             }
         };
-        self.keys.insert(day, key);
-        Ok((day, key, true))
+        self.current = Some((tile, key));
+        Ok((key, true))
+    }
+
+    /// The next leaf gets a new secret: the one before may be erased.
+    pub(super) const fn renew(&mut self) {
+        self.current = None;
     }
 }
 
@@ -236,19 +243,20 @@ mod tests {
         assert_eq!(a.origin().as_str(), "tapline.replay/0101010101010101");
         assert_eq!((a.log_id(), a.boot_id), (b.log_id(), b.boot_id));
         assert_ne!(a.log_id(), c.log_id());
-        let keys = |identity: Identity| BlindKeys::new(identity.blind, BTreeMap::new()).for_time(5).unwrap();
+        let keys = |identity: Identity| BlindKeys::new(identity.blind).for_leaf(5).unwrap();
         assert_eq!(keys(a), keys(b));
     }
 
     #[test]
-    fn a_day_has_one_key() {
-        let mut keys = BlindKeys::new(BlindSource::Random, BTreeMap::new());
-        let day = 86_400_000_000_000;
-        let (_, first, new) = keys.for_time(day).unwrap();
+    fn a_tile_has_one_secret_unless_it_is_renewed() {
+        let mut keys = BlindKeys::new(BlindSource::Random);
+        let (first, new) = keys.for_leaf(2).unwrap();
         assert!(new);
-        assert_eq!(keys.for_time(day + 5).unwrap(), (1, first, false));
-        assert_ne!(keys.for_time(2 * day).unwrap().1, first);
-        // Back over midnight: the day that was, not a new secret for it.
-        assert_eq!(keys.for_time(day).unwrap(), (1, first, false));
+        assert_eq!(keys.for_leaf(255).unwrap(), (first, false));
+        let (second, new) = keys.for_leaf(256).unwrap();
+        assert!(new && second != first);
+        keys.renew();
+        let (third, new) = keys.for_leaf(257).unwrap();
+        assert!(new && third != second);
     }
 }

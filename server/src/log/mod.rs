@@ -35,9 +35,11 @@ mod anchor;
 mod chain;
 mod commit;
 mod error;
+mod forget;
 mod fsck;
 mod keys;
 mod open;
+mod prune;
 mod record;
 mod recover;
 mod writer;
@@ -46,12 +48,13 @@ pub use anchor::{AnchorState, default_anchor_path};
 pub use chain::{Appended, Chain, CycleFacts, Stamp, policy_of};
 pub use commit::{Faults, NoFaults, Step};
 pub use error::LogError;
+pub use forget::Forget;
 pub use fsck::{FsckCheck, FsckReport, fsck};
 pub use keys::Identity;
 pub use open::{Log, LogOptions};
 pub use record::{Blob, Record};
 pub use recover::Recovered;
-pub use writer::{Durable, Writer, WriterOptions};
+pub use writer::{Durable, WINDOW_TILES, Writer, WriterOptions};
 
 #[cfg(test)]
 pub(crate) mod tests;

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use tapline_witness::{hash::Hash, note::Name};
+use tapline_witness::{body::RetentionPolicy, hash::Hash, note::Name};
 
 use super::{
     AnchorState, Chain, Durable, Faults, Identity, LogError, NoFaults, Recovered, Writer, WriterOptions,
@@ -14,6 +14,7 @@ use super::{
     chain::genesis_of,
     commit::Committer,
     keys::BlindKeys,
+    prune,
     recover::{check_anchor, read_end},
 };
 use crate::store::{
@@ -40,8 +41,8 @@ pub struct LogOptions {
     pub anchor: Option<PathBuf>,
     /// How the writer works.
     pub writer: WriterOptions,
-    /// How what happened is added up.
-    pub rollup: RollupOptions,
+    /// How what happened is added up; none when this process leaves that to another.
+    pub rollup: Option<RollupOptions>,
     /// Fault injection for tests.
     pub faults: Box<dyn Faults>,
 }
@@ -55,7 +56,7 @@ impl LogOptions {
             origin: None,
             anchor: None,
             writer: WriterOptions::live(Retention::default()),
-            rollup: RollupOptions::default(),
+            rollup: Some(RollupOptions::default()),
             faults: Box::new(NoFaults),
         }
     }
@@ -90,6 +91,8 @@ pub struct Log {
     pub writer: Writer,
     /// What was found at start.
     pub recovered: Recovered,
+    /// What the log says last of how long what is kept.
+    pub policy: Option<RetentionPolicy>,
 }
 
 impl Log {
@@ -114,6 +117,7 @@ impl Log {
         let db = open_writer(&data_dir.join(DATABASE_FILE), kind)?;
         let end = read_end(&db, &genesis, &log_id)?;
         let recovered = end.recovered;
+        let policy = prune::policy(&db)?;
 
         let anchor = match kind {
             StoreKind::Replay if recovered.size > 0 => {
@@ -145,7 +149,7 @@ impl Log {
             boot_id,
             (recovered.size, recovered.root),
             end.last_witness,
-            BlindKeys::new(blind, end.blind_keys),
+            BlindKeys::new(blind),
         );
         let durable = Durable {
             size: recovered.size,
@@ -165,11 +169,12 @@ impl Log {
             faults: options.faults,
             _dir_lock: dir_lock,
         };
-        let writer = Writer::spawn(committer, durable, options.writer, Roller::new(options.rollup))?;
+        let writer = Writer::spawn(committer, durable, options.writer, options.rollup.map(Roller::new))?;
         Ok(Self {
             chain,
             writer,
             recovered,
+            policy,
         })
     }
 }

@@ -46,7 +46,7 @@ pub struct Record {
     pub(super) outcome_code: u8,
     pub(super) witness: Hash,
     pub(super) wall_ns: i64,
-    pub(super) blind_key: Option<(i64, Hash)>,
+    pub(super) blind_key: Option<Hash>,
 }
 
 impl Record {

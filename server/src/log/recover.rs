@@ -1,6 +1,6 @@
 //! What a start finds: the end of the log, checked before anything is appended to it.
 
-use std::{collections::BTreeMap, path::Path};
+use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension};
 use tapline_witness::{
@@ -32,7 +32,6 @@ pub(super) struct LogEnd {
     pub(super) last_witness: Hash,
     pub(super) note: Option<String>,
     pub(super) signed_time_s: u64,
-    pub(super) blind_keys: BTreeMap<i64, Hash>,
 }
 
 /// Reads the end of the log and checks it: the last checkpoint covers every leaf and is signed by the keys
@@ -55,7 +54,6 @@ pub(super) fn read_end(db: &Connection, genesis: &Genesis, log_id: &Hash) -> Res
             format!("it covers {signed_size} of {size} leaves"),
         ));
     }
-    let blind_keys = blind_keys(db)?;
     let Some((_, note)) = checkpoint else {
         return Ok(LogEnd {
             recovered: Recovered {
@@ -66,7 +64,6 @@ pub(super) fn read_end(db: &Connection, genesis: &Genesis, log_id: &Hash) -> Res
             last_witness: ZERO,
             note: None,
             signed_time_s: 0,
-            blind_keys,
         });
     };
 
@@ -91,7 +88,6 @@ pub(super) fn read_end(db: &Connection, genesis: &Genesis, log_id: &Hash) -> Res
         last_witness,
         note: Some(note),
         signed_time_s: signed.time_s.unwrap_or(0),
-        blind_keys,
     })
 }
 
@@ -145,15 +141,7 @@ fn leaf_count(db: &Connection) -> Result<u64, LogError> {
     Ok(size as u64)
 }
 
-fn blind_keys(db: &Connection) -> Result<BTreeMap<i64, Hash>, LogError> {
-    let mut statement = db.prepare("SELECT day, key FROM salt")?;
-    let keys = statement
-        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
-        .collect::<rusqlite::Result<_>>()?;
-    Ok(keys)
-}
-
-/// The GENESIS leaf is kept in `meta` too once leaves are pruned; until then it is leaf 0.
+/// The GENESIS leaf is leaf 0; pruning keeps it.
 pub(super) fn read_genesis(db: &Connection) -> Result<(Genesis, Hash), LogError> {
     let bytes: Vec<u8> = db.query_row("SELECT body FROM leaf WHERE seq = 0", [], |row| row.get(0))?;
     let leaf = leaf::decode(&bytes)?;

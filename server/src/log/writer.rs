@@ -10,10 +10,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tapline_witness::{hash::Hash, leaf::Kind};
+use tapline_witness::{body::Rollup, hash::Hash, leaf::Kind};
 use tokio::sync::watch;
 
-use super::{LogError, Record, commit::Committer};
+use super::{
+    LogError, Record,
+    commit::Committer,
+    forget::{self, Forgotten},
+    prune::Pruner,
+};
 use crate::store::{retention::Retention, rollup::Roller};
 
 /// How far the log is durable and published.
@@ -41,7 +46,12 @@ pub struct WriterOptions {
     pub batch: usize,
     /// What is forgotten when.
     pub retention: Retention,
+    /// Tiles of 256 leaves that a ROLLUP leaf is over; none when the log is not rolled up and so never pruned.
+    pub window_tiles: Option<u64>,
 }
+
+/// Ten minutes of cycles, to the tile: each ROLLUP leaf keeps 9 kB (itself and the hashes of its tile) for ever.
+pub const WINDOW_TILES: u64 = 47;
 
 impl WriterOptions {
     /// For `serve`: once a second, 12.8 s of cycles may wait for a slow disk.
@@ -51,6 +61,7 @@ impl WriterOptions {
             interval: Some(Duration::from_secs(1)),
             batch: 128,
             retention,
+            window_tiles: Some(WINDOW_TILES),
         }
     }
 
@@ -61,6 +72,7 @@ impl WriterOptions {
             interval: None,
             batch: 512,
             retention: Retention::FOREVER,
+            window_tiles: None,
         }
     }
 }
@@ -81,6 +93,7 @@ enum Message {
 pub struct Writer {
     to_writer: Option<SyncSender<Message>>,
     free: Receiver<Record>,
+    rollups: Receiver<Box<Rollup>>,
     in_flight: Cell<usize>,
     durable: watch::Receiver<Durable>,
     ended: Arc<OnceLock<String>>,
@@ -92,7 +105,7 @@ impl Writer {
         committer: Committer,
         durable: Durable,
         options: WriterOptions,
-        roller: Roller,
+        roller: Option<Roller>,
     ) -> Result<Self, LogError> {
         let records = options.records.max(2);
         // Room for every record and a flush: submitting never blocks.
@@ -102,6 +115,7 @@ impl Writer {
             // The channel has room for all of them.
             let _ = give_back.try_send(Record::with_capacity());
         }
+        let (to_cycle, rollups) = sync_channel(1);
         let (published, durable) = watch::channel(durable);
         let ended = Arc::new(OnceLock::new());
         let worker = Worker {
@@ -111,6 +125,8 @@ impl Writer {
             published,
             ended: Arc::clone(&ended),
             roller,
+            wal_holds_forgotten: false,
+            pruner: options.window_tiles.map(|tiles| Pruner::new(tiles, to_cycle)),
             options: WriterOptions {
                 batch: options.batch.clamp(1, records / 2),
                 ..options
@@ -123,6 +139,7 @@ impl Writer {
         Ok(Self {
             to_writer: Some(to_writer),
             free,
+            rollups,
             in_flight: Cell::new(0),
             durable,
             ended,
@@ -145,6 +162,11 @@ impl Writer {
             return Err(self.end());
         }
         Ok(record)
+    }
+
+    /// The ROLLUP leaf that is to be appended next, when there is one. Whoever takes it appends it.
+    pub fn rollup_due(&self) -> Option<Box<Rollup>> {
+        self.rollups.try_recv().ok()
     }
 
     /// An empty record, however long it takes: for replay, which has no deadline, and for start and stop.
@@ -228,7 +250,10 @@ struct Worker {
     published: watch::Sender<Durable>,
     ended: Arc<OnceLock<String>>,
     options: WriterOptions,
-    roller: Roller,
+    roller: Option<Roller>,
+    pruner: Option<Pruner>,
+    /// Something was forgotten, and its bytes are in the write-ahead log still.
+    wal_holds_forgotten: bool,
 }
 
 impl Worker {
@@ -259,6 +284,7 @@ impl Worker {
             }
             if !open {
                 self.add_up_the_rest()?;
+                while forget::step(&mut self.committer.db)? != Forgotten::Nothing {}
                 self.checkpoint_wal("TRUNCATE")?;
                 return Ok(());
             }
@@ -316,8 +342,9 @@ impl Worker {
 
     /// Adds up what waits. Of a live log for a moment only: the next start goes on where this ends.
     fn add_up_the_rest(&mut self) -> Result<(), LogError> {
+        let Some(roller) = &mut self.roller else { return Ok(()) };
         let begun = Instant::now();
-        while self.roller.step(&mut self.committer.db, true)? {
+        while roller.step(&mut self.committer.db, true)? {
             if self.options.interval.is_some() && begun.elapsed() > ADD_UP_AT_CLOSE {
                 break;
             }
@@ -326,26 +353,39 @@ impl Worker {
     }
 
     fn idle(&mut self, commits: u32) -> Result<(), LogError> {
-        self.roller.step(&mut self.committer.db, false)?;
-        let forgotten = self.options.retention.forget(&self.committer.db, FORGET_BATCH)?;
-        if forgotten > 0 {
+        if let Some(roller) = &mut self.roller {
+            roller.step(&mut self.committer.db, false)?;
+        }
+        let mut freed = self.options.retention.forget(&self.committer.db, FORGET_BATCH)? > 0;
+        let forgotten = forget::step(&mut self.committer.db)?;
+        freed |= forgotten != Forgotten::Nothing;
+        self.wal_holds_forgotten |= forgotten == Forgotten::Whole;
+        if let Some(pruner) = &mut self.pruner {
+            freed |= pruner.step(&mut self.committer)?;
+        }
+        if freed {
             self.committer
                 .db
                 .execute_batch("PRAGMA incremental_vacuum(64)")
                 .map_err(LogError::from)?;
         }
-        if commits.is_multiple_of(WAL_CHECKPOINT_EVERY) {
+        if self.wal_holds_forgotten {
+            // What is erased in the database stands in the write-ahead log until that is cut off; a reader may hold it back.
+            self.wal_holds_forgotten = !self.checkpoint_wal("TRUNCATE")?;
+        } else if commits.is_multiple_of(WAL_CHECKPOINT_EVERY) {
             self.checkpoint_wal("PASSIVE")?;
         }
         Ok(())
     }
 
-    fn checkpoint_wal(&self, mode: &str) -> Result<(), LogError> {
+    /// True when all of it was done.
+    fn checkpoint_wal(&self, mode: &str) -> Result<bool, LogError> {
         // Readers may hold it back ("busy" in the answer): the next slot tries again.
-        self.committer
+        let busy: bool = self
+            .committer
             .db
-            .query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |_| Ok(()))?;
-        Ok(())
+            .query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |row| row.get(0))?;
+        Ok(!busy)
     }
 }
 

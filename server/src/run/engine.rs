@@ -99,6 +99,8 @@ pub struct Engine {
     ended: Vec<WorldChange>,
     /// What changed since the last slot that decides what the next one computes: for captures.
     notes: Vec<Note>,
+    /// A ROLLUP leaf that found no free record yet.
+    rollup: Option<Body>,
 }
 
 impl Engine {
@@ -121,6 +123,7 @@ impl Engine {
             patience,
             ended: Vec::new(),
             notes: Vec::new(),
+            rollup: None,
         }
     }
 
@@ -169,7 +172,24 @@ impl Engine {
             &mut self.in_force,
             input.stamp,
         )?;
+        self.roll_up(input.stamp)?;
         Ok(Stepped { leaf, stamp, report })
+    }
+
+    /// Appends the ROLLUP leaf that the writer thread has made, if it has.
+    fn roll_up(&mut self, stamp: Stamp) -> Result<(), EngineError> {
+        if self.rollup.is_none() {
+            self.rollup = self.writer.rollup_due().map(|rollup| Body::Rollup(*rollup));
+        }
+        let Some(body) = &self.rollup else { return Ok(()) };
+        let mut record = match self.writer.checkout(Duration::ZERO) {
+            // It is in no hurry.
+            Err(LogError::Busy { .. }) => return Ok(()),
+            record => record?,
+        };
+        self.chain.append(stamp, body, &mut record)?;
+        self.rollup = None;
+        Ok(self.writer.submit(record)?)
     }
 
     /// Appends a leaf of another kind than CYCLE, with the artefacts it names.

@@ -118,9 +118,10 @@ pub fn serve(prepared: Prepared, options: &LiveOptions, stop: &Arc<AtomicBool>) 
                 u64::from(retention.raw_minutes) * 60
             },
             cycles_s: u64::from(retention.outcome_hours) * 3_600,
+            leaves_s: u64::from(retention.leaf_hours) * 3_600,
             ..Retention::default()
         }),
-        rollup: rollup_options(&prepared.site),
+        rollup: Some(rollup_options(&prepared.site)),
         ..LogOptions::live(&options.data_dir)
     };
     let boot = Instant::now();

@@ -20,7 +20,7 @@ use tapline_witness::{
 };
 
 use super::{
-    engine::{EngineError, SlotInput},
+    engine::{Engine, EngineError, SlotInput, Stepped},
     histogram::Histogram,
     notes::Begin,
     start::{Prepared, StartError, Started, rollup_options},
@@ -33,7 +33,8 @@ use crate::{
     },
     host::fingerprint,
     ingest::{frames::Frames, gatekeeper::Gatekeeper, intake::centre_khz_of},
-    log::{LogOptions, Stamp},
+    log::{LogOptions, Stamp, WriterOptions},
+    store::retention::Retention,
 };
 
 /// Monotonic time of slot 0: leaves room for the leaves before it.
@@ -64,6 +65,23 @@ pub struct ReplayOptions<'a> {
     pub trace: Option<&'a mut dyn Write>,
     /// Called now and then with the recorded seconds done.
     pub progress: &'a mut dyn FnMut(f64),
+    /// Forget and prune as a server does, and look on.
+    pub soak: Option<Soak<'a>>,
+}
+
+/// Looks at what runs after each cycle; the replay ends when it says no.
+pub type Watch<'a> = dyn FnMut(&Engine, &Gatekeeper, &Stepped) -> bool + 'a;
+
+/// A replay that keeps as little as a server does.
+pub struct Soak<'a> {
+    /// What is forgotten when.
+    pub retention: Retention,
+    /// Tiles a ROLLUP leaf is over.
+    pub window_tiles: u64,
+    /// Rows by the second are kept this long, seconds.
+    pub seconds_kept_s: u64,
+    /// Looks on.
+    pub watch: &'a mut Watch<'a>,
 }
 
 /// The part of a recording in which the room is empty.
@@ -188,10 +206,19 @@ pub fn replay(prepared: Prepared, options: ReplayOptions<'_>) -> Result<Summary,
         wall_ns: first_ns,
     };
     let patience = Duration::from_secs(600);
-    let log = LogOptions {
-        rollup: rollup_options(&prepared.site),
-        ..LogOptions::replay(&options.data_dir, digest)
-    };
+    let mut rollup = rollup_options(&prepared.site);
+    let mut log = LogOptions::replay(&options.data_dir, digest);
+    if let Some(soak) = &options.soak {
+        // Small batches: an idle slot adds up, forgets and prunes more than a batch brings.
+        log.writer = WriterOptions {
+            interval: None,
+            batch: 64,
+            window_tiles: Some(soak.window_tiles),
+            ..WriterOptions::live(soak.retention)
+        };
+        rollup.keep.seconds[0] = Some(soak.seconds_kept_s);
+    }
+    log.rollup = Some(rollup);
     let Started { mut engine, hub: _ } = prepared.start(
         log,
         stamp,
@@ -226,6 +253,8 @@ pub fn replay(prepared: Prepared, options: ReplayOptions<'_>) -> Result<Summary,
         out: options.out,
         trace: options.trace,
         progress: options.progress,
+        watch: options.soak.map(|soak| soak.watch),
+        enough: false,
         begun: Instant::now(),
         real_time: options.real_time,
         first_ns,
@@ -239,6 +268,9 @@ pub fn replay(prepared: Prepared, options: ReplayOptions<'_>) -> Result<Summary,
     };
     let mut offset_ns = 0;
     for _ in 0..options.passes.max(1) {
+        if run.enough {
+            break;
+        }
         let recording = Recording::open(&options.recording, &read)?;
         if recording.capture_header().is_some() {
             run.pass_capture(recording)?;
@@ -293,12 +325,15 @@ struct Tally {
 }
 
 struct Run<'a> {
-    engine: super::Engine,
+    engine: Engine,
     gate: Gatekeeper,
     names: AreaNames,
     out: Option<&'a mut dyn Write>,
     trace: Option<&'a mut dyn Write>,
     progress: &'a mut dyn FnMut(f64),
+    watch: Option<&'a mut Watch<'a>>,
+    /// Whoever looks on has seen enough.
+    enough: bool,
     begun: Instant,
     real_time: bool,
     first_ns: i64,
@@ -351,7 +386,7 @@ impl Run<'_> {
     fn pass(&mut self, recording: Recording, offset_ns: u64) -> Result<u64, ReplayError> {
         let mut now_ns = offset_ns;
         for record in recording {
-            if self.learned() {
+            if self.learned() || self.enough {
                 return Ok(self.tick * SLOT_NS);
             }
             let record = record?;
@@ -494,6 +529,9 @@ impl Run<'_> {
         if let Some(trace) = &mut self.trace {
             let line = super::trace::line(&self.engine.core, self.tick, input.t_ms);
             writeln!(trace, "{line}").map_err(ReplayError::Out)?;
+        }
+        if let Some(watch) = &mut self.watch {
+            self.enough |= !watch(&self.engine, &self.gate, &stepped);
         }
         if self.tick.is_multiple_of(200) {
             (self.progress)(self.tick as f64 * 0.05);

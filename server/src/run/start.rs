@@ -316,10 +316,12 @@ impl Prepared {
         patience: Duration,
         with_readers: bool,
     ) -> Result<Started, StartError> {
+        let retention = log.writer.window_tiles.map(|_| log.writer.retention);
         let Log {
             mut chain,
             writer,
             recovered: _,
+            policy,
         } = Log::open(log)?;
         let in_force = InForce {
             manifest_hash: self.core.host.manifest_hash(),
@@ -349,6 +351,15 @@ impl Prepared {
             blob(in_force.config_hash, "config", &self.config_text),
         ];
         chain.boot(stamp, boot, blobs, &writer)?;
+        if let Some(wanted) = retention
+            .map(|r| r.policy())
+            .filter(|wanted| policy.as_ref() != Some(wanted))
+        {
+            // Nothing is pruned under a policy that the log does not state.
+            let mut record = writer.checkout_blocking()?;
+            chain.append(stamp, &wanted.into(), &mut record)?;
+            writer.submit(record)?;
+        }
         let hub = with_readers.then(|| {
             let facts = Facts {
                 other_sites: self

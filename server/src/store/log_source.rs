@@ -7,7 +7,7 @@ use tapline_witness::{
         build::{KeptCycle, LogSource},
         data::FIELDS,
     },
-    hash::{Field, Hash, salt, utc_day},
+    hash::{Field, Hash, salt},
     leaf::{self, Header, Kind},
     tile::TileId,
     tree::{TileSource, TreeError},
@@ -15,7 +15,8 @@ use tapline_witness::{
 };
 use thiserror::Error;
 
-use super::{StoreError, reader::sql_int, tiles::SqlTiles};
+use super::{StoreError, reader::sql_int, salts, tiles::SqlTiles};
+use crate::log::Forget;
 
 /// Why a log cannot give what it was asked for.
 #[derive(Debug, Error)]
@@ -79,6 +80,18 @@ impl SqlLog<'_> {
         Ok(found.map(i64::cast_unsigned))
     }
 
+    /// The cycles whose wall clock is in `from_ns..to_ns`, as an order to forget them; none when none is kept.
+    pub fn to_forget(&self, from_ns: i64, to_ns: i64) -> Result<Option<Forget>, LogSourceError> {
+        let (first, last): (Option<i64>, Option<i64>) = self
+            .0
+            .prepare_cached("SELECT min(seq), max(seq) FROM cycle WHERE wall_ns >= ?1 AND wall_ns < ?2")?
+            .query_row([from_ns, to_ns], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(first.zip(last).map(|(first, last)| Forget {
+            from: first.cast_unsigned(),
+            to: last.cast_unsigned() + 1,
+        }))
+    }
+
     /// Sequence number and wall clock of the oldest cycle that can be found by its time.
     pub fn oldest_cycle(&self) -> Result<Option<(u64, i64)>, LogSourceError> {
         Ok(self
@@ -112,15 +125,6 @@ impl SqlLog<'_> {
             problem: error.to_string(),
         })?;
         Ok(split.0)
-    }
-
-    /// The secret of the UTC day a leaf was written on; none once it is erased.
-    fn blind_key(&self, wall_ns: i64) -> Result<Option<Hash>, LogSourceError> {
-        Ok(self
-            .0
-            .prepare_cached("SELECT key FROM salt WHERE day = ?1")?
-            .query_row([utc_day(wall_ns)], |row| row.get(0))
-            .optional()?)
     }
 }
 
@@ -180,7 +184,7 @@ impl LogSource for SqlLog<'_> {
 
     fn kept(&self, seq: u64) -> Result<Option<KeptCycle>, LogSourceError> {
         let header = self.header(seq)?;
-        let Some(blind_key) = self.blind_key(header.wall_ns)? else {
+        let Some(blind_key) = salts::blind_key(self.0, seq)? else {
             return Ok(None);
         };
         let salted = |field: Field, bytes: Option<Vec<u8>>| {
@@ -203,8 +207,8 @@ impl LogSource for SqlLog<'_> {
     }
 
     fn kept_lens(&self, seq: u64) -> Result<Option<[Option<u64>; 4]>, LogSourceError> {
-        // Without the day's secret nothing can be opened any more.
-        if self.blind_key(self.header(seq)?.wall_ns)?.is_none() {
+        // Without its secret nothing can be opened any more.
+        if salts::blind_key(self.0, seq)?.is_none() {
             return Ok(None);
         }
         let lens = self

@@ -7,7 +7,7 @@
 //! - [`tiles`] are the tree's hashes.
 //! - [`log_source`] is a snapshot as the log that bundles and proofs are cut from.
 //! - [`rollup`] adds up what happened by second, minute, hour and day, and answers from it.
-//! - [`retention`] forgets what is past its time, a small batch at a time.
+//! - [`retention`] forgets what is past its time, a small batch at a time; `salts` are the secrets that go with it.
 
 pub mod backup;
 pub mod log_source;
@@ -15,6 +15,7 @@ pub mod reader;
 pub mod retention;
 pub mod rollup;
 pub mod rows;
+pub(crate) mod salts;
 pub mod schema;
 pub mod tiles;
 

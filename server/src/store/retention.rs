@@ -1,10 +1,11 @@
 //! Forgetting what is past its time, in small batches, so that no commit waits for it.
 //!
-//! Leaves and tiles are not touched here: they are pruned only after a rollup (docs/witness-format.md).
+//! Leaves and tiles are not touched here: they are pruned only after a rollup ([`crate::log`]).
 
 use rusqlite::{Connection, params};
+use tapline_witness::body::RetentionPolicy;
 
-use super::StoreError;
+use super::{StoreError, salts};
 
 /// How long what is kept, measured on `wall_ns` of the cycles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,15 +16,18 @@ pub struct Retention {
     pub cycles_s: u64,
     /// Most cycles kept whatever their age.
     pub cycles_max: u64,
+    /// Leaves and their hashes, once they are rolled up, seconds.
+    pub leaves_s: u64,
 }
 
 impl Default for Retention {
-    /// A quarter of an hour of raw input; a day of cycles.
+    /// A quarter of an hour of raw input; a day of cycles and of leaves.
     fn default() -> Self {
         Self {
             raw_s: 15 * 60,
             cycles_s: 24 * 3600,
             cycles_max: 2_000_000,
+            leaves_s: 24 * 3600,
         }
     }
 }
@@ -34,7 +38,18 @@ impl Retention {
         raw_s: u64::MAX,
         cycles_s: u64::MAX,
         cycles_max: u64::MAX,
+        leaves_s: u64::MAX,
     };
+
+    /// What the log says of it. Rollups are kept for ever, by the day at least.
+    pub const fn policy(&self) -> RetentionPolicy {
+        RetentionPolicy {
+            raw_s: self.raw_s,
+            cycles_s: self.cycles_s,
+            leaves_s: self.leaves_s,
+            rollups_s: u64::MAX,
+        }
+    }
 
     /// Forgets at most `batch` cycles and the raw input of at most `batch` cycles, oldest first. Returns how
     /// many rows it touched; call again while that is not zero.
@@ -79,6 +94,8 @@ impl Retention {
                 .prepare_cached(&format!("DELETE FROM {table} <= ?1"))?
                 .execute([last])?;
         }
+        // What opens their commitments goes with them.
+        touched += salts::erase_below(db, last.cast_unsigned() + 1)?;
         db.prepare_cached("DELETE FROM world_node WHERE to_seq <= ?1")?
             .execute([last])?;
         db.prepare_cached("DELETE FROM world_edge WHERE to_seq <= ?1")?

@@ -96,7 +96,9 @@ pub(crate) fn options(dir: &Path, interval: Option<Duration>) -> LogOptions {
                 raw_s: 2,
                 cycles_s: 3600,
                 cycles_max: 100,
+                leaves_s: u64::MAX,
             },
+            window_tiles: None,
         },
         ..options
     }

@@ -3,7 +3,11 @@
 use async_graphql::{Context, Object, SimpleObject};
 use tapline_witness::body::AuditResult;
 
-use super::{api, query::invalid, scalars::Long};
+use super::{
+    api,
+    query::invalid,
+    scalars::{Long, Timestamp},
+};
 use crate::{
     api::{
         Api,
@@ -18,6 +22,7 @@ use crate::{
 pub(in crate::api) const RULES: &[Rule] = &[
     rule("Mutation", Operate, Anyway, "startCalibration stopCalibration"),
     rule("Mutation", Read, Anyway, "createDownloadTicket"),
+    rule("Mutation", Admin, Anyway, "forget"),
     rule("DownloadTicket", Read, Anyway, "url seconds"),
     rule("Accepted", Operate, Anyway, "order"),
 ];
@@ -25,7 +30,12 @@ pub(in crate::api) const RULES: &[Rule] = &[
 /// Seconds of an empty-room calibration when neither the caller nor the configuration says.
 const CALIBRATION_S: f64 = 30.0;
 
-/// Orders about the calibration.
+const TOO_MANY: Failure = Failure::Busy {
+    what: "places for orders that wait for the next cycle",
+    limit: 16,
+};
+
+/// Orders about the calibration, and to forget.
 #[derive(Default)]
 pub(crate) struct CoreMutation;
 
@@ -74,6 +84,33 @@ impl CoreMutation {
         })
     }
 
+    /// Erases raw input, outcomes and the secrets behind their commitments of the cycles from one point in time to another,
+    /// widened to whole tiles of 256 leaves. The log says so in a leaf, and its proofs stay; rollups, recordings and
+    /// backups are not touched. What is erased is gone within seconds, a long range later.
+    async fn forget(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "First point in time.")] from: Timestamp,
+        #[graphql(desc = "The point in time after the last.")] to: Timestamp,
+    ) -> async_graphql::Result<Accepted> {
+        let (from_ns, to_ns) = (from.wall_ns, to.wall_ns);
+        let order = api(ctx).read_log(move |log| Ok(log.to_forget(from_ns, to_ns)?)).await?;
+        let Some(order) = order else {
+            let expected = "a range in which a cycle is kept".to_owned();
+            return Err(invalid("from, to", format!("{from_ns} to {to_ns} ns"), expected).into());
+        };
+        let command = Command::Audited {
+            operator: ctx.data_unchecked::<Identity>().operator(),
+            action: order.to_string(),
+            target: [0; 32],
+            result: AuditResult::Done,
+            // The writer of the log obeys the leaf itself.
+            command: None,
+        };
+        let order = api(ctx).hub.command(command).ok_or(TOO_MANY)?;
+        Ok(Accepted { order: order.into() })
+    }
+
     /// Gives up a running calibration; the one before stays in force.
     async fn stop_calibration(&self, ctx: &Context<'_>) -> async_graphql::Result<Accepted> {
         send(ctx, "calibration.stop", Command::StopCalibration)
@@ -119,9 +156,6 @@ pub(super) fn send_for(api: &Api, operator: [u8; 32], action: &str, command: Com
         result: AuditResult::Done,
         command: Some(Box::new(command)),
     };
-    let order = api.hub.command(order).ok_or(Failure::Busy {
-        what: "places for orders that wait for the next cycle",
-        limit: 16,
-    })?;
+    let order = api.hub.command(order).ok_or(TOO_MANY)?;
     Ok(Accepted { order: order.into() })
 }

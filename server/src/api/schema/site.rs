@@ -19,7 +19,12 @@ pub(in crate::api) const RULES: &[Rule] = &[
         Anyway,
         "doors id name presence privacyMode retention rooms zones",
     ),
-    rule("Retention", Read, Anyway, "outcomeHours rawInputKept rawMinutes"),
+    rule(
+        "Retention",
+        Read,
+        Anyway,
+        "leafHours outcomeHours rawInputKept rawMinutes",
+    ),
     rule(
         "Room",
         Read,
@@ -98,6 +103,7 @@ impl Site {
             raw_input_kept: r.raw == config::RawStore::Disk,
             raw_minutes: r.raw_minutes,
             outcome_hours: r.outcome_hours,
+            leaf_hours: r.leaf_hours,
         }
     }
 }
@@ -115,6 +121,8 @@ struct Retention {
     raw_minutes: u32,
     /// What cycles published is kept this long, hours.
     outcome_hours: u32,
+    /// Leaves are kept this long once they are rolled up, hours.
+    leaf_hours: u32,
 }
 
 /// A room of the site.

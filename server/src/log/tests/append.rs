@@ -171,6 +171,7 @@ fn a_busy_log_says_so_and_loses_nothing() {
         interval: Some(Duration::from_secs(3600)),
         batch: 2,
         retention: Retention::FOREVER,
+        window_tiles: None,
     };
     let mut log = Log::open(options).unwrap();
     boot(&mut log, 0);

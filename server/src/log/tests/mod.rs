@@ -2,6 +2,8 @@
 
 mod append;
 mod faults;
+mod forget;
 mod fsck;
+mod prune;
 mod reader;
 pub(crate) mod support;

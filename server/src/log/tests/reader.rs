@@ -191,6 +191,7 @@ fn what_is_past_its_time_is_forgotten_and_the_log_stays_whole() {
         raw_s: 10,
         cycles_s: 20,
         cycles_max: u64::MAX,
+        leaves_s: u64::MAX,
     };
     let mut log = Log::open(options).unwrap();
     boot(&mut log, 0);

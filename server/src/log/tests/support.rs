@@ -51,8 +51,20 @@ impl Place {
     }
 
     pub(crate) fn open(&self) -> Log {
-        Log::open(self.options()).unwrap()
+        open_patiently(|| self.options())
     }
+}
+
+/// Opens a log that another handle had just now. A process that another test is about to start holds copies of our
+/// files until it has begun, and with them the lock.
+pub(crate) fn open_patiently(options: impl Fn() -> LogOptions) -> Log {
+    for _ in 0..200 {
+        match Log::open(options()) {
+            Err(LogError::Locked { .. }) => std::thread::sleep(std::time::Duration::from_millis(10)),
+            opened => return opened.unwrap(),
+        }
+    }
+    panic!("somebody holds the lock");
 }
 
 pub(crate) fn stamp(tick: u64) -> Stamp {

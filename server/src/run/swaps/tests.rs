@@ -659,6 +659,7 @@ fn replay_over(linked: &'static [PluginModule], capture: &Path, data: &Path) -> 
         calibration: None,
         learn: None,
         passes: 1,
+        soak: None,
         recorded: Some(begin),
         out: None,
         trace: None,
