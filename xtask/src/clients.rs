@@ -1,5 +1,5 @@
 //! `cargo xtask clients`: the client examples and schemathesis, each against a running demo; the schema against its lint rules.
-//! What a machine lacks is SKIPPED and said.
+//! What a machine lacks is SKIPPED and said; with `TAPLINE_CLIENTS=required`, as in CI, it is an error.
 
 use std::{
     io::{BufRead as _, BufReader},
@@ -34,15 +34,20 @@ impl Drop for Demo {
 /// A client, ready to be run with the server's address.
 type Client = (&'static str, Command);
 
-/// Runs all clients. They are made ready first, so that nothing else is busy while the demo runs.
+/// Builds, then runs all clients.
 pub(crate) fn clients() -> Result<(), String> {
     let built = build::build(false)?;
-    let clients: Vec<Client> = [curl(), typescript()?, python()?, schemathesis()?]
+    tests(&built.tapline)
+}
+
+/// Runs all clients on what was built. They are made ready first, so that nothing else is busy while the demo runs.
+pub(crate) fn tests(tapline: &Path) -> Result<(), String> {
+    let clients: Vec<Client> = [curl()?, typescript()?, python()?, schemathesis()?]
         .into_iter()
         .flatten()
         .collect();
     let (http, udp) = (free()?, free()?);
-    let child = program(&built.tapline)
+    let child = program(tapline)
         .args(["demo", "--seconds=120"])
         .arg(format!("--http=127.0.0.1:{http}"))
         .arg(format!("--udp=127.0.0.1:{udp}"))
@@ -88,6 +93,15 @@ fn answers(port: u16) -> std::io::Result<bool> {
     Ok(line.contains(" 200 "))
 }
 
+/// A client that cannot run here.
+fn skipped(client: &str, why: &str) -> Result<(), String> {
+    if std::env::var_os("TAPLINE_CLIENTS").is_some_and(|v| v == "required") {
+        return Err(format!("the client {client} cannot be tested: {why}"));
+    }
+    println!("==> client {client}: SKIPPED: {why}");
+    Ok(())
+}
+
 fn has(what: &str) -> bool {
     Command::new(what)
         .arg("--version")
@@ -95,26 +109,30 @@ fn has(what: &str) -> bool {
         .is_ok_and(|o| o.status.success())
 }
 
-fn curl() -> Option<Client> {
+fn curl() -> Result<Option<Client>, String> {
     if !has("curl") || !has("bash") {
-        println!("==> client curl: SKIPPED: there is no curl or bash here");
-        return None;
+        skipped("curl", "there is no curl or bash here")?;
+        return Ok(None);
     }
-    Some(("client curl", Command::new(root().join("clients/curl/watch.sh"))))
+    Ok(Some((
+        "client curl",
+        Command::new(root().join("clients/curl/watch.sh")),
+    )))
 }
 
 fn typescript() -> Result<Option<Client>, String> {
     if let Err(why) = node() {
-        println!("==> client TypeScript: SKIPPED: {why}");
+        skipped("TypeScript", &why)?;
         return Ok(None);
     }
     let directory = root().join("clients/ts");
     if !directory.join("node_modules").is_dir() {
         let install = ["ci", "--no-audit", "--no-fund", "--loglevel=error"];
-        run(
-            "install what the TypeScript client needs",
-            npm(&directory).args(install),
-        )?;
+        let mut install_all = npm(&directory);
+        if let Err(why) = run("install what the TypeScript client needs", install_all.args(install)) {
+            skipped("TypeScript", &why)?;
+            return Ok(None);
+        }
     }
     run(
         "lint the schema",
@@ -130,7 +148,7 @@ fn typescript() -> Result<Option<Client>, String> {
 }
 
 fn python() -> Result<Option<Client>, String> {
-    let Some(python) = environment("gql", "the Python client")? else {
+    let Some(python) = environment("gql", "Python")? else {
         return Ok(None);
     };
     let mut example = Command::new(&python);
@@ -153,23 +171,25 @@ fn schemathesis() -> Result<Option<Client>, String> {
 /// The Python of an environment that has what `clients/python/requirements.txt` names; none, said, without Python.
 fn environment(module: &str, what: &str) -> Result<Option<std::path::PathBuf>, String> {
     if !has("python3") {
-        println!("==> {what}: SKIPPED: there is no python3 here");
+        skipped(what, "there is no python3 here")?;
         return Ok(None);
     }
     let environment = crate::run::target().join("clients-python");
     let python = environment.join("bin/python");
     if !installed(&python, module) {
         let mut make = Command::new("python3");
-        if let Err(why) = run("make a Python environment", make.args(["-m", "venv"]).arg(&environment)) {
-            println!("==> {what}: SKIPPED: {why}");
+        make.args(["-m", "venv"]).arg(&environment);
+        let mut install = Command::new(&python);
+        let requirements = root().join("clients/python/requirements.txt");
+        install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"]);
+        let made = run("make a Python environment", &mut make).and_then(|()| {
+            let what = "install what the Python clients need";
+            run(what, install.arg(requirements))
+        });
+        if let Err(why) = made {
+            skipped(what, &why)?;
             return Ok(None);
         }
-        let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"];
-        let requirements = root().join("clients/python/requirements.txt");
-        run(
-            "install what the Python clients need",
-            Command::new(&python).args(pip).arg(requirements),
-        )?;
     }
     Ok(Some(python))
 }

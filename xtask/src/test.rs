@@ -1,7 +1,7 @@
 //! Everything that must hold before a change lands.
 
 use crate::{
-    build, e2e, golden,
+    build, clients, e2e, golden,
     run::{cargo, output, run},
     tidy,
 };
@@ -33,6 +33,7 @@ pub(crate) fn test() -> Result<(), String> {
     golden::golden(false, false)?;
     golden::schema(false)?;
     // Last: the build above has been rebuilt by nothing since, and the machine is quiet.
+    clients::tests(&built.tapline)?;
     e2e::tests(&e2e::Options::default(), &built.tapline)
 }
 

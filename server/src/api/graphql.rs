@@ -87,7 +87,12 @@ pub(super) fn read(body: &[u8]) -> Result<Request, Failure> {
     if body.trim_ascii_start().first() == Some(&b'[') {
         return Err(refused("a list of requests".to_owned()));
     }
-    serde_json::from_slice(body).map_err(|e| refused(format!("something else ({e})")))
+    let request: Request = serde_json::from_slice(body).map_err(|e| refused(format!("something else ({e})")))?;
+    // Without a query it would be read as an empty one.
+    if request.query.is_empty() {
+        return Err(refused("no query, or an empty one".to_owned()));
+    }
+    Ok(request)
 }
 
 /// What the request asks for; none when the query cannot be parsed or does not say which operation.

@@ -31,6 +31,8 @@ export const shown = signal<Cycle | undefined>(undefined);
 export const clock = signal(performance.now());
 /** Changes when another server process answers. */
 export const boot = computed(() => shown.value?.bootId);
+/** The class of what is shown: what another one let out is forgotten. */
+export const privacyClass = computed(() => shown.value?.privacyClass ?? undefined);
 /** True while any cycle of late came from a generator: one in which no frame arrived says nothing about that. */
 export const simulated = signal(false);
 /** Cycles without a generated frame after which the input counts as real: five seconds. */

@@ -3,7 +3,7 @@
 import { signal } from "@preact/signals";
 import { ask } from "../api/client";
 import { PastDocument, type PastQuery } from "../generated/operations";
-import { listeners, type PresenceState } from "./cycle";
+import { listeners, type Cycle, type PresenceState } from "./cycle";
 import { names } from "./words";
 
 export interface Span {
@@ -78,13 +78,22 @@ function put(into: { lanes: Lane[]; counts: Count[] }, cycle: Said): void {
 
 /** The oldest cycle that is known of, Unix milliseconds. */
 let oldest = Number.POSITIVE_INFINITY;
+
+/** From here on single cycles are known; before it, only sums. */
+export function since(): number {
+  return oldest;
+}
+
 /** Where the next page ends; null when the server has no more. */
 let before: string | null | undefined;
 let pages = 0;
 let filling: Promise<void> = Promise.resolve();
 
 export function start(): () => void {
-  const take = (cycle: Said) => {
+  let leaves: string | undefined;
+  const take = (cycle: Cycle) => {
+    if (leaves !== undefined && leaves !== (cycle.privacyClass ?? undefined)) forget();
+    leaves = cycle.privacyClass ?? undefined;
     oldest = Math.min(oldest, cycle.tMs);
     newest.tMs = cycle.tMs;
     newest.at = performance.now();
@@ -92,6 +101,15 @@ export function start(): () => void {
   };
   listeners.add(take);
   return () => listeners.delete(take);
+}
+
+/** Another class lets out something else, of the past too. */
+function forget(): void {
+  lanes.length = 0;
+  counts.length = 0;
+  oldest = Number.POSITIVE_INFINITY;
+  before = undefined;
+  pages = 0;
 }
 
 /** Puts what the server still has in front, until so many pages of cycles were asked for. */

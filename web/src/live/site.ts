@@ -1,9 +1,10 @@
-/** What does not change while a server process runs: rooms, nodes, links, the demo's scene. Asked for again when
- *  another process answers. */
+/** What seldom changes while a server process runs: rooms, nodes, links, the demo's scene. Asked for again when
+ *  another process answers, or another privacy class lets out more or less. */
 import { effect, signal } from "@preact/signals";
 import { ask, connection, token } from "../api/client";
 import { SiteDocument, type SiteQuery } from "../generated/operations";
-import { boot } from "./cycle";
+import { boot, privacyClass } from "./cycle";
+import { forget } from "./history";
 
 export type Site = SiteQuery;
 
@@ -12,9 +13,10 @@ export const site = signal<Site | undefined>(undefined);
 export function start(): () => void {
   let asked: string | undefined;
   return effect(() => {
-    const wanted = `${boot.value} ${token.value}`;
+    const wanted = `${boot.value} ${privacyClass.value} ${token.value}`;
     if (connection.value !== "open" || wanted === asked) return;
     asked = wanted;
+    forget();
     ask(SiteDocument).then(
       (answer) => (site.value = answer),
       () => (asked = undefined),

@@ -21,6 +21,14 @@ export class Heat {
     this.top = Math.max(KEEP * this.top, ...image.mean);
   }
 
+  /** Nothing is shown until the next image. */
+  clear(): void {
+    this.image = undefined;
+    this.top = 0;
+    // A new size empties a canvas.
+    this.canvas.width = this.canvas.height = 1;
+  }
+
   /** Puts the canvas where the image lies in the room. */
   place(f: Frame): void {
     if (!this.image) return;

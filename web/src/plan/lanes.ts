@@ -1,5 +1,6 @@
 /** Occupancy over time: a lane an area, a colour a state; below it how many people. */
 import type { PresenceState } from "../live/cycle";
+import type { Bar } from "../live/history";
 import type { Count, Lane } from "../live/past";
 import type { Brush } from "../ui/canvas";
 import type { Palette } from "./palette";
@@ -7,6 +8,13 @@ import type { Palette } from "./palette";
 export interface Window {
   /** Unix milliseconds. */
   from: number;
+  to: number;
+}
+
+/** What is known of the time before single cycles are. */
+export interface Before {
+  bars: ReadonlyMap<string, readonly Bar[]>;
+  /** Up to here, Unix milliseconds. */
   to: number;
 }
 
@@ -32,7 +40,7 @@ function fill(p: Palette, state: PresenceState): string {
   }
 }
 
-export function drawLanes(b: Brush, lanes: readonly Lane[], counts: readonly Count[], window: Window, counted: boolean): void {
+export function drawLanes(b: Brush, lanes: readonly Lane[], counts: readonly Count[], before: Before, window: Window, counted: boolean): void {
   const { c, width, palette: p } = b;
   const left = width < 560 ? 76 : LANE.label;
   const scale = (width - left) / (window.to - window.from);
@@ -52,6 +60,9 @@ export function drawLanes(b: Brush, lanes: readonly Lane[], counts: readonly Cou
     c.clip();
     c.fillStyle = p.sunken;
     c.fillRect(left, top, width - left, LANE.height);
+    for (const bar of before.bars.get(lane.key) ?? []) {
+      if (bar.from < before.to && bar.to > window.from && bar.from < window.to) share(c, p, bar, before.to, x, top);
+    }
     for (const { from, to, state } of lane.spans) {
       if (to < window.from || from > window.to) continue;
       const [a, z] = [x(from), Math.max(x(to), x(from) + 1)];
@@ -61,7 +72,29 @@ export function drawLanes(b: Brush, lanes: readonly Lane[], counts: readonly Cou
     }
     c.restore();
   }
-  if (counted) people(b, counts, window, x, left, lanes.length * (LANE.height + LANE.gap));
+  if (counted) people(b, [...earlier(before), ...counts], window, x, left, lanes.length * (LANE.height + LANE.gap));
+}
+
+/** A window of which only sums are known: from the bottom, the share of it in each state; what is left was not recorded. */
+function share(c: CanvasRenderingContext2D, p: Palette, bar: Bar, upTo: number, x: (t: number) => number, top: number): void {
+  const [a, z] = [x(bar.from), x(Math.min(bar.to, upTo))];
+  const seconds = (bar.to - bar.from) / 1_000;
+  let low = top + LANE.height;
+  for (const state of ["OCCUPIED_MOVING", "OCCUPIED_STILL", "EMPTY", "UNKNOWN"] as const) {
+    const high = LANE.height * Math.min(1, bar.spent[state] / seconds);
+    if (high <= 0) continue;
+    c.fillStyle = fill(p, state);
+    // Half a pixel more, so that neighbours leave no seam.
+    c.fillRect(a, low - high, z - a + 0.5, high);
+    low -= high;
+  }
+}
+
+function earlier(before: Before): Count[] {
+  const site = before.bars.get("site") ?? [];
+  return site
+    .filter((bar) => bar.from < before.to)
+    .map(({ from, to, people }) => ({ from, to: Math.min(to, before.to), people }));
 }
 
 function hatch(c: CanvasRenderingContext2D, p: Palette, from: number, to: number, top: number): void {

@@ -4,7 +4,7 @@ import { effect } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { follow } from "../api/client";
 import { ImageDocument, TruthDocument } from "../generated/operations";
-import { latest, recent, shown, stale } from "../live/cycle";
+import { latest, privacyClass, recent, shown, stale } from "../live/cycle";
 import { layers, theme } from "../live/prefs";
 import type { Site } from "../live/site";
 import { aspect, frame, type Frame } from "./frame";
@@ -64,7 +64,9 @@ class Drawing {
         }
       }),
       effect(() => {
-        this.heat.image = undefined;
+        // Under another class the image may not come any more: the last one must not stay.
+        void privacyClass.value;
+        this.heat.clear();
         canvases[1]!.hidden = !layers.value.heat;
         if (layers.value.heat) return this.followImage();
       }),

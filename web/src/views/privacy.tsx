@@ -1,4 +1,7 @@
 /** What may leave this server now, and why. */
+import { useEffect, useRef, useState } from "preact/hooks";
+import { ask, Refused } from "../api/client";
+import { SetPrivacyModeDocument } from "../generated/operations";
 import { shown } from "../live/cycle";
 import type { Site } from "../live/site";
 import { CONTRADICTION, PRIVACY_CLASS, PRIVACY_MODE } from "../live/words";
@@ -20,7 +23,8 @@ const RULES: readonly [what: string, says: readonly [string, string, string, str
 ];
 
 /** The fleet file's names, and the class each mode gives. */
-const MODES: readonly [mode: keyof typeof PRIVACY_MODE, name: string, gives: string][] = [
+type Mode = keyof typeof PRIVACY_MODE;
+const MODES: readonly [mode: Mode, name: string, gives: string][] = [
   ["RAW_RESEARCH", "RawResearch", "Raw: demonstrations, tests, replay"],
   ["CARE_WITH_CONSENT", "CareWithConsent", "Derived"],
   ["PRIVATE_HOME", "PrivateHome", "Anonymous; the default"],
@@ -95,19 +99,7 @@ export function Privacy({ site }: { site: Site }) {
       </Panel>
       <div class="two even">
         <Panel title="Mode">
-          <ul class="modes">
-            {MODES.map(([code, name, gives]) => (
-              <li key={code} class={code === mode ? "here" : undefined} aria-current={code === mode ? "true" : undefined}>
-                <strong>{PRIVACY_MODE[code]}</strong>
-                <span>{gives}</span>
-                <code>{name}</code>
-              </li>
-            ))}
-          </ul>
-          <p class="hint">
-            The mode is set in the fleet file, <code>[site.privacy] mode</code>, by who runs this server; it is bound into every
-            cycle, so it cannot be loosened unseen.
-          </p>
+          <Modes mode={mode} />
         </Panel>
         <div class="stack">
           <Panel title="Contradictions now">
@@ -134,5 +126,82 @@ export function Privacy({ site }: { site: Site }) {
         </div>
       </div>
     </>
+  );
+}
+
+/** The mode in force, and another by order. */
+function Modes({ mode }: { mode: Mode | null | undefined }) {
+  const [wanted, setWanted] = useState<Mode>();
+  const [said, setSaid] = useState("");
+  const order = async (to: Mode) => {
+    try {
+      await ask(SetPrivacyModeDocument, { mode: to });
+      setSaid("");
+    } catch (error) {
+      setSaid(error instanceof Refused ? error.message : "The server did not answer.");
+    }
+  };
+  return (
+    <>
+      <ul class="modes">
+        {MODES.map(([code, name, gives]) => (
+          <li key={code} class={code === mode ? "here" : undefined} aria-current={code === mode ? "true" : undefined}>
+            <strong>{PRIVACY_MODE[code]}</strong>
+            <span>{gives}</span>
+            {code === mode ? (
+              <code>{name}</code>
+            ) : (
+              <button class="quiet" onClick={() => setWanted(code)}>
+                Change…<span class="unseen"> to {PRIVACY_MODE[code]}</span>
+              </button>
+            )}
+          </li>
+        ))}
+      </ul>
+      {said && (
+        <p class="failure" role="alert">
+          {said}
+        </p>
+      )}
+      <p class="hint">
+        An order holds at once and after a restart, until <code>[site.privacy] mode</code> is changed in the fleet file. It needs the
+        scope <code>admin</code>. The mode is bound into every cycle, so it cannot be loosened unseen.
+      </p>
+      {wanted && <Sure from={mode} to={wanted} close={() => setWanted(undefined)} order={order} />}
+    </>
+  );
+}
+
+interface SureProps {
+  from: Mode | null | undefined;
+  to: Mode;
+  close: () => void;
+  order: (to: Mode) => Promise<void>;
+}
+
+function Sure({ from, to, close, order }: SureProps) {
+  const dialog = useRef<HTMLDialogElement>(null);
+  useEffect(() => dialog.current?.showModal(), []);
+  const place = (mode: Mode) => MODES.findIndex(([code]) => code === mode);
+  // From the least strict to the strictest, as they are listed.
+  const looser = from != null && place(to) < place(from);
+  return (
+    <dialog ref={dialog} onClose={close} aria-labelledby="sure">
+      <form method="dialog" onSubmit={() => void order(to)}>
+        <h2 id="sure">Change the mode to {PRIVACY_MODE[to]}</h2>
+        <p class="note">
+          {looser
+            ? "More will leave this server from the next cycle on, to everybody who may ask it."
+            : "Less will leave this server at once: of what it senses from now on, and of what it remembers."}{" "}
+          A CONFIG leaf in the log says so, for good.
+        </p>
+        <div class="actions">
+          <button>Change the mode</button>
+          <button type="button" class="quiet" onClick={() => dialog.current?.close()}>
+            Cancel
+          </button>
+        </div>
+      </form>
+    </dialog>
   );
 }

@@ -2,7 +2,8 @@
 import { signal } from "@preact/signals";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { clock, shown } from "../live/cycle";
-import { counts, fill, filled, lanes, newest, type Lane } from "../live/past";
+import { bars, barred, level, refused, want } from "../live/history";
+import { counts, fill, filled, lanes, newest, since, type Lane } from "../live/past";
 import { duration, PRESENCE } from "../live/words";
 import { drawLanes, height } from "../plan/lanes";
 import { Canvas } from "../ui/canvas";
@@ -26,6 +27,9 @@ const SPANS: readonly [name: string, ms: number][] = [
 ];
 const [LEAST, MOST] = [5_000, 31_536_000_000];
 
+/** The small chart shows single cycles only. */
+const NOTHING = { bars: new Map(), to: 0 };
+
 function now(): number {
   return newest.tMs + Math.min(performance.now() - newest.at, 1_000);
 }
@@ -35,16 +39,32 @@ export function Timeline() {
   useEffect(() => void fill(PAGES), [cycle?.bootId]);
   return (
     <>
-      <Head title="Timeline">When somebody was where. What is not known is hatched; what was not recorded is left out.</Head>
+      <Head title="Timeline">
+        When somebody was where. What is not known is hatched; what was not recorded is left out. Further back than the last minutes
+        a lane shows, window by window, the share of time in each state.
+      </Head>
       <Panel title="Occupancy" aside={<Spans />}>
         <Chart tall />
         <Key />
+        <Resolution />
       </Panel>
       <Panel title="In the time shown">
         <Totals />
       </Panel>
     </>
   );
+}
+
+function Resolution() {
+  void barred.value;
+  if (refused.value) {
+    return (
+      <p class="failure" role="alert">
+        The past cannot be shown: {refused.value}
+      </p>
+    );
+  }
+  return <p class="hint">{level.value ? `Before the last minutes: one bar a ${level.value}.` : "Asking for the past…"}</p>;
 }
 
 function Spans() {
@@ -99,6 +119,10 @@ export function Chart({ tall }: { tall?: boolean }) {
   const to = (tall ? end.value : undefined) ?? now();
   const window = { from: to - shownSpan, to };
   const sorted = order(lanes);
+  const known = since();
+  useEffect(() => {
+    if (tall && Number.isFinite(known)) void want(window.from, window.to, sorted.map((lane) => lane.key));
+  }, [tick]);
   const key = (e: KeyboardEvent) => {
     const at = end.peek() ?? now();
     const step = span.peek() / 8;
@@ -116,10 +140,10 @@ export function Chart({ tall }: { tall?: boolean }) {
   };
   const chart = (
     <Canvas
-      of={[tick, shownSpan, to, filled.value, sorted.length]}
+      of={[tick, shownSpan, to, filled.value, barred.value, sorted.length]}
       height={height(sorted, !!tall)}
       label={`Occupancy of ${sorted.length} areas over ${duration(shownSpan / 1_000)}. The table below says the same in numbers.`}
-      draw={(brush) => drawLanes(brush, sorted, counts, window, !!tall)}
+      draw={(brush) => drawLanes(brush, sorted, counts, tall ? { bars, to: known } : NOTHING, window, !!tall)}
     />
   );
   if (!tall) return <div ref={box}>{chart}</div>;
@@ -169,6 +193,7 @@ export function Key() {
 function Totals() {
   // Follows the slow clock, not each cycle.
   void clock.value;
+  void barred.value;
   const to = end.value ?? now();
   const from = to - span.value;
   const states = ["OCCUPIED_MOVING", "OCCUPIED_STILL", "EMPTY", "UNKNOWN"] as const;
@@ -192,6 +217,11 @@ function Totals() {
           {order(lanes).map((lane) => {
             const sums = { OCCUPIED_MOVING: 0, OCCUPIED_STILL: 0, EMPTY: 0, UNKNOWN: 0 };
             for (const s of lane.spans) sums[s.state] += Math.max(0, Math.min(s.to, to) - Math.max(s.from, from));
+            for (const bar of bars.get(lane.key) ?? []) {
+              // The part of the window that is shown and of which no single cycles are known.
+              const inside = Math.max(0, Math.min(bar.to, to, since()) - Math.max(bar.from, from)) / (bar.to - bar.from);
+              for (const s of states) sums[s] += 1_000 * bar.spent[s] * inside;
+            }
             const known = states.reduce((sum, s) => sum + sums[s], 0);
             return (
               <tr key={lane.key}>

@@ -70,6 +70,8 @@ async fn bodies_are_typed_bounded_and_single() {
         "\"{}\"",
         "{",
         "{\"query\": 7}",
+        "{\"query\": \"\"}",
+        "{\"variables\": {}, \"operationName\": \"\", \"extensions\": {}}",
         " [{\"query\": \"{ server { version } }\"}]",
         "\u{0}",
     ] {
@@ -160,6 +162,47 @@ async fn broken_frames_end_the_websocket_with_1002() {
         assert_eq!(said.first().copied(), Some(0x88), "{what}: {said:?}");
         assert_eq!(said[2..4], 1_002_u16.to_be_bytes(), "{what}");
     }
+}
+
+/// A client that sends its body byte by byte (slowloris), or more of it than it said or may.
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_that_trickle_in_or_never_end_are_answered_in_time() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let bench = Bench::new();
+    let limits = Limits {
+        request: Duration::from_millis(300),
+        ..Limits::default()
+    };
+    let (address, _stop) = bench.serve(limits);
+    let head = "POST /graphql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n";
+    let answer = async |length: &str, piece: &[u8], pause: Duration| {
+        let socket = tokio::net::TcpStream::connect(address).await.unwrap();
+        let (mut from, mut to) = socket.into_split();
+        to.write_all(format!("{head}{length}\r\n\r\n").as_bytes())
+            .await
+            .unwrap();
+        let piece = piece.to_vec();
+        let sender = tokio::spawn(async move {
+            while to.write_all(&piece).await.is_ok() {
+                tokio::time::sleep(pause).await;
+            }
+        });
+        let mut said = vec![0; 2_000];
+        let read = tokio::time::timeout(Duration::from_secs(10), from.read(&mut said)).await;
+        sender.abort();
+        let read = read.expect("answered in time").expect("answered, not cut off");
+        String::from_utf8(said[..read].to_vec()).unwrap()
+    };
+    let slow = answer("Content-Length: 60000", b" ", Duration::from_millis(20)).await;
+    assert!(slow.starts_with("HTTP/1.1 503") && slow.contains("TIMED_OUT"), "{slow}");
+    let said = answer("Content-Length: 70000", b" ", Duration::from_millis(20)).await;
+    assert!(said.starts_with("HTTP/1.1 413") && said.contains("TOO_LARGE"), "{said}");
+    let piece = [b"400\r\n", &[b' '; 1024][..], b"\r\n"].concat();
+    let endless = answer("Transfer-Encoding: chunked", &piece, Duration::from_millis(1)).await;
+    assert!(
+        endless.starts_with("HTTP/1.1 413") && endless.contains("TOO_LARGE"),
+        "{endless}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -287,6 +330,9 @@ async fn websocket_misuse_ends_with_its_code() {
         close(&[r#"{"type":"connection_init"}"#, r#"{"type":"connection_init"}"#]).await,
         4429
     );
+    let init = r#"{"type":"connection_init"}"#;
+    let batch = r#"{"type":"subscribe","id":"1","payload":[{"query":"{ server { version } }"}]}"#;
+    assert_eq!(close(&[init, batch]).await, 4400, "several questions at once");
     assert_eq!(close(&[]).await, 4408, "a client that never greets");
     assert_eq!(close(&[&" ".repeat(70_000)]).await, 1002, "a message beyond the limit");
 

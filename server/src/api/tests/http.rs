@@ -241,12 +241,21 @@ async fn the_page_and_the_schema_are_served() {
     let (status, headers, page) = call(&router, get("/graphiql")).await;
     assert_eq!(status, StatusCode::OK);
     assert!(page.contains("/graphql/ws"));
+    // Nothing that comes from elsewhere runs without its hash, and no other script at all.
+    let foreign = page.matches("https://").count();
+    assert_eq!((foreign, page.matches("integrity=\"sha384-").count()), (4, 4));
+    let policy = headers["content-security-policy"].to_str().unwrap();
+    let scripts = policy.split_once("script-src ").unwrap().1.split(';').next().unwrap();
     assert!(
-        headers["content-security-policy"]
-            .to_str()
-            .unwrap()
-            .contains("unpkg.com")
+        scripts.starts_with("'sha256-") && !scripts.contains("unsafe"),
+        "{scripts}"
     );
+    for address in page.split('"').filter(|part| part.starts_with("https://")) {
+        let allowed = policy
+            .split([' ', ';'])
+            .any(|from| from.len() > 20 && address.starts_with(from));
+        assert!(allowed, "{address} is not in {policy}");
+    }
     let (_, _, schema) = call(&router, get("/schema.graphql")).await;
     assert_eq!(schema, crate::api::sdl());
 }

@@ -1,0 +1,90 @@
+/** What the page costs, by Chromium's own counters; measured and written by `cargo xtask e2e --update-pictures` only, on a
+ *  machine that does nothing else. */
+import { readdirSync, statSync, writeFileSync } from "node:fs";
+import { cpus } from "node:os";
+import { fileURLToPath } from "node:url";
+import { expect, open, test } from "./demo";
+
+const PAGE = fileURLToPath(new URL("../../docs/benchmarks/page.md", import.meta.url));
+const ASSETS = fileURLToPath(new URL("../page/dist/assets/", import.meta.url));
+const SECONDS = 20;
+
+interface Process {
+  type: string;
+  cpuTime: number;
+}
+
+test("the page draws sixty times a second and leaves the core alone", async ({ page, browser }) => {
+  test.skip(!process.env.TAPLINE_UPDATE_PICTURES, "measured with --update-pictures only");
+  test.setTimeout(240_000);
+  await open(page);
+  // Somebody is there: a figure with its trail and the image are drawn.
+  await expect(page.locator("table tbody tr").first().locator("td.number").first()).toBeVisible({ timeout: 120_000 });
+  const of = await browser.newBrowserCDPSession();
+  const inside = await page.context().newCDPSession(page);
+  await inside.send("Performance.enable", { timeDomain: "timeTicks" });
+  const counters = async () => {
+    const { metrics } = await inside.send("Performance.getMetrics");
+    const value = (name: string) => metrics.find((m) => m.name === name)!.value;
+    const { processInfo } = (await of.send("SystemInfo.getProcessInfo")) as unknown as { processInfo: Process[] };
+    const cpu = (type: string) => processInfo.filter((p) => p.type === type).reduce((sum, p) => sum + p.cpuTime, 0);
+    return {
+      at: value("Timestamp"),
+      tasks: value("TaskDuration"),
+      script: value("ScriptDuration"),
+      layout: value("LayoutDuration") + value("RecalcStyleDuration"),
+      heap: value("JSHeapUsedSize"),
+      renderer: cpu("renderer"),
+      gpu: cpu("GPU"),
+    };
+  };
+  const begin = await counters();
+  const frames = await page.evaluate(
+    (ms) =>
+      new Promise<number[]>((done) => {
+        const at: number[] = [];
+        const begun = performance.now();
+        const frame = (time: number) => {
+          at.push(time);
+          if (performance.now() - begun < ms) requestAnimationFrame(frame);
+          else done(at);
+        };
+        requestAnimationFrame(frame);
+      }),
+    SECONDS * 1_000,
+  );
+  const end = await counters();
+  const took = end.at - begin.at;
+  const share = (name: "tasks" | "script" | "layout" | "renderer" | "gpu") => (100 * (end[name] - begin[name])) / took;
+  const fps = ((frames.length - 1) * 1_000) / (frames.at(-1)! - frames[0]!);
+  const gaps = frames.slice(1).map((t, i) => t - frames[i]!);
+  const late = gaps.filter((gap) => gap > 25).length;
+  const scripts = readdirSync(ASSETS).filter((name) => name.endsWith(".js.gz"));
+  const bytes = scripts.reduce((sum, name) => sum + statSync(ASSETS + name).size, 0);
+  expect(scripts.length).toBeGreaterThan(0);
+
+  const kept = (ok: boolean) => (ok ? "yes" : "no");
+  const rows: [string, string, string, string][] = [
+    ["frames drawn a second", fps.toFixed(1), "60", kept(fps > 59)],
+    ["frames that came more than 25 ms after the one before", `${late} of ${gaps.length}`, "", ""],
+    ["the page's main thread, share of one core", `${share("tasks").toFixed(1)} %`, "15 %", kept(share("tasks") < 15)],
+    ["of it in scripts", `${share("script").toFixed(1)} %`, "", ""],
+    ["of it in layout and styles", `${share("layout").toFixed(1)} %`, "", ""],
+    ["the page's whole process, share of one core", `${share("renderer").toFixed(1)} %`, "", ""],
+    ["Chromium's GPU process, which here draws in software", `${share("gpu").toFixed(1)} %`, "", ""],
+    ["memory of scripts", `${(end.heap / 1e6).toFixed(1)} MB`, "", ""],
+    ["scripts, gzipped", `${(bytes / 1e3).toFixed(1)} kB`, "250 kB", kept(bytes < 250_000)],
+  ];
+  const table = rows.map((cells) => `| ${cells.join(" | ")} |`).join("\n");
+  console.log(table);
+  writeFileSync(
+    PAGE,
+    `# The live page\n\n\`cargo xtask e2e --update-pictures\`, on ${cpus()[0]!.model} with ${cpus().length} cores, Chromium ${browser.version()}, without a\n` +
+      `GPU; server (debug build), simulated room and browser share the machine. ${SECONDS} s of the view Room, 1440 x 900, 20 cycles a second,\n` +
+      `with image, links, trails and figures of who is there. Times are Chromium's own: \`Performance.getMetrics\` of the page,\n` +
+      `\`SystemInfo.getProcessInfo\` of its processes, \`requestAnimationFrame\` for the frames.\n\n` +
+      `| what | measured | limit | kept |\n|---|---:|---:|---|\n${table}\n`,
+  );
+  expect(fps).toBeGreaterThan(59);
+  expect(share("tasks")).toBeLessThan(15);
+});
