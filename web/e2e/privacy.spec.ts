@@ -11,11 +11,14 @@ test("a stricter mode takes people off the page, and a looser one brings them ba
     await dialog.getByRole("button", { name: "Change the mode" }).click();
     await expect(dialog).toBeHidden();
   };
-  const inForce = async () => (await demo.ask<{ cycle: { privacyClass: string } }>("{ cycle { privacyClass } }")).cycle.privacyClass;
-  const before = await inForce();
-  expect(before).toBe("RAW");
+  // The mode, and the class it gives: contradictions may make that stricter, for example on a machine that is busy.
+  const inForce = async () => {
+    const { cycle } = await demo.ask<{ cycle: { privacyMode: string; privacyClass: string } }>("{ cycle { privacyMode privacyClass } }");
+    return `${cycle.privacyMode} ${cycle.privacyClass}`;
+  };
+  expect(await inForce()).toMatch(/^RAW_RESEARCH (RAW|DERIVED|ANONYMOUS)$/);
   await change("Strict, no identity");
-  await expect.poll(inForce).toBe("RESTRICTED");
+  await expect.poll(inForce).toBe("STRICT_NO_IDENTITY RESTRICTED");
   await expect(page.getByRole("columnheader", { name: /Restricted.*in force/ })).toBeVisible();
   // Zones do not leave now: the server answers none, and the page shows none.
   const { zones } = (await demo.ask<{ cycle: { zones: unknown[] } }>("{ cycle { zones { id } } }")).cycle;
@@ -25,5 +28,5 @@ test("a stricter mode takes people off the page, and a looser one brings them ba
   await page.screenshot({ path: `${RESULTS}room-restricted.png`, fullPage: true });
   await page.goto("/#/privacy");
   await change("Raw research");
-  await expect.poll(inForce).toBe("RAW");
+  await expect.poll(inForce).toMatch(/^RAW_RESEARCH (RAW|DERIVED|ANONYMOUS)$/);
 });

@@ -31,8 +31,10 @@ export const shown = signal<Cycle | undefined>(undefined);
 export const clock = signal(performance.now());
 /** Changes when another server process answers. */
 export const boot = computed(() => shown.value?.bootId);
-/** The class of what is shown: what another one let out is forgotten. */
-export const privacyClass = computed(() => shown.value?.privacyClass ?? undefined);
+/** Zones and people do not leave now: what the page knows of them from before is forgotten. */
+export const restricted = computed(() => shown.value?.privacyClass === "RESTRICTED");
+/** The image of the room may leave now. */
+export const imaged = computed(() => shown.value?.privacyClass === "RAW" || shown.value?.privacyClass === "DERIVED");
 /** True while any cycle of late came from a generator: one in which no frame arrived says nothing about that. */
 export const simulated = signal(false);
 /** Cycles without a generated frame after which the input counts as real: five seconds. */

@@ -90,10 +90,11 @@ let pages = 0;
 let filling: Promise<void> = Promise.resolve();
 
 export function start(): () => void {
-  let leaves: string | undefined;
+  let restricted: boolean | undefined;
   const take = (cycle: Cycle) => {
-    if (leaves !== undefined && leaves !== (cycle.privacyClass ?? undefined)) forget();
-    leaves = cycle.privacyClass ?? undefined;
+    const now = cycle.privacyClass === "RESTRICTED";
+    if (restricted !== undefined && restricted !== now) forget();
+    restricted = now;
     oldest = Math.min(oldest, cycle.tMs);
     newest.tMs = cycle.tMs;
     newest.at = performance.now();
@@ -103,7 +104,7 @@ export function start(): () => void {
   return () => listeners.delete(take);
 }
 
-/** Another class lets out something else, of the past too. */
+/** The class Restricted lets out no zones, of the past neither. */
 function forget(): void {
   lanes.length = 0;
   counts.length = 0;

@@ -117,13 +117,16 @@ function figure(c: Context, f: Frame, tint: string, p: Palette, track: Track, dx
   }));
   const alpha = c.globalAlpha;
   c.fillStyle = tint;
-  c.globalAlpha = 0.05 * alpha;
+  c.globalAlpha = 0.16 * alpha;
+  // One path: where the discs of several joints overlap, bones and joints stay visible.
+  c.beginPath();
   for (const { at, sigmaM } of joints) {
     if (!at) continue;
-    c.beginPath();
-    c.arc(at.x, at.y, Math.min(sigmaM, 1) * f.scale, 0, 2 * Math.PI);
-    c.fill();
+    const radius = Math.min(sigmaM, 1) * f.scale;
+    c.moveTo(at.x + radius, at.y);
+    c.arc(at.x, at.y, radius, 0, 2 * Math.PI);
   }
+  c.fill();
   c.globalAlpha = alpha;
   c.strokeStyle = tint;
   c.lineCap = "round";

@@ -4,7 +4,7 @@ import { effect } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { follow } from "../api/client";
 import { ImageDocument, TruthDocument } from "../generated/operations";
-import { latest, privacyClass, recent, shown, stale } from "../live/cycle";
+import { imaged, latest, recent, shown, stale } from "../live/cycle";
 import { layers, theme } from "../live/prefs";
 import type { Site } from "../live/site";
 import { aspect, frame, type Frame } from "./frame";
@@ -64,8 +64,8 @@ class Drawing {
         }
       }),
       effect(() => {
-        // Under another class the image may not come any more: the last one must not stay.
-        void privacyClass.value;
+        // Under a class that keeps the image back the last one must not stay.
+        void imaged.value;
         this.heat.clear();
         canvases[1]!.hidden = !layers.value.heat;
         if (layers.value.heat) return this.followImage();
