@@ -44,6 +44,7 @@ struct Table {
     life_s: f32,
     beyond_m: f32,
     birth: f32,
+    birth_apart: f32,
     confirm: f32,
     confirm_updates: u32,
     drop: f32,
@@ -76,6 +77,7 @@ impl Default for Table {
             life_s: t.life_s,
             beyond_m: t.beyond_m,
             birth: t.birth,
+            birth_apart: t.birth_apart,
             confirm: t.confirm,
             confirm_updates: t.confirm_updates,
             drop: t.drop,
@@ -107,6 +109,7 @@ impl Table {
         check("life-s", self.life_s, 1.0, 1e6)?;
         check("beyond-m", self.beyond_m, 0.0, 100.0)?;
         check("birth", self.birth, 0.01, 0.99)?;
+        check("birth-apart", self.birth_apart, 0.0, 10.0)?;
         check("confirm", self.confirm, 0.01, 0.99)?;
         check("confirm-updates", self.confirm_updates as f32, 1.0, 1000.0)?;
         check("drop", self.drop, 1e-4, 0.5)?;
@@ -135,6 +138,7 @@ impl Table {
             life_s: self.life_s,
             beyond_m: self.beyond_m,
             birth: self.birth,
+            birth_apart: self.birth_apart,
             confirm: self.confirm,
             confirm_updates: self.confirm_updates,
             drop: self.drop,

@@ -23,6 +23,9 @@ pub struct TrackerConfig {
     pub birth: f32,
     /// Share of births that can be anywhere in a room that has doors.
     pub birth_anywhere: f32,
+    /// How far from every track, in standard deviations of both, the unknown somebody becomes one: nearer, it is taken
+    /// for what that track leaves unexplained.
+    pub birth_apart: f32,
     /// Existence at which a track is confirmed.
     pub confirm: f32,
     /// Measurements before a track is confirmed.
@@ -56,6 +59,7 @@ impl Default for TrackerConfig {
             beyond_m: 0.5,
             birth: 0.5,
             birth_anywhere: 0.5,
+            birth_apart: 2.0,
             confirm: 0.95,
             confirm_updates: 2,
             drop: 0.02,

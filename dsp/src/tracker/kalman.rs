@@ -44,6 +44,22 @@ impl Floor {
         (xx > 0.0 && yy > 0.0 && det > 0.0).then(|| [yy / det, -xy / det, xx / det])
     }
 
+    /// Squared Mahalanobis distance between two places, where `walked_m2` more variance lies on each axis. `None`
+    /// when the covariances are degenerate.
+    pub fn distance2(&self, other: &Self, walked_m2: f64) -> Option<f64> {
+        let sum = Self {
+            at_m: self.at_m,
+            covariance: [
+                self.covariance[0] + other.covariance[0] + walked_m2,
+                self.covariance[1] + other.covariance[1],
+                self.covariance[2] + other.covariance[2] + walked_m2,
+            ],
+        };
+        let [ixx, ixy, iyy] = sum.information()?;
+        let (dx, dy) = (self.at_m[0] - other.at_m[0], self.at_m[1] - other.at_m[1]);
+        Some(dx * dx * ixx + 2.0 * dx * dy * ixy + dy * dy * iyy)
+    }
+
     /// Whether all numbers are finite and the covariance is positive definite.
     pub fn is_sound(&self) -> bool {
         self.at_m.iter().chain(&self.covariance).all(|v| v.is_finite()) && self.information().is_some()

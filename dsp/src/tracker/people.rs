@@ -284,15 +284,21 @@ impl People {
             .add_explained(&self.beliefs[k], self.tracks[k].existence, share);
     }
 
-    /// Turns the unknown somebody into a track once it is likely enough.
+    /// Turns the unknown somebody into a track once it is likely enough, and apart from all tracks.
     fn give_birth(&mut self) {
         if self.unknown_existence < self.config.birth {
+            return;
+        }
+        let place = self.cells.moments(&self.unknown);
+        if near(&self.tracks, &place, self.config.birth_apart) {
+            // The search begins anew.
+            self.unknown.copy_from_slice(&self.newborn);
+            self.unknown_existence = 0.0;
             return;
         }
         // No spare belief: the house is full.
         let Some(mut belief) = self.spare.pop() else { return };
         belief.copy_from_slice(&self.unknown);
-        let place = self.cells.moments(&belief);
         let speed = f64::from(self.config.speed_m_s);
         self.tracks.push(Track::born(
             self.next_id,
@@ -305,6 +311,15 @@ impl People {
         self.unknown.copy_from_slice(&self.newborn);
         self.unknown_existence = 0.0;
     }
+}
+
+/// Whether one of these tracks lies within `sigmas` standard deviations, its own and the place's, of a place.
+fn near(tracks: &[Track], place: &Floor, sigmas: f32) -> bool {
+    let least2 = f64::from(sigmas) * f64::from(sigmas);
+    let living = tracks.iter().filter(|t| t.life != Life::Terminated);
+    living
+        .filter_map(|t| t.kalman.floor().distance2(place, 0.0))
+        .any(|d2| d2 < least2)
 }
 
 /// Existence after evidence whose log-likelihood ratio is `gain`; never certain either way.
@@ -421,6 +436,36 @@ mod tests {
         let mut exported = Vec::new();
         again.export_state(&mut exported).unwrap();
         assert!(exported == state && again.signatures[0].looks() > 10.0);
+    }
+
+    /// Most people at once, while somebody disturbs the links far more than the model knows of one.
+    fn most_at_once(config: TrackerConfig) -> usize {
+        let grid = ImageGrid::new([0.0, 0.0, 0.0], [0.5, 0.5, 1.0], [12, 12, 1]).unwrap();
+        let mut people = People::new(config, &grid);
+        let all = samples(Some([2.2, 3.3]), 60.0);
+        let mut most = 0;
+        for _ in 0..(30.0 / STEP_S) as u32 {
+            let cycle = Cycle {
+                step_s: STEP_S,
+                accept: true,
+                nodes: nodes().into_iter(),
+                samples: &all,
+            };
+            people.step(&cycle).unwrap();
+            most = most.max(people.tracks().len());
+        }
+        most
+    }
+
+    #[test]
+    fn a_place_holds_one_body() {
+        let config = TrackerConfig::default();
+        assert_eq!(most_at_once(config), 1);
+        let stacks = TrackerConfig {
+            birth_apart: 0.0,
+            ..config
+        };
+        assert!(most_at_once(stacks) > 1);
     }
 
     #[test]

@@ -100,7 +100,8 @@ impl Gallery {
             for (cosine, index) in found[..count].iter().filter(|f| f.0 >= config.reid_least_cosine) {
                 let at = self.known[*index as usize];
                 let gone = &self.gone[at];
-                let Some(d2) = distance2(gone, place, f64::from(config.walk_m2_s)).filter(|d2| *d2 <= GATE) else {
+                let walked_m2 = f64::from(config.walk_m2_s) * f64::from(detmath::min(gone.since_s, 1e6));
+                let Some(d2) = gone.place.distance2(place, walked_m2).filter(|d2| *d2 <= GATE) else {
                     continue;
                 };
                 let column = match columns[..used].iter().position(|c| *c == at) {
@@ -136,22 +137,6 @@ impl Gallery {
         });
         self.index();
     }
-}
-
-/// Squared Mahalanobis distance between a place and where somebody who went can be by now.
-fn distance2(gone: &Gone, place: &Floor, walk_m2_s: f64) -> Option<f64> {
-    let walked = walk_m2_s * f64::from(detmath::min(gone.since_s, 1e6));
-    let sum = Floor {
-        at_m: place.at_m,
-        covariance: [
-            gone.place.covariance[0] + place.covariance[0] + walked,
-            gone.place.covariance[1] + place.covariance[1],
-            gone.place.covariance[2] + place.covariance[2] + walked,
-        ],
-    };
-    let [ixx, ixy, iyy] = sum.information()?;
-    let (dx, dy) = (place.at_m[0] - gone.place.at_m[0], place.at_m[1] - gone.place.at_m[1]);
-    Some(dx * dx * ixx + 2.0 * dx * dy * ixy + dy * dy * iyy)
 }
 
 #[cfg(test)]
