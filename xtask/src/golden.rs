@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// Hides AVX2 and FMA from glibc, whose mathematics picks other code without them.
-const MASKED: (&str, &str) = ("GLIBC_TUNABLES", "glibc.cpu.hwcaps=-AVX2,-FMA");
+pub(crate) const MASKED: (&str, &str) = ("GLIBC_TUNABLES", "glibc.cpu.hwcaps=-AVX2,-FMA");
 
 /// `golden/digests.txt`: per stage and for the whole cycle on a built-in scene. The digests must also be those of a
 /// run without AVX2 and FMA, of one on a single processor, and, when asked for, of the optimised build.

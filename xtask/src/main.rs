@@ -1,4 +1,4 @@
-//! The front door: `cargo xtask demo | build | test | e2e | golden | schema | accuracy | bench | load | fault | fuzz | soak`.
+//! The front door: `cargo xtask demo | build | test | e2e | golden | schema | accuracy | bench | load | fault | fuzz | soak | audit`.
 
 #![forbid(unsafe_code)]
 #![allow(
@@ -8,6 +8,7 @@
 )]
 
 mod accuracy;
+mod audit;
 mod bench;
 mod build;
 mod clients;
@@ -79,6 +80,9 @@ enum Command {
     Soak(soak::Options),
     /// Many clients, slow clients, garbage: measure, and write docs/benchmarks/load.md
     Load(load::Options),
+    /// What an auditor has to see and what is too long for the tests
+    #[command(subcommand)]
+    Audit(audit::Audit),
 }
 
 fn main() -> ExitCode {
@@ -97,6 +101,7 @@ fn main() -> ExitCode {
         Command::Fuzz(options) => fuzz::fuzz(&options),
         Command::Load(options) => load::load(&options),
         Command::Soak(options) => soak::soak(&options),
+        Command::Audit(options) => audit::audit(&options),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -17,6 +17,7 @@ use crate::{
         builds::{self, Proving},
         manifest::PluginRow,
         manifest_write::{self, Draft},
+        program,
     },
 };
 
@@ -109,7 +110,10 @@ fn build(dir: &Path, out: &Path, config: Option<&Path>, names: [&str; 3]) -> Res
                 .tables
         }
     };
-    let mut draft = Draft::default();
+    let mut draft = Draft {
+        host_stages: program::host_stages(),
+        ..Draft::default()
+    };
     for (stage, name) in manifest_write::stage_kinds().into_iter().zip(names) {
         draft.replace(row(dir, stage, name, tables.of(stage)).map_err(Failure::of)?);
     }

@@ -14,6 +14,7 @@ mod output;
 mod plugin;
 mod progress;
 mod replay;
+mod rerun;
 mod send;
 mod serve;
 mod simulate;
@@ -100,6 +101,9 @@ enum Command {
         #[arg(long)]
         openapi: bool,
     },
+    /// Run a bundle or a store again: what `verify --replay` starts as a process of its own
+    #[command(hide = true)]
+    Rerun(rerun::Options),
     /// Time the cycle and its parts against their budgets
     BenchCycle(bench_cycle::Options),
     /// Run a recording over and over in virtual time, and check that nothing grows that must not
@@ -135,6 +139,7 @@ pub fn main() -> ExitCode {
             output::print(text.trim_end_matches('\n'));
             Ok(Outcome::Yes)
         }
+        Command::Rerun(options) => rerun::run(&options),
         Command::BenchCycle(options) => bench_cycle::run(&options),
         Command::Soak(options) => soak::run(&options),
     };

@@ -3,8 +3,9 @@
 use std::{
     collections::BTreeMap,
     fs::{self, File},
-    io::BufReader,
+    io::{BufReader, Seek},
     path::{Path, PathBuf},
+    process::{Command, Stdio},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -13,20 +14,24 @@ use serde::{Deserialize, Serialize};
 use tapline_witness::{
     checkpoint::Checkpoint,
     policy::Policy,
-    verify::{Report, Seen, VerifyRequest, verify},
+    verify::{Level, Report, Seen, Verdict, VerifyRequest, verify},
 };
 
-use super::output::{Failure, Outcome, Result, print};
+use super::{
+    output::{Failure, Outcome, Result, print},
+    rerun::Cpu,
+};
+use crate::run::rerun::Rerun;
 
 /// What to verify, and against what.
 #[derive(Args)]
 pub(super) struct Options {
     /// The bundle
-    #[arg(required_unless_present = "fork")]
+    #[arg(required_unless_present_any = ["fork", "data_dir"])]
     bundle: Option<PathBuf>,
     /// Whom to trust: a C2SP tlog-policy file. Keys are never taken from the bundle
-    #[arg(long, value_name = "FILE")]
-    policy: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "data_dir")]
+    policy: Option<PathBuf>,
     /// What was seen of each log before; moved on when everything passes
     #[arg(long, value_name = "FILE")]
     state: Option<PathBuf>,
@@ -36,6 +41,24 @@ pub(super) struct Options {
     /// Compare two checkpoints instead: do they prove that the log forked?
     #[arg(long, num_args = 2, value_names = ["NOTE", "NOTE"], conflicts_with_all = ["bundle", "state", "fresh"])]
     fork: Option<Vec<PathBuf>>,
+    /// Run the recorded cycles again, in a process of its own, and compare every bit. No code of the bundle is run
+    #[arg(long)]
+    replay: bool,
+    /// Your own plugins, each checked against the manifest (default: only the stages built into this program)
+    #[arg(long, value_name = "DIR", requires = "replay")]
+    plugins: Option<PathBuf>,
+    /// Which builds of them to run (default: the best for this machine)
+    #[arg(long, value_name = "LEVEL", requires = "replay")]
+    cpu: Option<Cpu>,
+    /// On the box itself: replay from the raw input that this data directory keeps, in any privacy class
+    #[arg(long, value_name = "DIR", requires = "replay", conflicts_with_all = ["bundle", "fork", "state", "fresh"])]
+    data_dir: Option<PathBuf>,
+    /// First leaf to replay from there (default: as early as raw input is kept)
+    #[arg(long, value_name = "N", requires = "data_dir")]
+    from: Option<u64>,
+    /// One past the last leaf to replay from there (default: the end)
+    #[arg(long, value_name = "N", requires = "data_dir")]
+    to: Option<u64>,
     /// Print the report as one JSON object
     #[arg(long)]
     json: bool,
@@ -50,8 +73,11 @@ struct SeenEntry {
 }
 
 pub(super) fn run(options: &Options) -> Result {
-    let policy = Policy::parse(&text(&options.policy)?)
-        .map_err(|error| Failure(format!("{}: {error}", options.policy.display())))?;
+    if let Some(data_dir) = &options.data_dir {
+        return store_report(options, data_dir);
+    }
+    let path = options.policy.as_deref().unwrap_or(Path::new(""));
+    let policy = Policy::parse(&text(path)?).map_err(|error| Failure(format!("{}: {error}", path.display())))?;
     match (&options.fork, &options.bundle) {
         (Some(notes), _) => fork(&policy, &notes[0], &notes[1], options.json),
         (None, Some(bundle)) => bundle_report(options, &policy, bundle),
@@ -70,15 +96,24 @@ fn bundle_report(options: &Options, policy: &Policy, bundle: &Path) -> Result {
         seen: &seen,
         must_be_consistent: options.state.is_some(),
         fresh: options.fresh.map(|tolerance| (now_s, tolerance.as_secs())),
-        replay: false,
+        replay: options.replay,
     };
-    let file = File::open(bundle).map_err(|error| Failure(format!("cannot read {}: {error}", bundle.display())))?;
-    let report = verify(BufReader::new(file), &request);
+    let refused = |error| Failure(format!("cannot read {}: {error}", bundle.display()));
+    let mut file = File::open(bundle).map_err(refused)?;
+    let mut report = verify(BufReader::new(&mut file), &request);
+    let mut replayed = None;
+    // Only what is proved to be in the log is run again.
+    if options.replay && *report.verdict(Level::Integrity) == Verdict::Pass {
+        file.rewind().map_err(refused)?;
+        let (verdict, rerun) = replay(options, Stdio::from(file))?;
+        report.set(Level::Replayed, verdict);
+        replayed = rerun;
+    }
     if let (Some(path), true, Some((origin, now_seen))) = (&options.state, report.is_accepted(), report.seen()) {
         seen.insert(origin, now_seen);
         write_state(path, &seen)?;
     }
-    print(&shown(&report, options.json)?);
+    print(&shown(&report, replayed.as_ref(), options.json)?);
     Ok(if report.is_accepted() {
         Outcome::Yes
     } else {
@@ -86,18 +121,100 @@ fn bundle_report(options: &Options, policy: &Policy, bundle: &Path) -> Result {
     })
 }
 
-fn shown(report: &Report, json: bool) -> std::result::Result<String, Failure> {
+/// What a store gives: whether it is a log that checks is for `fsck` to say.
+fn store_report(options: &Options, data_dir: &Path) -> Result {
+    let mut levels = Level::ALL.map(|level| {
+        let why = format!(
+            "this is no bundle: `tapline fsck {}` checks the log",
+            data_dir.display()
+        );
+        (level, Verdict::NotChecked(why))
+    });
+    let (verdict, replayed) = replay(options, Stdio::null())?;
+    let passed = verdict == Verdict::Pass;
+    levels[Level::Replayed as usize].1 = verdict;
+    let report = Report {
+        origin: None,
+        size: None,
+        root: None,
+        time_s: None,
+        leaves: 0,
+        cycles: None,
+        cycles_opened: 0,
+        inputs_opened: 0,
+        levels: levels.to_vec(),
+        required: vec![Level::Replayed],
+    };
+    print(&shown(&report, replayed.as_ref(), options.json)?);
+    Ok(if passed { Outcome::Yes } else { Outcome::No })
+}
+
+/// Runs the cycles again in another process. One that dies, or says what cannot be read, proves nothing.
+fn replay(options: &Options, input: Stdio) -> std::result::Result<(Verdict, Option<Rerun>), Failure> {
+    let program = std::env::current_exe().map_err(Failure::of)?;
+    let mut command = Command::new(program);
+    command.arg("rerun").stdin(input).stdout(Stdio::piped());
+    for (flag, path) in [("--plugins", &options.plugins), ("--data-dir", &options.data_dir)] {
+        if let Some(path) = path {
+            command.arg(flag).arg(path);
+        }
+    }
+    for (flag, leaf) in [("--from", options.from), ("--to", options.to)] {
+        if let Some(leaf) = leaf {
+            command.args([flag, &leaf.to_string()]);
+        }
+    }
+    if let Some(cpu) = options.cpu {
+        command.args(["--cpu", cpu.level().name()]);
+    }
+    let out = command
+        .output()
+        .map_err(|e| Failure(format!("the replaying process cannot be started: {e}")))?;
+    let line = String::from_utf8_lossy(&out.stdout);
+    let rerun: Option<Rerun> = line.lines().last().and_then(|line| serde_json::from_str(line).ok());
+    let Some(rerun) = rerun.filter(|_| out.status.success()) else {
+        let said = String::from_utf8_lossy(&out.stderr);
+        let why = format!("the replaying process ended with {}: {}", out.status, said.trim_end());
+        return Ok((Verdict::NotChecked(why), None));
+    };
+    let verdict = match (&rerun.difference, &rerun.reason) {
+        (Some(difference), _) => Verdict::Fail(difference.to_string()),
+        (None, Some(reason)) => Verdict::NotChecked(reason.clone()),
+        (None, None) if rerun.passed() => Verdict::Pass,
+        (None, None) => Verdict::NotChecked("no cycle was run again".to_owned()),
+    };
+    Ok((verdict, Some(rerun)))
+}
+
+fn shown(report: &Report, replayed: Option<&Rerun>, json: bool) -> std::result::Result<String, Failure> {
     if !json {
         let verdict = if report.is_accepted() {
             "accepted"
         } else {
             "NOT accepted"
         };
-        return Ok(format!("{report}\n{verdict}"));
+        let replayed = replayed.map(line).unwrap_or_default();
+        return Ok(format!("{report}{replayed}\n{verdict}"));
     }
     let mut value = serde_json::to_value(report).map_err(Failure::of)?;
     value["accepted"] = report.is_accepted().into();
+    if let Some(replayed) = replayed {
+        value["replay"] = serde_json::to_value(replayed).map_err(Failure::of)?;
+    }
     Ok(value.to_string())
+}
+
+/// What was run again, in words.
+fn line(rerun: &Rerun) -> String {
+    let Some((first, last)) = rerun.cycles else {
+        return String::new();
+    };
+    let speed = rerun.recorded_s / rerun.took_s.max(1e-9);
+    format!(
+        "\nreplayed {} cycles, {first} to {last}, and {} states, bit for bit: {:.0} s in {:.1} s ({speed:.0} times real \
+         time), CPU level {}, profile {}",
+        rerun.count, rerun.states, rerun.recorded_s, rerun.took_s, rerun.cpu, rerun.profile
+    )
 }
 
 /// Two notes of one log, of one size, with two roots, each signed by the log's key: only a log that forked has

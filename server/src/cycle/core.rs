@@ -35,8 +35,24 @@ use crate::{
 /// Clock quality below which a leaf says that the clock was degraded.
 const DEGRADED_CLOCK: u8 = 50;
 
-/// Dispositions to obey on replay: of the stages cir, tomography and tracker.
-pub type Obey = [Disposition; 3];
+/// Dispositions to obey on replay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Obey {
+    /// Of the stages cir, tomography and tracker.
+    pub stages: [Disposition; 3],
+    /// Under a `Timeout` of cir: the groups that were late, a bit each from group 0 on.
+    pub late_groups: u64,
+}
+
+impl Obey {
+    /// These dispositions; a stage that was late was late as a whole.
+    pub const fn whole(stages: [Disposition; 3]) -> Self {
+        Self {
+            stages,
+            late_groups: u64::MAX,
+        }
+    }
+}
 
 /// The recorded input of one cycle.
 pub struct Slot<'f> {
@@ -177,7 +193,7 @@ impl Core {
         self.stage_list.fused(&self.front);
         timer.lap(&mut report, 4, Disposition::Ran);
         let left = |timer: &Timer| slot.deadline.map(|d| d.saturating_sub(timer.begun.elapsed()));
-        let cir = self.cir(left(&timer), slot.obey.map(|o| o[0]), &mut report);
+        let cir = self.cir(left(&timer), slot.obey, &mut report);
         timer.lap(&mut report, 5, cir);
         self.front.sense();
         self.stage_list.sensed(&self.front);
@@ -185,9 +201,9 @@ impl Core {
         report.degraded_clock = self.front.fused().is_some() && report.clock_quality < DEGRADED_CLOCK;
         timer.lap(&mut report, 6, Disposition::Ran);
         self.fill_scene();
-        let tomography = self.tomography(left(&timer), slot.obey.map(|o| o[1]), &mut report);
+        let tomography = self.tomography(left(&timer), slot.obey.map(|o| o.stages[1]), &mut report);
         timer.lap(&mut report, 7, tomography);
-        let tracker = self.tracker(left(&timer), slot.obey.map(|o| o[2]), &mut report);
+        let tracker = self.tracker(left(&timer), slot.obey.map(|o| o.stages[2]), &mut report);
         timer.lap(&mut report, 8, tracker);
         self.decide(slot, &report);
         timer.lap(&mut report, 9, Disposition::Ran);
@@ -224,13 +240,15 @@ impl Core {
         }
     }
 
-    fn cir(&mut self, deadline: Option<Duration>, obey: Option<Disposition>, report: &mut Report) -> Disposition {
+    fn cir(&mut self, deadline: Option<Duration>, obey: Option<Obey>, report: &mut Report) -> Disposition {
         let mut any = false;
         for group in 0..self.host.groups() {
             any |= fill_group(self.host.cir_buffers_mut(group), &self.front, &self.site);
         }
         let plugin = plugin_index(&self.host, StageKind::Cir);
-        self.host.run_cir(order(deadline, obey, any));
+        let late = obey.map_or(u64::MAX, |o| o.late_groups);
+        self.host
+            .run_cir_but(order(deadline, obey.map(|o| o.stages[0]), any), late);
         let mut whole = None;
         for (group, run) in self.host.runs(StageKind::Cir).iter().enumerate() {
             whole = Some(whole.map_or(run.disposition, |before| worse(before, run.disposition)));

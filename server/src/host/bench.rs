@@ -32,8 +32,8 @@ pub struct RunOrder {
 pub(super) const LEAST_TIME: Duration = Duration::from_millis(1);
 
 impl RunOrder {
-    /// The run of a stage that is not called; none when it is to be called.
-    fn without_a_call(&self, failed: bool) -> Option<StageRun> {
+    /// The run of a stage that is not called; none when it is to be called. `all_late`: every instance of it was late.
+    fn without_a_call(&self, failed: bool, all_late: bool) -> Option<StageRun> {
         let skipped = StageRun::of(Disposition::Skipped);
         let late = StageRun {
             err_code: code::DEADLINE,
@@ -43,7 +43,7 @@ impl RunOrder {
             _ if failed || self.idle => Some(skipped),
             // Whatever was recorded as skipped with input at hand by a stage that works had no time left.
             Some(Disposition::Skipped) => Some(late),
-            Some(Disposition::Timeout) => Some(StageRun::of(Disposition::Timeout)),
+            Some(Disposition::Timeout) if all_late => Some(StageRun::of(Disposition::Timeout)),
             Some(_) => None,
             None => self.deadline.filter(|left| *left < LEAST_TIME).map(|_| late),
         }
@@ -142,7 +142,15 @@ impl<K: Kind> Bench<K> {
 
     /// Runs every instance once.
     pub(super) fn run(&mut self, order: RunOrder) -> &[StageRun] {
-        match order.without_a_call(self.failed.is_some()) {
+        self.run_but(order, u64::MAX)
+    }
+
+    /// The same under a recorded `Timeout`: only the instances whose bit is set in `late` did not come back, the others
+    /// are run and end as they end.
+    pub(super) fn run_but(&mut self, order: RunOrder, late: u64) -> &[StageRun] {
+        let is_late = |index: usize| late >> index.min(63) & 1 == 1;
+        let all_late = (0..self.len()).all(is_late);
+        match order.without_a_call(self.failed.is_some(), all_late) {
             Some(run) => {
                 self.runs.fill(run);
                 for index in 0..self.len() {
@@ -151,7 +159,8 @@ impl<K: Kind> Bench<K> {
             }
             None => {
                 let within = if order.obey.is_some() { None } else { order.deadline };
-                self.run_all(within.map(|d| Instant::now() + d));
+                let obeyed = order.obey == Some(Disposition::Timeout);
+                self.run_all(within.map(|d| Instant::now() + d), |index| obeyed && is_late(index));
             }
         }
         if let Some(run) = self.runs.iter().find(|r| r.ends_the_instance()) {
@@ -164,12 +173,16 @@ impl<K: Kind> Bench<K> {
         &self.runs
     }
 
-    fn run_all(&mut self, until: Option<Instant>) {
+    fn run_all(&mut self, until: Option<Instant>, left_out: impl Fn(usize) -> bool) {
         let mut begun = 0;
         let mut ended = 0;
         self.runs.fill(StageRun::of(Disposition::Timeout));
         while ended < self.seats.len() {
             while begun < self.seats.len() && begun - ended < self.lanes {
+                if left_out(begun) {
+                    (begun, ended) = (begun + 1, ended + 1);
+                    continue;
+                }
                 let seat = &mut self.seats[begun];
                 let buffers = seat.buffers.take().unwrap_or_else(|| (self.make_buffers)(begun));
                 if let Some(worker) = &seat.worker {

@@ -11,6 +11,14 @@ pub enum HostError {
         /// Line, key, what was found and what is allowed.
         what: String,
     },
+    /// The manifest names another program around its plugins.
+    #[error("the manifest was made for another program: it names {expected}, this program has {found}")]
+    OtherProgram {
+        /// Golden run of the program that the manifest names.
+        expected: String,
+        /// The same run of this program.
+        found: String,
+    },
     /// The manifest names a stage that is not linked into this program.
     #[error("manifest: plugin `{name}` is marked `linked`, but this program has no such stage; it has: {known}")]
     NotLinked {

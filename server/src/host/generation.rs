@@ -27,6 +27,7 @@ use super::{
     load,
     manifest::{CpuLevel, Manifest, PluginRow, config_digest, target},
     manifest_write::{linked_digest, stage_kinds},
+    program,
     registry::{PluginState, PluginStatus, Registry},
     stages,
 };
@@ -116,6 +117,7 @@ impl Generation {
                 allowed: MAX_GIVEN_UP,
             });
         }
+        program::is_this(&manifest)?;
         let mut modules = [None; 3];
         let mut tables = [""; 3];
         let mut proofs = [const { None }; 3];

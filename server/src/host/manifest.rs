@@ -169,13 +169,13 @@ pub struct PluginRow {
     pub builds: Vec<BuildRow>,
 }
 
-/// A stage that is always part of the program.
+/// What is always part of the program, by what it gives: a golden run of the whole cycle ([`super::program`]).
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HostStage {
-    /// Its name in [`PIPELINE`].
+    /// Name of the run.
     pub name: String,
-    /// Version of the code.
+    /// Version of the program.
     pub version: String,
     /// Digest of its golden vectors.
     pub golden: Digest,

@@ -8,6 +8,7 @@
 //! | `worker`, `bench`, `kind` | instances on threads of their own, deadlines, what makes an answer usable |
 //! | [`generation`] | everything that runs under one manifest |
 //! | [`registry`] | what the API shows of plugins |
+//! | [`program`] | the digests by which a manifest names the program around the plugins |
 //! | [`builds`], [`candidate`] | from a plugin's name, or a failed stage, to a generation that is ready |
 //! | [`shadow`] | a generation beside the active one, compared and not used |
 //! | [`swap`] | a new generation in the old one's place |
@@ -29,6 +30,7 @@ mod kind;
 pub mod load;
 pub mod manifest;
 pub mod manifest_write;
+pub mod program;
 pub mod registry;
 pub mod shadow;
 pub mod stages;
@@ -157,8 +159,13 @@ impl PluginHost {
     /// a stage without input (`SKIPPED`). A group whose run did not end in `RAN` holds zeros, and all do when one
     /// ended the stage.
     pub fn run_cir(&mut self, order: RunOrder) -> &[StageRun] {
+        self.run_cir_but(order, u64::MAX)
+    }
+
+    /// The same under a recorded `Timeout`, of which only the groups with a bit set in `late` are left out.
+    pub fn run_cir_but(&mut self, order: RunOrder, late: u64) -> &[StageRun] {
         self.orders[StageKind::Cir as usize] = order;
-        self.active.cir.run(order);
+        self.active.cir.run_but(order, late);
         self.report(StageKind::Cir);
         self.active.cir.runs()
     }

@@ -50,6 +50,31 @@ pub struct CycleFacts {
     pub calibration_id: Hash,
 }
 
+impl CycleFacts {
+    /// Flags and body of the leaf with these commitments to inputs, stages, outcome and state; a state that is zero is
+    /// none, and the cycle then is no keyframe.
+    pub fn leaf(&self, [inputs, stages, outcome, state]: [Hash; 4]) -> (u8, Body) {
+        let keyframe = if state == ZERO { 0 } else { flags::KEYFRAME };
+        let body = Body::Cycle(Cycle {
+            clock_quality: self.clock_quality,
+            privacy_class: self.privacy_class,
+            privacy_mode: self.privacy_mode,
+            outcome_code: self.outcome_code,
+            n_inputs: self.n_inputs,
+            n_stages: self.n_stages,
+            numeric_profile: self.numeric_profile,
+            manifest_hash: self.manifest_hash,
+            config_hash: self.config_hash,
+            calibration_id: self.calibration_id,
+            inputs,
+            stages,
+            outcome,
+            state,
+        });
+        (self.flags & !flags::KEYFRAME | keyframe, body)
+    }
+}
+
 /// Where a leaf went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Appended {
@@ -236,27 +261,16 @@ impl Chain {
             let salt = salt(&blind_key, &self.log_id, self.next_seq, field);
             commit(field, &salt, bytes)
         };
-        let body = Body::Cycle(Cycle {
-            clock_quality: facts.clock_quality,
-            privacy_class: facts.privacy_class,
-            privacy_mode: facts.privacy_mode,
-            outcome_code: facts.outcome_code,
-            n_inputs: facts.n_inputs,
-            n_stages: facts.n_stages,
-            numeric_profile: facts.numeric_profile,
-            manifest_hash: facts.manifest_hash,
-            config_hash: facts.config_hash,
-            calibration_id: facts.calibration_id,
-            inputs: commitment(Field::Inputs, &record.inputs),
-            stages: commitment(Field::Stages, &record.stages),
-            outcome: commitment(Field::Outcome, &record.outcome),
-            state: if keyframe {
-                commitment(Field::State, &record.state)
-            } else {
-                ZERO
-            },
-        });
-        let flags = facts.flags & !flags::KEYFRAME | if keyframe { flags::KEYFRAME } else { 0 };
+        let state = match keyframe {
+            true => commitment(Field::State, &record.state),
+            false => ZERO,
+        };
+        let (flags, body) = facts.leaf([
+            commitment(Field::Inputs, &record.inputs),
+            commitment(Field::Stages, &record.stages),
+            commitment(Field::Outcome, &record.outcome),
+            state,
+        ]);
         let appended = self.put(stamp, flags, facts.tick, &body, record)?;
         if new_key {
             record.blind_key = Some(blind_key);

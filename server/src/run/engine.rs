@@ -155,7 +155,7 @@ impl Engine {
         }
         record.world.append(&mut self.ended);
         world_rows(&self.core.world, &mut record);
-        let facts = self.facts(input.tick, &report);
+        let facts = facts(&self.core, &self.in_force, input.tick, &report);
         if self.hub.is_some() {
             record.stage_us = Some(core::array::from_fn(|stage| report.stage[stage].1));
         }
@@ -418,38 +418,6 @@ impl Engine {
         self.core.import_state(state)
     }
 
-    fn facts(&self, tick: u64, report: &Report) -> CycleFacts {
-        let outcome = self.core.outcome();
-        let flag = |on: bool, bit: u8| if on { bit } else { 0 };
-        let mode = self.core.site().privacy.mode;
-        CycleFacts {
-            tick,
-            flags: flag(outcome.simulated, flags::SIMULATED)
-                | flag(outcome.privacy_class > mode.class(), flags::DEMOTED)
-                | flag(report.degraded_clock, flags::DEGRADED_CLOCK),
-            clock_quality: match report.clock_quality {
-                _ if report.csi_frames == 0 => ClockQuality::Unknown,
-                100 => ClockQuality::Good,
-                _ => ClockQuality::Spread,
-            },
-            privacy_class: PrivacyClass::from_byte(outcome.privacy_class).unwrap_or(PrivacyClass::Restricted),
-            privacy_mode: PrivacyModeCode::from_byte(outcome.privacy_mode).unwrap_or(PrivacyModeCode::StrictNoIdentity),
-            outcome_code: match report {
-                r if r.deadline => OutcomeCode::Deadline,
-                r if r.fault => OutcomeCode::StageFault,
-                r if r.csi_frames == 0 && r.rss_values == 0 => OutcomeCode::NoInput,
-                _ if outcome.gate == tapline_witness::outcome::Gate::Reject => OutcomeCode::Rejected,
-                _ => OutcomeCode::Ok,
-            },
-            n_inputs: report.inputs,
-            n_stages: report.stages,
-            numeric_profile: self.in_force.numeric_profile,
-            manifest_hash: self.in_force.manifest_hash,
-            config_hash: self.in_force.config_hash,
-            calibration_id: self.in_force.calibration_id,
-        }
-    }
-
     fn publish(&self, input: &SlotInput<'_>, leaf: Appended, report: &Report) {
         let Some(hub) = &self.hub else { return };
         hub.publish(Arc::new(Cycle {
@@ -461,6 +429,39 @@ impl Engine {
             stages: report.stage,
         }));
         hub.scope.show(&self.core, input.tick, &report.stage);
+    }
+}
+
+/// What the leaf of a step says beside its commitments.
+pub(super) fn facts(core: &Core, in_force: &InForce, tick: u64, report: &Report) -> CycleFacts {
+    let outcome = core.outcome();
+    let flag = |on: bool, bit: u8| if on { bit } else { 0 };
+    let mode = core.site().privacy.mode;
+    CycleFacts {
+        tick,
+        flags: flag(outcome.simulated, flags::SIMULATED)
+            | flag(outcome.privacy_class > mode.class(), flags::DEMOTED)
+            | flag(report.degraded_clock, flags::DEGRADED_CLOCK),
+        clock_quality: match report.clock_quality {
+            _ if report.csi_frames == 0 => ClockQuality::Unknown,
+            100 => ClockQuality::Good,
+            _ => ClockQuality::Spread,
+        },
+        privacy_class: PrivacyClass::from_byte(outcome.privacy_class).unwrap_or(PrivacyClass::Restricted),
+        privacy_mode: PrivacyModeCode::from_byte(outcome.privacy_mode).unwrap_or(PrivacyModeCode::StrictNoIdentity),
+        outcome_code: match report {
+            r if r.deadline => OutcomeCode::Deadline,
+            r if r.fault => OutcomeCode::StageFault,
+            r if r.csi_frames == 0 && r.rss_values == 0 => OutcomeCode::NoInput,
+            _ if outcome.gate == tapline_witness::outcome::Gate::Reject => OutcomeCode::Rejected,
+            _ => OutcomeCode::Ok,
+        },
+        n_inputs: report.inputs,
+        n_stages: report.stages,
+        numeric_profile: in_force.numeric_profile,
+        manifest_hash: in_force.manifest_hash,
+        config_hash: in_force.config_hash,
+        calibration_id: in_force.calibration_id,
     }
 }
 

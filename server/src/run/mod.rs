@@ -12,6 +12,7 @@ pub mod notes;
 pub mod order;
 mod recordings;
 pub mod replay;
+pub mod rerun;
 pub mod start;
 mod swaps;
 mod trace;

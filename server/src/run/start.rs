@@ -25,6 +25,7 @@ use crate::{
         HostError, HostSpec, Manifest, PluginHost,
         manifest::{PluginRow, config_digest},
         manifest_write::Draft,
+        program,
     },
     live::{self, Facts, Hub},
     log::{Blob, Log, LogError, LogOptions, Stamp},
@@ -128,7 +129,7 @@ pub fn prepare_with(
     let named = manifest.unwrap_or(&site.pipeline.manifest);
     let host = if named == Path::new(LINKED) {
         let spec = host_spec(&site, PathBuf::new())?;
-        let manifest = PluginHost::linked_manifest(&spec, [""; 3], Vec::new())?;
+        let manifest = PluginHost::linked_manifest(&spec, [""; 3], program::host_stages())?;
         PluginHost::new(spec, manifest)?
     } else {
         let path = find_manifest(named, config)?;
@@ -176,15 +177,17 @@ pub fn prepare_recorded(
     Ok(Prepared::over(fleet, site, host).map_err(StartError::from)?)
 }
 
-/// The manifest that says which configuration tables its plugins run with. One that says so already is kept to the
-/// letter; otherwise the file names the code, the fleet file the tables, and both together are what runs.
+/// The manifest that says which configuration tables its plugins run with, and in which program. One that says so already
+/// is kept to the letter; otherwise the file names the plugins, the fleet file the tables, and all together are what runs.
 fn with_tables(manifest: Manifest, spec: &HostSpec) -> Result<Manifest, HostError> {
     let wanted = |row: &PluginRow| config_digest(spec.tables.of(row.stage));
-    if manifest.plugins().iter().all(|row| row.config == wanted(row)) {
+    let stages = program::host_stages();
+    if manifest.plugins().iter().all(|row| row.config == wanted(row)) && manifest.host_stages() == stages {
         return Ok(manifest);
     }
     let mut draft = Draft::after(&manifest);
     draft.generation -= 1;
+    draft.host_stages = stages;
     for row in &mut draft.plugins {
         row.config = wanted(row);
     }

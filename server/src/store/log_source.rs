@@ -110,6 +110,24 @@ impl SqlLog<'_> {
             .optional()?)
     }
 
+    /// The first keyframe from `from` on after which all raw input is kept up to `to` (or the end), and one past the last
+    /// cycle; none when there is none.
+    pub fn replayable(&self, from: u64, to: Option<u64>) -> Result<Option<std::ops::Range<u64>>, LogSourceError> {
+        let end = to.unwrap_or(i64::MAX.cast_unsigned());
+        let range: (Option<i64>, Option<i64>) = self
+            .0
+            .prepare_cached(
+                "SELECT (SELECT min(seq) FROM cycle_data WHERE state IS NOT NULL AND seq < ?2 AND seq >= max(?1,
+                     coalesce((SELECT max(seq) FROM cycle_data WHERE inputs IS NULL AND seq < ?2), 0))),
+                 (SELECT max(seq) FROM cycle_data WHERE seq < ?2)",
+            )?
+            .query_row([sql_int(from), sql_int(end)], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(match range {
+            (Some(first), Some(last)) => Some(first.cast_unsigned()..last.cast_unsigned() + 1),
+            _ => None,
+        })
+    }
+
     fn header(&self, seq: u64) -> Result<Header, LogSourceError> {
         let bytes: Option<Vec<u8>> = self
             .0

@@ -7,4 +7,5 @@ mod plugins;
 mod readme;
 mod recorded;
 mod replay;
+mod rerun;
 mod state;

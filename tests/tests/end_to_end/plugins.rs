@@ -16,7 +16,7 @@ use tapline_witness::{
 use crate::recorded::cycles;
 
 /// A directory with a bad `cir` plugin beside the good ones of the other stages, and its manifest.
-fn bad(plugin: &str, directory: &Path) -> PathBuf {
+pub(crate) fn bad(plugin: &str, directory: &Path) -> PathBuf {
     let built = tapline();
     let (library, plugins) = (built.with_file_name(""), built.with_file_name("plugins"));
     let copy = |from: PathBuf, to: &str| {
@@ -36,7 +36,7 @@ fn bad(plugin: &str, directory: &Path) -> PathBuf {
     manifest
 }
 
-fn until(what: &str, mut done: impl FnMut() -> bool) {
+pub(crate) fn until(what: &str, mut done: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !done() {
         assert!(

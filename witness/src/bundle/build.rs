@@ -252,7 +252,6 @@ struct Range {
     cycles: Vec<RangeCycle>,
     /// The manifests, configurations and calibrations the range ran under.
     artefacts: BTreeSet<Hash>,
-    keyframe: Option<u64>,
 }
 
 struct RangeCycle {
@@ -275,7 +274,6 @@ impl Range {
             bundles: BTreeMap::new(),
             cycles: Vec::new(),
             artefacts: BTreeSet::new(),
-            keyframe,
         };
         let context = source.context(from)?;
         let width = TILE_WIDTH as u64;
@@ -319,6 +317,10 @@ impl Range {
                 self.artefacts
                     .extend([boot.manifest_hash, boot.config_hash, boot.calibration_id]);
             }
+            // One that no cycle ran under is put in force all the same.
+            Body::Calibration(calibration) => {
+                self.artefacts.insert(calibration.new_calibration_id);
+            }
             _ => {}
         }
         Ok(())
@@ -327,9 +329,14 @@ impl Range {
     fn inputs_withheld(&self) -> Option<InputsWithheld> {
         let open = |cycle: &RangeCycle| matches!(cycle.class, PrivacyClass::Raw | PrivacyClass::Derived);
         let has_inputs = |cycle: &RangeCycle| cycle.kept.is_some_and(|lens| lens[0].is_some());
+        // A range from before the first cycle of a boot begins with that one, which is a keyframe.
+        let begins_with_a_state = self
+            .cycles
+            .first()
+            .is_some_and(|c| c.kept.is_some_and(|lens| lens[3].is_some()));
         if !self.cycles.iter().all(open) {
             Some(InputsWithheld::Privacy)
-        } else if self.keyframe.is_none() || !self.cycles.iter().all(has_inputs) {
+        } else if !begins_with_a_state || !self.cycles.iter().all(has_inputs) {
             Some(InputsWithheld::Forgotten)
         } else {
             None
@@ -373,9 +380,9 @@ impl Range {
         for (tile, (len, _)) in &data {
             entries.push((EntryKind::Data(*tile).name(), *len));
         }
-        if let Some(seq) = self.keyframe
-            && let Some([.., Some(len)]) = source.kept_lens(seq)?
-        {
+        // A replay begins with the first, and compares its own state with the others.
+        let states = self.cycles.iter().filter(|_| request.inputs);
+        for (seq, len) in states.filter_map(|c| Some((c.seq, c.kept?[3]?))) {
             entries.push((EntryKind::State(seq).name(), 32 + len));
         }
         for hash in &self.artefacts {

@@ -8,7 +8,7 @@
 //! | `checkpoint.old` | optional: the checkpoint the client named |
 //! | `data/<tile>.bin` | what the cycles of one tile commit to, with salts ([`data`]) |
 //! | `request` | range asked for: untrusted, informational |
-//! | `state/<seq>.bin` | salt and state of a keyframe |
+//! | `state/<seq>.bin` | with raw input only: salt and state of each keyframe of the range |
 //! | `tile/<level>/...` | the hash tiles that prove the leaves and the consistency |
 //! | `tile/entries/...` | leaves, whole tiles of them |
 //!

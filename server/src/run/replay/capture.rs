@@ -107,13 +107,13 @@ impl Run<'_> {
         let report = self.slot(Stamp { mono_ns, wall_ns }, u64::MAX, Some(obey))?;
         let found = [5, 7, 8].map(|stage: usize| report.stage[stage - 1].0);
         let stages = [StageKind::Cir, StageKind::Tomography, StageKind::Tracker];
-        match (0..3).find(|i| found[*i] != obey[*i]) {
+        match (0..3).find(|i| found[*i] != obey.stages[*i]) {
             None => Ok(()),
             Some(i) => self.differs(|| {
                 format!(
                     "in slot {tick} the stage {} ended in {}, and here in {}; this plugin does not do the same twice",
                     stages[i].name(),
-                    obey[i].name(),
+                    obey.stages[i].name(),
                     found[i].name()
                 )
             }),
@@ -207,20 +207,20 @@ pub(super) fn go_on_from(engine: &mut Engine, begin: Begin, stamp: Stamp) -> Res
 
 /// Dispositions as `serve --capture` writes them: one byte each for cir, tomography, tracker.
 fn obey(bytes: &[u8]) -> Option<Obey> {
-    let mut obey = [Disposition::Ran; 3];
-    for (slot, byte) in obey.iter_mut().zip(bytes) {
+    let mut stages = [Disposition::Ran; 3];
+    for (slot, byte) in stages.iter_mut().zip(bytes) {
         *slot = Disposition::from_byte(*byte)?;
     }
-    (bytes.len() == 3).then_some(obey)
+    (bytes.len() == 3).then_some(Obey::whole(stages))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Disposition, obey};
+    use super::{Disposition, Obey, obey};
 
     #[test]
     fn three_known_bytes_are_dispositions() {
-        assert_eq!(obey(&[0, 0, 0]), Some([Disposition::Ran; 3]));
+        assert_eq!(obey(&[0, 0, 0]), Some(Obey::whole([Disposition::Ran; 3])));
         assert_eq!(obey(&[0, 0]), None);
         assert_eq!(obey(&[0, 0, 0, 0]), None);
         assert_eq!(obey(&[0, 255, 0]), None);
