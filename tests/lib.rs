@@ -6,6 +6,7 @@ use std::{
     fs,
     io::{Read, Write},
     net::{SocketAddr, TcpListener, TcpStream, UdpSocket},
+    os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     time::{Duration, Instant},
@@ -164,6 +165,11 @@ impl Server {
     /// True when the process is no more, whatever ended it.
     pub fn has_ended(&mut self) -> bool {
         self.child.try_wait().expect("its state").is_some()
+    }
+
+    /// The signal that ended the process; none when it runs, or ended by itself.
+    pub fn ended_by(&mut self) -> Option<i32> {
+        self.child.try_wait().expect("its state")?.signal()
     }
 
     /// SIGTERM, and waits for the end.

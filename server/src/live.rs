@@ -166,6 +166,15 @@ pub enum Command {
     },
     /// Bring another plugin into the cycle.
     Swap(SwapOrder),
+    /// Take the candidate of an attempt that waits for this, or drop one that is under way.
+    DecideSwap {
+        /// Number of the attempt.
+        attempt: u64,
+        /// True: it takes over. False: the manifest stays.
+        go: bool,
+        /// Hash of the operator's name.
+        operator: [u8; 32],
+    },
     /// Take another configuration of the same site: the privacy mode and outlines of zones may differ.
     Configure {
         /// The site from the next cycle on.
@@ -205,6 +214,8 @@ pub struct SwapOrder {
     pub candidate: Candidate,
     /// Cycles in which it is compared before it is used.
     pub shadow_cycles: u32,
+    /// It waits after the comparison until an operator has looked at it.
+    pub review: bool,
     /// Hash of the operator's name.
     pub operator: [u8; 32],
 }

@@ -31,12 +31,16 @@ test("a plugin is exchanged through the page while poses keep coming", async ({ 
   await dialog.getByRole("radio", { name: /^cir-dense/ }).check();
   await dialog.getByLabel("Compare on live input for").selectOption("5");
   await page.screenshot({ path: `${RESULTS}plugins-ask.png` });
-  await dialog.getByRole("button", { name: "Compare, then exchange" }).click();
+  await dialog.getByRole("button", { name: "Prove and compare" }).click();
 
   const progress = page.locator(".attempt");
   await expect(progress).toContainText(/\d+ of 100 cycles compared/, { timeout: 30_000 });
   await expect(progress).toContainText(/Impulse response.*%/);
   await page.screenshot({ path: `${RESULTS}plugins-shadow.png`, fullPage: true });
+  await expect(progress.getByRole("status")).toHaveText("waits for you", { timeout: 30_000 });
+  await expect(progress).toContainText("100 cycles compared");
+  expect((await demo.ask<Told>("{ server { cyclesRun missedTicks } manifest { hash } }")).manifest.hash).toBe(before.manifest.hash);
+  await progress.getByRole("button", { name: "Let it take over" }).click();
   await expect(progress.getByRole("status")).toHaveText("runs", { timeout: 40_000 });
   await expect(card).toContainText(/cir-dense \d/);
   await page.screenshot({ path: `${RESULTS}plugins-applied.png`, fullPage: true });

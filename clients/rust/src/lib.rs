@@ -19,6 +19,10 @@
 
 #![forbid(unsafe_code)]
 
+mod endpoint;
+
+pub use endpoint::{Answer, Endpoint, Stream};
+
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
@@ -72,6 +76,12 @@ pub enum Error {
     /// The server said nothing for a minute.
     #[error("nothing heard from the server for 60 s")]
     Silent,
+    /// An address that cannot be one, or certificates that cannot be read.
+    #[error("{0}")]
+    Endpoint(String),
+    /// HTTP went wrong on the way.
+    #[error("the connection broke: {0}")]
+    Http(#[from] hyper::Error),
     /// A message that is not of the protocol.
     #[error("expected a message of graphql-transport-ws, found {0}")]
     Protocol(String),

@@ -204,6 +204,18 @@ fn swap() -> Value {
             "blake3": { "type": ["string", "null"], "description": "BLAKE3 the file must have, 64 hex digits." },
             "config": { "type": ["string", "null"], "description": "Its configuration table, TOML." },
             "shadowCycles": { "type": ["integer", "null"], "minimum": 0, "maximum": 1200 },
+            "review": { "type": "boolean", "description": "After the comparison, wait for a decision." },
+        },
+    })
+}
+
+fn decision() -> Value {
+    json!({
+        "type": "object",
+        "additionalProperties": false,
+        "required": ["confirm"],
+        "properties": {
+            "confirm": { "type": "boolean", "description": "True: the candidate takes over. False: the manifest stays." },
         },
     })
 }
@@ -499,6 +511,19 @@ const TABLE: &[Row] = &[
         good: &[(200, JSON, any_object)],
         bad: &[400, 404],
         ..row("GET", "/v1/plugins/swap/{id}", "swapAttempt", "plugins", "One attempt.")
+    },
+    Row {
+        arguments: &[path("id", one_word, "Number of the attempt.")],
+        body: Some(decision),
+        good: &[(202, JSON, any_object)],
+        bad: &[400, 413, 415],
+        ..row(
+            "POST",
+            "/v1/plugins/swap/{id}",
+            "decideSwap",
+            "plugins",
+            "Confirms or cancels an attempt that waits for it.",
+        )
     },
     Row {
         body: Some(rollback),

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `GET /v1/plugins/candidates` | what may be asked for |
 //! | `POST /v1/plugins/swap` | an order; 202 with the attempt |
+//! | `POST /v1/plugins/swap/{id}` | confirms or cancels an attempt under review; 202 with the attempt |
 //! | `POST /v1/plugins/rollback` | back to the plugin before; 202 with the attempt |
 //! | `GET /v1/plugins/swap`, `/v1/plugins/swap/{id}` | all attempts; one, or `latest` |
 
@@ -45,6 +46,12 @@ pub(super) const ROUTES: &[Route] = &[
     ),
     route(
         "POST",
+        "/v1/plugins/swap/{id}",
+        Caller::With(Scope::Admin),
+        Leaves::Anyway,
+    ),
+    route(
+        "POST",
         "/v1/plugins/rollback",
         Caller::With(Scope::Admin),
         Leaves::Anyway,
@@ -56,7 +63,7 @@ pub(super) fn router() -> Router<Arc<Transport>> {
     Router::new()
         .route("/v1/plugins/candidates", get(candidates))
         .route("/v1/plugins/swap", get(all).post(swap))
-        .route("/v1/plugins/swap/{id}", get(one))
+        .route("/v1/plugins/swap/{id}", get(one).post(decide))
         .route("/v1/plugins/rollback", post(rollback))
 }
 
@@ -68,6 +75,14 @@ struct SwapBody {
     blake3: Option<String>,
     config: Option<String>,
     shadow_cycles: Option<u32>,
+    #[serde(default)]
+    review: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DecisionBody {
+    confirm: bool,
 }
 
 #[derive(Deserialize)]
@@ -92,8 +107,20 @@ async fn swap(
         blake3: body.blake3,
         config: body.config,
         shadow_cycles: body.shadow_cycles,
+        review: body.review,
     };
     Ok((StatusCode::ACCEPTED, Json(wish.send(&transport.api, who.operator())?)).into_response())
+}
+
+async fn decide(
+    State(transport): State<Arc<Transport>>,
+    Extension(who): Extension<Identity>,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> Result<Response, Failure> {
+    let body: DecisionBody = read(&body)?;
+    let attempt = plugins::decide(&transport.api, attempt_number(&id)?, body.confirm, who.operator())?;
+    Ok((StatusCode::ACCEPTED, Json(attempt)).into_response())
 }
 
 async fn rollback(
@@ -113,16 +140,20 @@ async fn all(State(transport): State<Arc<Transport>>) -> Response {
 async fn one(State(transport): State<Arc<Transport>>, Path(id): Path<String>) -> Result<Response, Failure> {
     let number = match id.as_str() {
         "latest" => None,
-        text => Some(text.parse::<u64>().map_err(|_| Failure::Invalid {
-            what: "id",
-            found: text.escape_default().to_string(),
-            expected: "the number of an attempt, or latest".to_owned(),
-        })?),
+        text => Some(attempt_number(text)?),
     };
     let attempt = plugins::attempt(&transport.api, number).ok_or_else(|| Failure::NotFound {
         path: format!("/v1/plugins/swap/{}", id.chars().take(40).collect::<String>()),
     })?;
     Ok(Json(attempt).into_response())
+}
+
+fn attempt_number(text: &str) -> Result<u64, Failure> {
+    text.parse().map_err(|_| Failure::Invalid {
+        what: "id",
+        found: text.escape_default().to_string(),
+        expected: "the number of an attempt (of a GET also: latest)".to_owned(),
+    })
 }
 
 fn read<'b, T: Deserialize<'b>>(body: &'b Bytes) -> Result<T, Failure> {

@@ -1,4 +1,4 @@
-//! `tapline bundle`: bundles cut from a data directory, without a server.
+//! `tapline bundle`: bundles downloaded ([`fetch`]), or cut from a data directory without a server.
 
 use std::{
     fs::File,
@@ -9,7 +9,10 @@ use std::{
 use clap::{Args, Subcommand};
 use tapline_witness::bundle::build::{BundleRequest, InputsWithheld, LogSource, Prepared};
 
-use super::output::{Failure, Outcome, Result, print, say};
+use super::{
+    fetch,
+    output::{Failure, Outcome, Result, print, say},
+};
 use crate::{
     log::policy_of,
     store::{
@@ -21,7 +24,9 @@ use crate::{
 /// What to do with bundles.
 #[derive(Subcommand)]
 pub(super) enum Command {
-    /// Cut a bundle from a data directory (from a running server: GET /v1/witness/bundles)
+    /// Download a bundle from a running server; a download that was cut off goes on where it ended
+    Fetch(fetch::Options),
+    /// Cut a bundle from a data directory
     Make(Make),
     /// Print the policy that trusts the log of a data directory
     Policy(PolicyOptions),
@@ -60,6 +65,7 @@ pub(super) struct PolicyOptions {
 
 pub(super) fn run(command: &Command) -> Result {
     match command {
+        Command::Fetch(options) => fetch::run(options),
         Command::Make(options) => make(options),
         Command::Policy(options) => {
             let reader = Reader::open(&options.data_dir).map_err(Failure::of)?;

@@ -13,7 +13,7 @@ use super::output::{Failure, Outcome, Result, print};
 use crate::{
     config::Fleet,
     host::{
-        HostError, Manifest,
+        HostError, Manifest, Tables,
         builds::{self, Proving},
         manifest::PluginRow,
         manifest_write::{self, Draft},
@@ -63,6 +63,9 @@ pub(super) enum Command {
         old: PathBuf,
         /// After
         new: PathBuf,
+        /// As one JSON object
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -77,19 +80,37 @@ pub(super) fn run(command: &Command) -> Result {
             tracker,
         } => build(dir, out, config.as_deref(), [cir, tomography, tracker]),
         Command::Show { file, json } => show(file, *json),
-        Command::Diff { old, new } => {
-            let lines = manifest_write::diff(&read(old)?, &read(new)?);
-            print(&if lines.is_empty() {
-                "no difference".to_owned()
-            } else {
-                lines.join("\n")
-            });
-            Ok(if lines.is_empty() { Outcome::Yes } else { Outcome::No })
-        }
+        Command::Diff { old, new, json } => diff(&read(old)?, &read(new)?, *json),
     }
 }
 
-fn read(file: &Path) -> std::result::Result<Manifest, Failure> {
+fn diff(old: &Manifest, new: &Manifest, json: bool) -> Result {
+    let changes = manifest_write::changes(old, new);
+    let same = old.hash() == new.hash();
+    if json {
+        let one = |m: &Manifest| serde_json::json!({ "hash": hex::encode(m.hash()), "generation": m.generation() });
+        let all = serde_json::json!({ "same": same, "old": one(old), "new": one(new), "changes": changes });
+        print(&all.to_string());
+    } else if same {
+        print("no difference");
+    } else {
+        print(&changes.iter().map(|c| format!("{c}\n")).collect::<String>());
+    }
+    Ok(if same { Outcome::Yes } else { Outcome::No })
+}
+
+/// The tables of a fleet file's site for its plugins; empty ones without a file.
+pub(super) fn tables(config: Option<&Path>, dir: &Path) -> std::result::Result<Tables, Failure> {
+    let Some(path) = config else {
+        return Ok(Tables::default());
+    };
+    let fleet = Fleet::load(path).map_err(Failure::of)?;
+    let site = fleet.select(None, &crate::hostname()).map_err(Failure::of)?;
+    let spec = crate::cycle::host_spec(&site, dir.to_owned()).map_err(Failure::of)?;
+    Ok(spec.tables)
+}
+
+pub(super) fn read(file: &Path) -> std::result::Result<Manifest, Failure> {
     let text = fs::read_to_string(file).map_err(|e| {
         Failure(format!(
             "cannot read {}: {e}; `tapline manifest build` makes one",
@@ -100,16 +121,7 @@ fn read(file: &Path) -> std::result::Result<Manifest, Failure> {
 }
 
 fn build(dir: &Path, out: &Path, config: Option<&Path>, names: [&str; 3]) -> Result {
-    let tables = match config {
-        None => Default::default(),
-        Some(path) => {
-            let fleet = Fleet::load(path).map_err(Failure::of)?;
-            let site = fleet.select(None, &crate::hostname()).map_err(Failure::of)?;
-            crate::cycle::host_spec(&site, dir.to_owned())
-                .map_err(Failure::of)?
-                .tables
-        }
-    };
+    let tables = tables(config, dir)?;
     let mut draft = Draft {
         host_stages: program::host_stages(),
         ..Draft::default()

@@ -4,11 +4,11 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::Subcommand;
 
-use super::output::{Failure, Outcome, Result, print};
-use crate::{
-    golden_run,
-    host::{fingerprint, golden, load::load_unlisted, stages::LINKED},
+use super::{
+    output::{Failure, Outcome, Result, print},
+    prove, swap,
 };
+use crate::host::{golden, load::load_unlisted, stages::LINKED};
 
 /// How long golden vectors may take.
 const PROOF_TIME: Duration = Duration::from_secs(120);
@@ -27,12 +27,13 @@ pub(super) enum Command {
         /// The library
         file: PathBuf,
     },
-    /// Print the golden digests of the built-in stages and of the whole cycle
-    Prove {
-        /// In the form of golden/digests.txt
-        #[arg(long)]
-        golden: bool,
-    },
+    /// Bring another plugin into the cycle of a running server: proved, compared on live input, shown, then asked
+    Swap(swap::Swap),
+    /// Go back to the plugin that ran before, in a running server
+    Rollback(swap::Rollback),
+    /// Run golden vectors twice: of a library, beside those of the plugin it would replace and with the manifest hash that
+    /// follows; without one, of the built-in stages and the whole cycle
+    Prove(prove::Options),
 }
 
 pub(super) fn run(command: &Command) -> Result {
@@ -54,7 +55,9 @@ pub(super) fn run(command: &Command) -> Result {
             ));
             Ok(Outcome::Yes)
         }
-        Command::Prove { golden } => prove(*golden),
+        Command::Swap(options) => swap::swap(options),
+        Command::Rollback(options) => swap::rollback(options),
+        Command::Prove(options) => prove::run(options),
     }
 }
 
@@ -82,29 +85,5 @@ fn list(json: bool) -> Result {
             ));
         }
     }
-    Ok(Outcome::Yes)
-}
-
-fn prove(golden: bool) -> Result {
-    let mut text = String::new();
-    if golden {
-        text += "# Golden digests: what the built-in stages and the whole cycle give on fixed inputs.\n";
-        text += "# Written by `cargo xtask golden --update`; a change is deliberate and stands in CHANGELOG.md.\n";
-    }
-    for module in LINKED {
-        let about = (module.describe)();
-        let proof = golden::prove(&about.name, module, PROOF_TIME).map_err(Failure::of)?;
-        text += &format!(
-            "{:<12} {:<8} {}\n",
-            about.name,
-            about.version,
-            hex::encode(proof.digest)
-        );
-    }
-    for (name, digest) in golden_run::digests().map_err(Failure::of)? {
-        text += &format!("{name:<21} {}\n", hex::encode(digest));
-    }
-    text += &format!("fingerprint           {}\n", hex::encode(fingerprint::measured()));
-    print(&text);
     Ok(Outcome::Yes)
 }

@@ -297,3 +297,82 @@ fn write_state(path: &Path, seen: &BTreeMap<String, Seen>) -> std::result::Resul
     file.persist(path).map_err(|e| refused(&e))?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::tests::support::{self, Place};
+
+    fn copy(from: &Path, to: &Path) {
+        fs::create_dir_all(to).unwrap();
+        for entry in fs::read_dir(from).unwrap() {
+            let entry = entry.unwrap();
+            let target = to.join(entry.file_name());
+            if entry.file_type().unwrap().is_dir() {
+                copy(&entry.path(), &target);
+            } else {
+                fs::copy(entry.path(), target).unwrap();
+            }
+        }
+    }
+
+    /// A log that ran on in two copies of its directory signed two trees of one size. The two notes are the proof, for
+    /// anyone who has the policy.
+    #[test]
+    fn two_histories_of_one_log_are_a_proven_fork() {
+        let place = Place::new();
+        let mut log = place.open();
+        support::boot(&mut log, 0);
+        support::run(&mut log, 1..20).unwrap();
+        let policy = Policy::parse(&log.chain.policy()).unwrap();
+        log.writer.close().unwrap();
+        let copy = Place::new();
+        self::copy(place.root.path(), copy.root.path());
+        let dir = tempfile::tempdir().unwrap();
+        // One more leaf in each, and the same number of them: BOOT differs by its boot id.
+        let notes = [&place, &copy].map(|place| {
+            let mut log = place.open();
+            support::boot(&mut log, 0);
+            let durable = log.writer.close().unwrap();
+            let path = dir.path().join(hex::encode(durable.root));
+            fs::write(&path, &*durable.note).unwrap();
+            (path, durable.size)
+        });
+        let [(first, size), (second, other)] = notes;
+        assert_eq!(size, other);
+        let says = |a: &Path, b: &Path| fork(&policy, a, b, true);
+        assert_eq!(says(&first, &second).unwrap(), Outcome::No, "a fork");
+        assert_eq!(says(&first, &first).unwrap(), Outcome::Yes, "the same tree");
+
+        // Two sizes can be one history.
+        let mut log = place.open();
+        support::boot(&mut log, 0);
+        let later = dir.path().join("later");
+        fs::write(&later, &*log.writer.close().unwrap().note).unwrap();
+        assert_eq!(says(&second, &later).unwrap(), Outcome::Yes);
+
+        // Nobody can make such a proof up: a root that the log did not sign is none of its notes.
+        let note = fs::read_to_string(&first).unwrap();
+        let root = note.lines().nth(2).unwrap();
+        let forged = dir.path().join("forged");
+        fs::write(
+            &forged,
+            note.replacen(
+                root,
+                &root.replacen(&root[..1], if root.starts_with('A') { "B" } else { "A" }, 1),
+                1,
+            ),
+        )
+        .unwrap();
+        let refused = says(&first, &forged).unwrap_err().to_string();
+        assert!(refused.contains("does not verify"), "{refused}");
+        // Nor of a log that the policy does not name.
+        let stranger = Place::new();
+        let mut log = stranger.open();
+        support::boot(&mut log, 0);
+        let strange = dir.path().join("strange");
+        fs::write(&strange, &*log.writer.close().unwrap().note).unwrap();
+        let refused = says(&first, &strange).unwrap_err().to_string();
+        assert!(refused.contains("names no log"), "{refused}");
+    }
+}

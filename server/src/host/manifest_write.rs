@@ -188,12 +188,34 @@ pub(super) fn linked_digest(about: &Description, golden: &[u8; 32]) -> Digest {
 /// A field of a plugin's row, as text.
 type Field = fn(&PluginRow) -> String;
 
+/// One thing that changed from one manifest to another.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Change {
+    /// What, for example `cir.golden`.
+    pub what: String,
+    /// Before; `none` when it was not there.
+    pub old: String,
+    /// After.
+    pub new: String,
+}
+
+impl std::fmt::Display for Change {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {} -> {}", self.what, self.old, self.new)
+    }
+}
+
 /// What changed from one manifest to another, a line each.
 pub fn diff(old: &Manifest, new: &Manifest) -> Vec<String> {
-    let mut lines = Vec::new();
+    changes(old, new).iter().map(Change::to_string).collect()
+}
+
+/// What changed from one manifest to another: its hash first, then what it was made of.
+pub fn changes(old: &Manifest, new: &Manifest) -> Vec<Change> {
+    let mut found = Vec::new();
     let mut changed = |what: String, old: String, new: String| {
         if old != new {
-            lines.push(format!("{what}: {old} -> {new}"));
+            found.push(Change { what, old, new });
         }
     };
     let (a, b) = (old.document(), new.document());
@@ -223,8 +245,8 @@ pub fn diff(old: &Manifest, new: &Manifest) -> Vec<String> {
         };
         changed(format!("host_stage.{name}"), golden(a), golden(b));
     }
-    lines.dedup();
-    lines
+    found.dedup();
+    found
 }
 
 /// The code of a plugin in one line: every build's digest, or the linked stage's.

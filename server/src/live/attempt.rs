@@ -37,6 +37,8 @@ pub enum Phase {
     Preparing,
     /// The candidate computes the live input; its answers are compared, not used.
     Shadowing,
+    /// The comparison is over; an operator looks at it and decides.
+    Compared,
     /// The SWAP leaf is written; the candidate waits for its tick.
     Committed,
     /// The candidate runs.

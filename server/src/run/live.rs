@@ -325,6 +325,10 @@ impl Live {
             Command::StartRecording { name, slots } => self.recorder.start(name, slots),
             Command::StopRecording => self.recorder.stop(),
             Command::Swap(order) => self.swaps.order(&mut self.engine, order, slot)?,
+            Command::DecideSwap { attempt, go, operator } => {
+                self.swaps
+                    .decide(&mut self.engine, (attempt, go, operator), tick, slot)?;
+            }
             Command::Audited {
                 operator,
                 action,

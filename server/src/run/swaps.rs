@@ -6,6 +6,7 @@
 //!   │ ◀──────────────────────── ready, or REJECTED leaf
 //!   │ a copy of each cycle ──────────────────────────────────▶ compute, compare
 //!   │ ◀─────────────────────────────────────────────────────── differences and times
+//!   │ an operator's yes, when the order wants one
 //!   │ SWAP leaf (effective_tick = now + 40), durable
 //!   ▼ activate between two cycles, state carried over; a keyframe follows
 //! ```
@@ -50,12 +51,15 @@ use crate::{
 
 /// Cycles between a SWAP leaf and its effect: two seconds, in which it becomes durable.
 const NOTICE_TICKS: u64 = 40;
+/// Cycles that a candidate waits for an operator's decision: five minutes.
+const REVIEW_TICKS: u64 = 6_000;
 
 /// The attempt under way.
 struct Work {
     attempt: Attempt,
     operator: Hash,
     shadow_cycles: u32,
+    review: bool,
 }
 
 enum State {
@@ -64,6 +68,8 @@ enum State {
     Preparing(Work),
     /// The candidate computes beside the cycle.
     Shadowing(Work, ShadowLine, Evidence),
+    /// An operator is asked, until this tick.
+    Reviewing(Work, Box<Generation>, Evidence, u64),
     /// The leaf is written.
     Committed(Work, Box<Generation>, u64),
 }
@@ -103,6 +109,7 @@ impl Swaps {
             attempt: (*attempt).clone(),
             operator: order.operator,
             shadow_cycles: order.shadow_cycles,
+            review: order.review,
         };
         work.attempt.old_manifest_hash = engine.in_force.manifest_hash;
         // A failed stage that nothing can replace waits for exactly such an order.
@@ -126,6 +133,39 @@ impl Swaps {
                 self.reject(engine, work, stamp, swap_reason::LOAD, why)
             }
         }
+    }
+
+    /// An operator's decision about an attempt, in front of slot `tick`. One that has gone on meanwhile is left alone.
+    pub(super) fn decide(
+        &mut self,
+        engine: &mut Engine,
+        (attempt, go, operator): (u64, bool, Hash),
+        tick: u64,
+        stamp: Stamp,
+    ) -> Result<(), EngineError> {
+        let mut work = match std::mem::replace(&mut self.state, State::Idle) {
+            State::Reviewing(mut work, generation, evidence, _) if work.attempt.id == attempt && go => {
+                work.operator = operator;
+                return self.commit(engine, work, generation, evidence, tick, stamp);
+            }
+            State::Preparing(work) | State::Shadowing(work, ..) | State::Reviewing(work, ..)
+                if work.attempt.id == attempt && !go && work.attempt.kind == AttemptKind::Swap =>
+            {
+                work
+            }
+            other => {
+                self.state = other;
+                return Ok(());
+            }
+        };
+        work.operator = operator;
+        self.reject(
+            engine,
+            work,
+            stamp,
+            swap_reason::OPERATOR,
+            "an operator decided against it",
+        )
     }
 
     /// True when a stage of the manifest in force has failed and nothing can take over by itself.
@@ -152,6 +192,7 @@ impl Swaps {
             self.take(engine, done, tick, stamp)?;
         }
         self.notice_failures(engine, stamp)?;
+        self.end_review(engine, tick, stamp)?;
         self.activate_due(engine, tick + 1, stamp)?;
         Ok(before != engine.in_force.manifest_hash)
     }
@@ -194,7 +235,7 @@ impl Swaps {
                 let State::Shadowing(work, _, evidence) = std::mem::replace(&mut self.state, State::Idle) else {
                     return Ok(());
                 };
-                self.commit(engine, work, generation, evidence, tick, stamp)
+                self.compared(engine, work, generation, evidence, tick, stamp)
             }
             (None, None) => Ok(()),
         }
@@ -219,7 +260,7 @@ impl Swaps {
                         self.roll_back(engine, work, ready.generation, &ready.evidence, tick, stamp)
                     }
                     _ if work.shadow_cycles == 0 => {
-                        self.commit(engine, work, Box::new(ready.generation), ready.evidence, tick, stamp)
+                        self.compared(engine, work, Box::new(ready.generation), ready.evidence, tick, stamp)
                     }
                     _ => self.begin_shadow(engine, work, ready.generation, ready.evidence, stamp),
                 }
@@ -290,6 +331,44 @@ impl Swaps {
                 Ok(())
             }
             Err(why) => self.reject(engine, work, stamp, swap_reason::STATE, &why),
+        }
+    }
+
+    /// The comparison is over, or none was wanted: goes on, or asks.
+    fn compared(
+        &mut self,
+        engine: &mut Engine,
+        mut work: Work,
+        generation: Box<Generation>,
+        evidence: Evidence,
+        tick: u64,
+        stamp: Stamp,
+    ) -> Result<(), EngineError> {
+        if !work.review {
+            return self.commit(engine, work, generation, evidence, tick, stamp);
+        }
+        work.attempt.phase = Phase::Compared;
+        work.attempt.message = format!(
+            "{} cycles compared; waits {} s for confirmSwap or cancelSwap",
+            work.attempt.shadow.done,
+            REVIEW_TICKS / 20
+        );
+        self.hub.attempts.update(&work.attempt);
+        self.state = State::Reviewing(work, generation, evidence, tick + REVIEW_TICKS);
+        Ok(())
+    }
+
+    /// Ends a review that nobody answers: a candidate must not hold up the next attempt for ever.
+    fn end_review(&mut self, engine: &mut Engine, tick: u64, stamp: Stamp) -> Result<(), EngineError> {
+        match std::mem::replace(&mut self.state, State::Idle) {
+            State::Reviewing(work, .., until) if until <= tick => {
+                let why = format!("nobody confirmed it within {} s", REVIEW_TICKS / 20);
+                self.reject(engine, work, stamp, swap_reason::OPERATOR, &why)
+            }
+            other => {
+                self.state = other;
+                Ok(())
+            }
         }
     }
 
@@ -402,7 +481,7 @@ impl Swaps {
                 self.state = State::Preparing(work);
                 return Ok(());
             }
-            State::Preparing(work) | State::Shadowing(work, ..) => {
+            State::Preparing(work) | State::Shadowing(work, ..) | State::Reviewing(work, ..) => {
                 let why = format!(
                     "the running stage {} failed meanwhile and is replaced first",
                     stage.name()
@@ -441,6 +520,7 @@ impl Swaps {
             attempt,
             operator: ZERO,
             shadow_cycles: 0,
+            review: false,
         });
         Ok(())
     }

@@ -6,6 +6,7 @@ mod operator;
 mod plugins;
 mod readme;
 mod recorded;
+mod remote;
 mod replay;
 mod rerun;
 mod state;

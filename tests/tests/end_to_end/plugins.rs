@@ -152,8 +152,21 @@ fn a_plugin_that_panics_is_replaced_while_the_server_runs() {
 /// start goes on with it.
 #[test]
 fn the_log_survives_a_plugin_that_aborts() {
+    the_log_survives("bad-abort-in-call", SIGABRT);
+}
+
+/// The same of one that writes where nothing is.
+#[test]
+fn the_log_survives_a_plugin_that_corrupts_memory() {
+    the_log_survives("bad-null-in-call", SIGSEGV);
+}
+
+const SIGABRT: i32 = 6;
+const SIGSEGV: i32 = 11;
+
+fn the_log_survives(plugin: &str, signal: i32) {
     let directory = tempfile::tempdir().expect("a directory");
-    let manifest = bad("bad-abort-in-call", directory.path());
+    let manifest = bad(plugin, directory.path());
     let config = scene_config("demo", directory.path());
     let data = directory.path().join("data");
     let mut server = Server::start_with(&config, &data, &["--manifest", manifest.to_str().expect("plain")]);
@@ -170,6 +183,7 @@ fn the_log_survives_a_plugin_that_aborts() {
         }
         server.has_ended()
     });
+    assert_eq!(server.ended_by(), Some(signal));
     drop(room);
     assert!(published > 0, "nothing was published before the process ended");
     let kept = leaves(&data);

@@ -3,6 +3,8 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { ask, follow, Refused } from "../api/client";
 import {
   AttemptsDocument,
+  CancelSwapDocument,
+  ConfirmSwapDocument,
   PluginsDocument,
   RollbackDocument,
   SwapDocument,
@@ -28,6 +30,7 @@ const PHASE: Record<AttemptFragment["phase"], [name: string, kind: Kind]> = {
   QUEUED: ["waiting", "plain"],
   PREPARING: ["being proved", "plain"],
   SHADOWING: ["compared on live input", "plain"],
+  COMPARED: ["waits for you", "warn"],
   COMMITTED: ["about to take over", "warn"],
   APPLIED: ["runs", "good"],
   REJECTED: ["refused", "bad"],
@@ -35,7 +38,7 @@ const PHASE: Record<AttemptFragment["phase"], [name: string, kind: Kind]> = {
 };
 
 /** What an attempt goes through when all goes well. */
-const STEPS = ["PREPARING", "SHADOWING", "COMMITTED", "APPLIED"] as const;
+const STEPS = ["PREPARING", "SHADOWING", "COMPARED", "COMMITTED", "APPLIED"] as const;
 
 export function Plugins() {
   const known = usePoll(PluginsDocument, 2_000);
@@ -62,7 +65,7 @@ export function Plugins() {
           {said}
         </p>
       )}
-      {attempt && <Progress attempt={attempt} />}
+      {attempt && <Progress attempt={attempt} order={order} />}
       <ul class="cards three">
         {STAGES.map(([stage, name, what]) => (
           <StageCard key={stage} stage={stage} name={name} what={what} known={known} busy={busy} order={order} />
@@ -224,10 +227,10 @@ function Ask({ stage, name, running, candidates, close, swap }: AskProps) {
         </label>
         <p class="note">
           A plugin is code in the server's process. This one is checked, proved by its golden vectors, compared, and named in a
-          durable SWAP leaf before it takes over; no cycle is missed.
+          durable SWAP leaf before it takes over; no cycle is missed. You see the comparison and decide.
         </p>
         <div class="actions">
-          <button disabled={!chosen}>Compare, then exchange</button>
+          <button disabled={!chosen}>Prove and compare</button>
           <button type="button" class="quiet" onClick={() => dialog.current?.close()}>
             Cancel
           </button>
@@ -237,7 +240,7 @@ function Ask({ stage, name, running, candidates, close, swap }: AskProps) {
   );
 }
 
-function Progress({ attempt }: { attempt: AttemptFragment }) {
+function Progress({ attempt, order }: { attempt: AttemptFragment; order: CardProps["order"] }) {
   const [name, kind] = PHASE[attempt.phase];
   const at = STEPS.indexOf(attempt.phase as (typeof STEPS)[number]);
   return (
@@ -254,13 +257,21 @@ function Progress({ attempt }: { attempt: AttemptFragment }) {
         <ol class="steps" aria-label="Steps">
           {STEPS.map((step, i) => (
             <li key={step} class={i < at || attempt.phase === "APPLIED" ? "done" : i === at ? "now" : undefined} aria-current={i === at ? "step" : undefined}>
-              {["Prove", "Compare", "Record", "Run"][i]}
+              {["Prove", "Compare", "Decide", "Record", "Run"][i]}
             </li>
           ))}
         </ol>
       )}
       <p>{attempt.message}</p>
       {attempt.shadow && <Shadow attempt={attempt} shadow={attempt.shadow} />}
+      {attempt.phase === "COMPARED" && (
+        <div class="actions">
+          <button onClick={() => order(() => ask(ConfirmSwapDocument, { id: attempt.id }))}>Let it take over</button>
+          <button class="quiet" onClick={() => order(() => ask(CancelSwapDocument, { id: attempt.id }))}>
+            Keep what runs
+          </button>
+        </div>
+      )}
       <dl class="facts wide">
         {attempt.vectorsRun > 0 && (
           <>

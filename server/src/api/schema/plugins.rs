@@ -38,7 +38,12 @@ use crate::{
 pub(in crate::api) const RULES: &[Rule] = &[
     rule("Query", Read, Anyway, "pluginCandidates swap swaps"),
     // Another plugin is other code in the server's process.
-    rule("Mutation", Admin, Anyway, "swapPlugin rollbackPlugin"),
+    rule(
+        "Mutation",
+        Admin,
+        Anyway,
+        "swapPlugin confirmSwap cancelSwap rollbackPlugin",
+    ),
     rule("Subscription", Subscribe, Anyway, "swapProgress"),
     rule(
         "PluginCandidate",
@@ -133,6 +138,8 @@ pub(crate) enum SwapPhase {
     Preparing,
     /// The candidate computes the live input; its answers are compared, not used.
     Shadowing,
+    /// The comparison is over; `confirmSwap` or `cancelSwap` decides, within five minutes.
+    Compared,
     /// The SWAP leaf is written; the candidate runs from `effectiveTick` on.
     Committed,
     /// The candidate runs.
@@ -364,6 +371,7 @@ impl From<&Attempt> for SwapAttempt {
                 Phase::Queued => SwapPhase::Queued,
                 Phase::Preparing => SwapPhase::Preparing,
                 Phase::Shadowing => SwapPhase::Shadowing,
+                Phase::Compared => SwapPhase::Compared,
                 Phase::Committed => SwapPhase::Committed,
                 Phase::Applied => SwapPhase::Applied,
                 Phase::Rejected => SwapPhase::Rejected,
@@ -420,6 +428,7 @@ pub(crate) struct Wish {
     pub(crate) blake3: Option<String>,
     pub(crate) config: Option<String>,
     pub(crate) shadow_cycles: Option<u32>,
+    pub(crate) review: bool,
 }
 
 impl Wish {
@@ -464,7 +473,14 @@ impl Wish {
             blake3: blake3.transpose()?,
             table: self.config,
         };
-        order(api, AttemptKind::Swap, self.plugin.clone(), candidate, cycles, operator)
+        let order = SwapOrder {
+            attempt: 0,
+            candidate,
+            shadow_cycles: cycles,
+            review: self.review,
+            operator,
+        };
+        send(api, AttemptKind::Swap, self.plugin, order)
     }
 }
 
@@ -476,26 +492,55 @@ pub(crate) fn roll_back(api: &Api, stage: PluginStage, operator: [u8; 32]) -> Re
         blake3: None,
         table: None,
     };
-    order(
-        api,
-        AttemptKind::Rollback,
-        "the plugin before".to_owned(),
+    let order = SwapOrder {
+        attempt: 0,
         candidate,
-        0,
+        shadow_cycles: 0,
+        review: false,
         operator,
-    )
+    };
+    send(api, AttemptKind::Rollback, "the plugin before".to_owned(), order)
 }
 
-fn order(
-    api: &Api,
-    kind: AttemptKind,
-    asked: String,
-    candidate: Candidate,
-    shadow_cycles: u32,
-    operator: [u8; 32],
-) -> Result<SwapAttempt, Failure> {
+/// Takes the candidate of an attempt that waits for it (`go`), or drops one that is not yet in the log.
+pub(crate) fn decide(api: &Api, id: u64, go: bool, operator: [u8; 32]) -> Result<SwapAttempt, Failure> {
+    let attempt = api
+        .hub
+        .attempts
+        .get(id)
+        .ok_or_else(|| invalid("id", id, "the number of an attempt of this process".to_owned()))?;
+    let possible = match attempt.phase {
+        Phase::Compared => true,
+        Phase::Queued | Phase::Preparing | Phase::Shadowing => !go,
+        Phase::Committed | Phase::Applied | Phase::Rejected | Phase::RolledBack => false,
+    };
+    if !possible || attempt.kind != AttemptKind::Swap {
+        let found = format!("{id}, which is {:?}: {}", attempt.phase, attempt.message);
+        let expected = if go {
+            "an attempt in phase COMPARED"
+        } else {
+            "a swap that is not COMMITTED yet"
+        };
+        return Err(invalid("id", found, expected.to_owned()));
+    }
+    let command = Command::DecideSwap {
+        attempt: id,
+        go,
+        operator,
+    };
+    api.hub.command(command).ok_or(TOO_MANY)?;
+    Ok((&*attempt).into())
+}
+
+const TOO_MANY: Failure = Failure::Busy {
+    what: "places for orders that wait for the next cycle",
+    limit: 16,
+};
+
+/// Enters an attempt, which numbers the order, and hands the order to the cycle.
+fn send(api: &Api, kind: AttemptKind, asked: String, order: SwapOrder) -> Result<SwapAttempt, Failure> {
     let old_manifest_hash = api.hub.manifest().hash;
-    let stage = candidate.stage;
+    let stage = order.candidate.stage;
     let attempt = api
         .hub
         .attempts
@@ -506,9 +551,7 @@ fn order(
     })?;
     let order = SwapOrder {
         attempt: attempt.id,
-        candidate,
-        shadow_cycles,
-        operator,
+        ..order
     };
     if api.hub.command(Command::Swap(order)).is_none() {
         api.hub.attempts.update(&Attempt {
@@ -516,10 +559,7 @@ fn order(
             message: "too many orders wait for the cycle".to_owned(),
             ..(*attempt).clone()
         });
-        return Err(Failure::Busy {
-            what: "places for orders that wait for the next cycle",
-            limit: 16,
-        });
+        return Err(TOO_MANY);
     }
     Ok((&*attempt).into())
 }
@@ -623,11 +663,20 @@ impl PluginsQuery {
     }
 }
 
+fn number(id: Long) -> Result<u64, Failure> {
+    id.unsigned()
+        .ok_or_else(|| invalid("id", "a negative number", "the number of an attempt".to_owned()))
+}
+
 /// Orders to exchange plugins.
 #[derive(Default)]
 pub(crate) struct PluginsMutation;
 
 /// Orders to exchange plugins.
+#[allow(
+    clippy::too_many_arguments,
+    reason = "they are the arguments of a field of the schema"
+)]
 #[Object]
 impl PluginsMutation {
     /// Brings another plugin into the running cycle: it is loaded, checked, proved and built beside the cycle, computes
@@ -650,6 +699,11 @@ impl PluginsMutation {
         >,
         #[graphql(desc = "Cycles in which it is compared before it is used, 0 to 1200; default 40.")]
         shadow_cycles: Option<u32>,
+        #[graphql(
+            desc = "True: after the comparison it waits, in phase COMPARED, until `confirmSwap` or `cancelSwap` decides.",
+            default = false
+        )]
+        review: bool,
     ) -> async_graphql::Result<SwapAttempt> {
         let wish = Wish {
             stage,
@@ -657,8 +711,37 @@ impl PluginsMutation {
             blake3,
             config,
             shadow_cycles,
+            review,
         };
         Ok(wish.send(api(ctx), ctx.data_unchecked::<Identity>().operator())?)
+    }
+
+    /// Lets the candidate of an attempt in phase COMPARED take over. Answers at once; follow `swapProgress`.
+    async fn confirm_swap(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Number of the attempt.")] id: Long,
+    ) -> async_graphql::Result<SwapAttempt> {
+        Ok(decide(
+            api(ctx),
+            number(id)?,
+            true,
+            ctx.data_unchecked::<Identity>().operator(),
+        )?)
+    }
+
+    /// Drops a candidate that is not in the log yet: the manifest stays, and a REJECTED leaf says so.
+    async fn cancel_swap(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Number of the attempt.")] id: Long,
+    ) -> async_graphql::Result<SwapAttempt> {
+        Ok(decide(
+            api(ctx),
+            number(id)?,
+            false,
+            ctx.data_unchecked::<Identity>().operator(),
+        )?)
     }
 
     /// Goes back to the plugin that ran before, with the next cycle after it is prepared: a ROLLED_BACK leaf names the

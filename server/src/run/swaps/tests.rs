@@ -24,7 +24,7 @@ use tapline_plugin_api::{
 };
 use tapline_sim::{Scene, Simulator};
 use tapline_witness::{
-    body::{Body, Host, Swap, SwapResult, swap_reason},
+    body::{Body, Gap, GapReason, Host, Swap, SwapResult, swap_reason},
     hash::Domain,
     leaf::{self, flags},
 };
@@ -290,6 +290,17 @@ impl Rig {
     }
 
     fn ask(&mut self, kind: AttemptKind, source: Source, table: Option<&str>, shadow_cycles: u32) -> u64 {
+        self.ask_for(kind, source, table, shadow_cycles, false)
+    }
+
+    fn ask_for(
+        &mut self,
+        kind: AttemptKind,
+        source: Source,
+        table: Option<&str>,
+        shadow_cycles: u32,
+        review: bool,
+    ) -> u64 {
         let old_manifest_hash = self.engine.in_force.manifest_hash;
         let attempt = self.hub.attempts.begin(true, |id| Attempt {
             kind,
@@ -306,6 +317,7 @@ impl Rig {
                 table: table.map(str::to_owned),
             },
             shadow_cycles,
+            review,
             operator: Domain::Operator.hash(b"a test"),
         };
         let stamp = self.stamp();
@@ -418,6 +430,74 @@ fn a_to_b_to_a_leaves_three_hashes_and_misses_no_cycle() {
     assert_eq!(swaps[0].effective_tick, applied.effective_tick.unwrap());
     assert_eq!(swaps[0].operator, Domain::Operator.hash(b"a test"));
     check_in_force(&swaps, &cycles, a);
+}
+
+/// An operator who wants to look first is asked after the comparison, and nothing is in the log before the answer.
+#[test]
+fn a_swap_under_review_waits_for_its_decision() {
+    let mut rig = Rig::new();
+    let a = rig.engine.in_force.manifest_hash;
+    let operator = Domain::Operator.hash(b"another");
+    let mut ended = Vec::new();
+    for (go, phase, shadow_cycles) in [
+        (false, Phase::Rejected, 3),
+        (true, Phase::Applied, 3),
+        (false, Phase::Rejected, 0),
+    ] {
+        let wanted = if ended.len() < 2 { "other" } else { "steady" };
+        let id = rig.ask_for(AttemptKind::Swap, built_in(wanted), None, shadow_cycles, true);
+        let waits = rig.until(|rig| rig.hub.attempts.get(id).filter(|a| a.phase == Phase::Compared));
+        assert_eq!((waits.shadow.done, waits.leaf), (shadow_cycles, None));
+        for _ in 0..60 {
+            rig.slot();
+        }
+        assert_eq!(rig.hub.attempts.get(id).unwrap().phase, Phase::Compared, "it waits");
+        let (tick, stamp) = (rig.tick, rig.stamp());
+        // Another attempt's number decides nothing.
+        rig.swaps
+            .decide(&mut rig.engine, (id + 1, go, operator), tick, stamp)
+            .unwrap();
+        assert_eq!(rig.hub.attempts.get(id).unwrap().phase, Phase::Compared);
+        rig.swaps
+            .decide(&mut rig.engine, (id, go, operator), tick, stamp)
+            .unwrap();
+        let end = rig.until_final(id);
+        assert_eq!(end.phase, phase, "{}", end.message);
+        ended.push(end);
+    }
+    let (swaps, cycles) = rig.end();
+    let said: Vec<_> = swaps.iter().map(|s| (s.result, s.reason)).collect();
+    let no = (SwapResult::Rejected, swap_reason::OPERATOR);
+    assert_eq!(said, [no, (SwapResult::Applied, swap_reason::NONE), no]);
+    assert!(
+        swaps.iter().all(|s| s.operator == operator),
+        "who decided stands in the leaf"
+    );
+    check_in_force(&swaps, &cycles, a);
+}
+
+/// A candidate that nobody decides about does not hold up the next attempt for ever.
+#[test]
+fn a_review_that_nobody_answers_ends() {
+    let mut rig = Rig::new();
+    rig.slot();
+    let id = rig.ask_for(AttemptKind::Swap, built_in("other"), None, 0, true);
+    rig.until(|rig| rig.hub.attempts.get(id).filter(|a| a.phase == Phase::Compared));
+    let gap = Body::Gap(Gap {
+        first_tick: rig.tick,
+        last_tick: rig.tick + REVIEW_TICKS - 1,
+        frames_lost: 0,
+        reason: GapReason::Overrun,
+    });
+    let stamp = rig.stamp();
+    rig.engine.append(stamp, &gap, Vec::new()).unwrap();
+    rig.tick += REVIEW_TICKS;
+    let forgotten = rig.until_final(id);
+    assert_eq!(
+        (forgotten.phase, forgotten.reason),
+        (Phase::Rejected, swap_reason::OPERATOR)
+    );
+    assert!(forgotten.message.contains("nobody confirmed"), "{}", forgotten.message);
 }
 
 /// The same code with another table: its state goes over, and an operator may go back.
