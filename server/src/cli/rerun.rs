@@ -14,7 +14,7 @@ use super::{
 use crate::{
     host::manifest::CpuLevel,
     run::rerun::{BundleMaterial, Material, Rerun, RerunOptions, StoreMaterial, Unavailable, rerun},
-    store::{StoreError, log_source::SqlLog, reader::Reader},
+    store::reader::Reader,
 };
 
 /// Builds of plugins for x86-64.
@@ -63,17 +63,14 @@ pub(super) fn run(options: &Options) -> Result {
     let code = RerunOptions {
         plugins: options.plugins.clone(),
         cpu: options.cpu.map(Cpu::level),
+        ..RerunOptions::default()
     };
     let progress = Progress::seconds("recorded seconds run again");
     let at = &mut |seconds| progress.at(seconds);
     let report = match &options.data_dir {
         Some(data_dir) => {
             let reader = Reader::open(data_dir).map_err(Failure::of)?;
-            let ran = reader.snapshot_or(|db| {
-                let material = StoreMaterial::new(SqlLog(db), options.from, options.to);
-                Ok::<_, StoreError>(run_again(material, &code, at))
-            });
-            ran.map_err(Failure::of)?
+            run_again(StoreMaterial::new(&reader, options.from, options.to), &code, at)
         }
         None => {
             let input = std::io::stdin().as_fd().try_clone_to_owned().map_err(Failure::of)?;

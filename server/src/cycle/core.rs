@@ -42,6 +42,9 @@ pub struct Obey {
     pub stages: [Disposition; 3],
     /// Under a `Timeout` of cir: the groups that were late, a bit each from group 0 on.
     pub late_groups: u64,
+    /// Stages that were skipped because they had failed before. What a call ends fails here by itself; what gave no state
+    /// in time between two cycles does not.
+    pub failed: [bool; 3],
 }
 
 impl Obey {
@@ -50,6 +53,7 @@ impl Obey {
         Self {
             stages,
             late_groups: u64::MAX,
+            failed: [false; 3],
         }
     }
 }
@@ -93,6 +97,10 @@ pub struct Report {
     pub fault: bool,
     /// True when a plugin stage ran into the deadline.
     pub deadline: bool,
+    /// The groups of cir that were late, a bit each from group 0 on.
+    pub late_groups: u64,
+    /// The stages cir, tomography and tracker that had input and were skipped because they had failed.
+    pub failed: [bool; 3],
 }
 
 /// Why a state cannot be taken over.
@@ -201,9 +209,9 @@ impl Core {
         report.degraded_clock = self.front.fused().is_some() && report.clock_quality < DEGRADED_CLOCK;
         timer.lap(&mut report, 6, Disposition::Ran);
         self.fill_scene();
-        let tomography = self.tomography(left(&timer), slot.obey.map(|o| o.stages[1]), &mut report);
+        let tomography = self.tomography(left(&timer), slot.obey, &mut report);
         timer.lap(&mut report, 7, tomography);
-        let tracker = self.tracker(left(&timer), slot.obey.map(|o| o.stages[2]), &mut report);
+        let tracker = self.tracker(left(&timer), slot.obey, &mut report);
         timer.lap(&mut report, 8, tracker);
         self.decide(slot, &report);
         timer.lap(&mut report, 9, Disposition::Ran);
@@ -247,12 +255,14 @@ impl Core {
         }
         let plugin = plugin_index(&self.host, StageKind::Cir);
         let late = obey.map_or(u64::MAX, |o| o.late_groups);
+        self.fail_as_recorded(obey, StageKind::Cir, any);
         self.host
             .run_cir_but(order(deadline, obey.map(|o| o.stages[0]), any), late);
         let mut whole = None;
         for (group, run) in self.host.runs(StageKind::Cir).iter().enumerate() {
             whole = Some(whole.map_or(run.disposition, |before| worse(before, run.disposition)));
-            note(report, run, any);
+            note(report, run, (StageKind::Cir, plugin), any);
+            report.late_groups |= u64::from(run.disposition == Disposition::Timeout) << group.min(63);
             match self
                 .host
                 .cir_buffers(group)
@@ -278,18 +288,15 @@ impl Core {
         decide::observations(self.front.links(), &self.site.paths, &self.cir_index, &mut scene.links);
     }
 
-    fn tomography(
-        &mut self,
-        deadline: Option<Duration>,
-        obey: Option<Disposition>,
-        report: &mut Report,
-    ) -> Disposition {
+    fn tomography(&mut self, deadline: Option<Duration>, obey: Option<Obey>, report: &mut Report) -> Disposition {
         let any = self
             .host
             .scene_mut()
             .links
             .iter()
             .any(|l| l.observed & !observed::CIR != 0);
+        self.fail_as_recorded(obey, StageKind::Tomography, any);
+        let obey = obey.map(|o| o.stages[1]);
         let run = self.host.run_tomography(order(deadline, obey, any));
         let plugin = plugin_index(&self.host, StageKind::Tomography);
         match self
@@ -304,11 +311,13 @@ impl Core {
             }),
             None => self.stage_list.absent(7, plugin, run.disposition, run.err_code),
         }
-        note(report, &run, any);
+        note(report, &run, (StageKind::Tomography, plugin), any);
         run.disposition
     }
 
-    fn tracker(&mut self, deadline: Option<Duration>, obey: Option<Disposition>, report: &mut Report) -> Disposition {
+    fn tracker(&mut self, deadline: Option<Duration>, obey: Option<Obey>, report: &mut Report) -> Disposition {
+        self.fail_as_recorded(obey, StageKind::Tracker, true);
+        let obey = obey.map(|o| o.stages[2]);
         // The tracker predicts even when there is nothing to see.
         let run = self.host.run_tracker(order(deadline, obey, true));
         let plugin = plugin_index(&self.host, StageKind::Tracker);
@@ -323,8 +332,15 @@ impl Core {
             }),
             None => self.stage_list.absent(8, plugin, run.disposition, run.err_code),
         }
-        note(report, &run, true);
+        note(report, &run, (StageKind::Tracker, plugin), true);
         run.disposition
+    }
+
+    /// Takes a stage out that was out in the recorded run.
+    fn fail_as_recorded(&mut self, obey: Option<Obey>, stage: StageKind, any_input: bool) {
+        if any_input && obey.is_some_and(|o| o.failed[stage as usize]) {
+            self.host.fail(stage);
+        }
     }
 
     fn decide(&mut self, slot: &Slot<'_>, report: &Report) {
@@ -434,6 +450,14 @@ impl Core {
         borsh::to_writer(into, &blob).map_err(|e| StateError(e.to_string()))
     }
 
+    /// Takes the stages out that have failed in a recorded state: a stage that did not give its state in time is failed
+    /// from that keyframe on. Whatever else the bytes say is not looked at.
+    pub fn fail_as_in(&mut self, state: &[u8]) {
+        if let Ok(blob) = borsh::from_slice::<StateBlob>(state) {
+            self.host.fail_as_in(&blob.host);
+        }
+    }
+
     /// Takes over a state.
     ///
     /// # Errors
@@ -504,9 +528,10 @@ fn order(deadline: Option<Duration>, obey: Option<Disposition>, any_input: bool)
     }
 }
 
-fn note(report: &mut Report, run: &StageRun, any_input: bool) {
+fn note(report: &mut Report, run: &StageRun, (stage, plugin): (StageKind, u16), any_input: bool) {
     report.deadline |= run.disposition == Disposition::Timeout || run.err_code == code::DEADLINE;
     let skipped_for_nothing = run.disposition == Disposition::Skipped && any_input;
+    report.failed[stage as usize] |= plugin != HOST_STAGE && skipped_for_nothing && run.err_code == 0;
     report.fault |= !matches!(run.disposition, Disposition::Ran | Disposition::Skipped) || skipped_for_nothing;
 }
 

@@ -255,6 +255,28 @@ impl PluginHost {
         state::import(&mut self.active, self.state_time, blob)
     }
 
+    /// Takes a stage out that had failed in the recorded run that is run again; one that is out already stays as it is.
+    pub fn fail(&mut self, stage: StageKind) {
+        if self.active.failure(stage).is_none() && self.active.manifest.plugin(stage).is_some() {
+            let message = "it had failed in the recorded run".to_owned();
+            self.end_stage(
+                stage,
+                StageRun {
+                    message,
+                    ..StageRun::of(Disposition::Error)
+                },
+                0,
+            );
+        }
+    }
+
+    /// The same for every stage that has failed in a state that [`export_state`](Self::export_state) wrote.
+    pub fn fail_as_in(&mut self, blob: &[u8]) {
+        for stage in state::failed(blob) {
+            self.fail(stage);
+        }
+    }
+
     /// `manifest_hash` of the cycles that run now.
     pub fn manifest_hash(&self) -> [u8; 32] {
         self.active.manifest.hash()

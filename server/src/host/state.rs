@@ -75,6 +75,30 @@ pub(super) fn import(generation: &mut Generation, within: Duration, mut blob: &[
     Ok(())
 }
 
+/// The stages of which an instance has failed in a blob, as far as it is readable.
+pub(super) fn failed(blob: &[u8]) -> Vec<StageKind> {
+    let kinds = [StageKind::Cir, StageKind::Tomography, StageKind::Tracker];
+    let mut failed = Vec::new();
+    // The number of instances stands first; then one after the other, until something is none.
+    let mut rest = blob.get(4..).unwrap_or_default();
+    while let Ok((stage, has_failed)) = instance(&mut rest) {
+        let kind = kinds.into_iter().find(|kind| *kind as u8 == stage);
+        failed.extend(kind.filter(|kind| has_failed && !failed.contains(kind)));
+    }
+    failed
+}
+
+/// Goes over one instance: its stage, and whether it has failed.
+fn instance(blob: &mut &[u8]) -> Result<(u8, bool), HostError> {
+    let stage = take(blob, 1)?[0];
+    u32_of(blob)?;
+    let length = u32_of(blob)?;
+    if length != FAILED {
+        take(blob, length as usize)?;
+    }
+    Ok((stage, length == FAILED))
+}
+
 fn import_bench<K: Kind>(
     bench: &mut Bench<K>,
     schema: [u32; 3],

@@ -13,7 +13,10 @@ use tapline_wire::recording::{
     capture::{CaptureHeader, CaptureWriter, TickEntry},
 };
 
-use super::notes::{Begin, Note};
+use super::{
+    notes::{Begin, Note},
+    replay::capture::dispositions,
+};
 use crate::{cycle::Report, host::Manifest, ingest::frames::Frames, live::Facts, log::Stamp};
 
 /// Slots that may wait for the disk; more are lost, and said.
@@ -82,7 +85,7 @@ impl Capture {
             end_ns: stamp.mono_ns.cast_signed(),
             wall_ns: stamp.wall_ns,
             frames: frames.len() as u32,
-            dispositions: [5, 7, 8].map(|stage: usize| report.stage[stage - 1].0 as u8).to_vec(),
+            dispositions: dispositions(report),
         };
         match to_writer.try_send(SlotCopy {
             notes: lost.into_iter().chain(notes.iter().cloned()).collect(),

@@ -3,7 +3,7 @@
 //! Slot 0 ends at the time of the first record; slot n, 50 ms times n later, takes what arrived in the 50 ms
 //! before its end. A capture brings its own slots, dispositions, code and orders, and they are obeyed ([`capture`]).
 
-mod capture;
+pub(super) mod capture;
 
 use std::{
     collections::BTreeMap,

@@ -15,7 +15,7 @@ use tapline_witness::{
 use super::{ReplayError, Run};
 use crate::{
     config::witnessed,
-    cycle::{Obey, clock::SLOT_NS},
+    cycle::{Obey, Report, clock::SLOT_NS},
     host::Manifest,
     log::Stamp,
     run::{
@@ -93,10 +93,14 @@ impl Run<'_> {
             .last
             .is_none_or(|last| mono_ns > last.mono_ns.saturating_add(SLOT_NS / 2));
         let is_sane = (self.tick..TICK_MAX).contains(&tick) && (SLOT_NS / 2..TICK_MAX * SLOT_NS).contains(&mono_ns);
-        let Some(obey) = obey(&entry.dispositions).filter(|_| goes_on && is_sane) else {
+        let Some(mut obey) = obey(&entry.dispositions).filter(|_| goes_on && is_sane) else {
             self.gate.count_not_used("capture-bad-slot");
             return self.differs(|| format!("slot {tick} is not one that follows slot {}", self.before()));
         };
+        if !self.as_recorded {
+            // Other code fails for reasons of its own.
+            obey.failed = [false; 3];
+        }
         if self.as_recorded && self.last.is_none() {
             // It may have begun in the middle of a run.
             self.tick = tick;
@@ -205,18 +209,39 @@ pub(super) fn go_on_from(engine: &mut Engine, begin: Begin, stamp: Stamp) -> Res
     Ok(())
 }
 
-/// Dispositions as `serve --capture` writes them: one byte each for cir, tomography, tracker.
+/// Dispositions as [`dispositions`] writes them.
 fn obey(bytes: &[u8]) -> Option<Obey> {
-    let mut stages = [Disposition::Ran; 3];
-    for (slot, byte) in stages.iter_mut().zip(bytes) {
+    let (stages, more) = bytes.split_first_chunk::<3>()?;
+    let mut obey = Obey::whole([Disposition::Ran; 3]);
+    for (slot, byte) in obey.stages.iter_mut().zip(stages) {
         *slot = Disposition::from_byte(*byte)?;
     }
-    (bytes.len() == 3).then_some(Obey::whole(stages))
+    match more {
+        [] => Some(obey),
+        [failed @ 0..8, late @ ..] => {
+            obey.failed = [0, 1, 2].map(|stage| failed >> stage & 1 == 1);
+            obey.late_groups = u64::from_le_bytes(late.try_into().ok()?);
+            Some(obey)
+        }
+        _ => None,
+    }
+}
+
+/// What the host decided in a slot: one byte each for cir, tomography, tracker. When that leaves something open, a byte with a
+/// bit for each of them that was skipped because it had failed, and a u64 with a bit for each group of cir that was late.
+pub(in crate::run) fn dispositions(report: &Report) -> Vec<u8> {
+    let mut bytes = [5, 7, 8].map(|stage: usize| report.stage[stage - 1].0 as u8).to_vec();
+    let failed = (0..3).fold(0, |bits, stage| bits | u8::from(report.failed[stage]) << stage);
+    if failed != 0 || report.late_groups != 0 {
+        bytes.push(failed);
+        bytes.extend_from_slice(&report.late_groups.to_le_bytes());
+    }
+    bytes
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Disposition, Obey, obey};
+    use super::{Disposition, Obey, Report, dispositions, obey};
 
     #[test]
     fn three_known_bytes_are_dispositions() {
@@ -224,5 +249,31 @@ mod tests {
         assert_eq!(obey(&[0, 0]), None);
         assert_eq!(obey(&[0, 0, 0, 0]), None);
         assert_eq!(obey(&[0, 255, 0]), None);
+        assert_eq!(
+            obey(&[0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0]),
+            None,
+            "there is no fourth stage"
+        );
+    }
+
+    #[test]
+    fn what_the_three_leave_open_comes_back() {
+        let mut report = Report {
+            late_groups: 0b101,
+            failed: [false, false, true],
+            ..Report::default()
+        };
+        report.stage[4].0 = Disposition::Timeout;
+        report.stage[6].0 = Disposition::Ran;
+        report.stage[7].0 = Disposition::Skipped;
+        let found = obey(&dispositions(&report)).unwrap();
+        assert_eq!(
+            found.stages,
+            [Disposition::Timeout, Disposition::Ran, Disposition::Skipped]
+        );
+        assert_eq!((found.late_groups, found.failed), (0b101, [false, false, true]));
+        report.stage[4].0 = Disposition::Ran;
+        (report.late_groups, report.failed) = (0, [false; 3]);
+        assert_eq!(dispositions(&report).len(), 3);
     }
 }

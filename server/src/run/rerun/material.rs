@@ -18,7 +18,10 @@ use tapline_witness::{
 };
 
 use super::Unavailable;
-use crate::store::log_source::SqlLog;
+use crate::store::{
+    log_source::{LogSourceError, SqlLog},
+    reader::Reader,
+};
 
 /// Leaves with what they commit to, by index.
 pub trait Material {
@@ -191,41 +194,92 @@ impl<R: Read + Seek> Material for BundleMaterial<R> {
     }
 }
 
-/// The store of the box: raw input is there whatever the privacy class, as long as it is kept.
-pub struct StoreMaterial<'db> {
-    log: SqlLog<'db>,
+/// Leaves that are read from a store at once: three seconds of cycles. A snapshot that is held longer keeps the
+/// write-ahead log of a server that runs from being cut off.
+const PAGE: u64 = 64;
+
+/// The store of the box: raw input is there whatever the privacy class, as long as it is kept. What is forgotten or pruned
+/// while it is read is missing.
+pub struct StoreMaterial {
+    reader: Reader,
     range: std::ops::Range<u64>,
+    /// The page that was read last.
+    page: Option<(u64, Vec<Kept>)>,
 }
 
-impl<'db> StoreMaterial<'db> {
+/// A leaf, and what it commits to when it is a cycle whose data is kept.
+type Kept = (Vec<u8>, Option<KeptCycle>);
+
+impl StoreMaterial {
     /// From the first keyframe at or after `from` whose raw input and that of all later cycles is kept, to `to` or the end.
     ///
     /// # Errors
     /// [`Unavailable`] when there is none.
-    pub fn new(log: SqlLog<'db>, from: Option<u64>, to: Option<u64>) -> Result<Self, Unavailable> {
-        let kept = log.replayable(from.unwrap_or(0), to).map_err(Unavailable::unreadable)?;
+    pub fn new(reader: &Reader, from: Option<u64>, to: Option<u64>) -> Result<Self, Unavailable> {
+        let kept = reader
+            .snapshot_or(|db| SqlLog(db).replayable(from.unwrap_or(0), to))
+            .map_err(|e: LogSourceError| Unavailable::unreadable(e))?;
         let range = kept.ok_or_else(|| {
             Unavailable::Inputs(
                 "the raw ring holds no keyframe with all raw input after it: see [site.retention] raw and raw_minutes"
                     .to_owned(),
             )
         })?;
-        Ok(Self { log, range })
+        Ok(Self {
+            reader: reader.clone(),
+            range,
+            page: None,
+        })
+    }
+
+    /// What stands at `seq`; none when it is not kept.
+    fn at(&mut self, seq: u64) -> Result<Option<&Kept>, Unavailable> {
+        let first = seq / PAGE * PAGE;
+        if self.page.as_ref().is_none_or(|(held, page)| {
+            // A page that the log had not filled when it was read has grown since.
+            *held != first || page.len() as u64 <= seq - first
+        }) {
+            let page = self
+                .reader
+                .snapshot_or(|db| page(&SqlLog(db), first))
+                .map_err(|e: LogSourceError| Unavailable::unreadable(e))?;
+            self.page = Some((first, page));
+        }
+        let page = self.page.as_ref().map_or(&[][..], |(_, page)| page);
+        Ok(page.get((seq - first) as usize).filter(|(leaf, _)| !leaf.is_empty()))
     }
 }
 
-impl Material for StoreMaterial<'_> {
+/// The leaves of a page, empty where one is pruned, to the end of the log.
+fn page(log: &SqlLog<'_>, first: u64) -> Result<Vec<Kept>, LogSourceError> {
+    let mut page = Vec::with_capacity(PAGE as usize);
+    let minimum = log.minimum_index()?;
+    for seq in first..first + PAGE {
+        if seq < minimum && seq > 0 {
+            page.push((Vec::new(), None));
+            continue;
+        }
+        let Ok(Some(leaf)) = log.leaves(seq, seq + 1).map(|mut leaves| leaves.pop()) else {
+            break;
+        };
+        page.push((leaf, log.kept(seq)?));
+    }
+    Ok(page)
+}
+
+impl Material for StoreMaterial {
     fn leaf(&mut self, seq: u64) -> Result<Option<Vec<u8>>, Unavailable> {
-        // Before the oldest leaf that is kept there is none.
-        Ok(self.log.leaves(seq, seq + 1).ok().and_then(|mut leaves| leaves.pop()))
+        Ok(self.at(seq)?.map(|(leaf, _)| leaf.clone()))
     }
 
     fn kept(&mut self, seq: u64) -> Result<Option<KeptCycle>, Unavailable> {
-        self.log.kept(seq).map_err(Unavailable::unreadable)
+        Ok(self.at(seq)?.and_then(|(_, kept)| kept.clone()))
     }
 
     fn blob(&mut self, hash: &Hash) -> Result<Option<Vec<u8>>, Unavailable> {
-        self.log.blob(hash).map_err(Unavailable::unreadable)
+        self.reader
+            .snapshot_or(|db| SqlLog(db).blob(hash))
+            .map_err(|e: LogSourceError| Unavailable::unreadable(e))
     }
 
     fn range(&self) -> std::ops::Range<u64> {

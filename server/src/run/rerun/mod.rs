@@ -18,7 +18,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 use tapline_dsp::calibration::CalibrationArtefact;
-use tapline_plugin_api::guard::code;
+use tapline_plugin_api::{abi::PluginModule, guard::code};
 use tapline_witness::{
     body::{Body, CalibrationSource, Cycle},
     bundle::build::KeptCycle,
@@ -39,7 +39,7 @@ use super::{
 use crate::{
     config::{Site, witnessed},
     cycle::{Core, Obey, Slot, clock::SLOT_NS, host_spec},
-    host::{Manifest, PluginHost, fingerprint, manifest::CpuLevel, program},
+    host::{Manifest, PluginHost, fingerprint, manifest::CpuLevel, program, stages::LINKED},
     ingest::frames::Frames,
 };
 
@@ -85,12 +85,24 @@ impl From<Unavailable> for Stop {
 }
 
 /// Which code may run.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone)]
 pub struct RerunOptions {
     /// The caller's plugins; none: only the stages built into this program.
     pub plugins: Option<PathBuf>,
     /// Which builds of them; none: the best for this machine.
     pub cpu: Option<CpuLevel>,
+    /// The stages that are built into the program.
+    pub linked: &'static [PluginModule],
+}
+
+impl Default for RerunOptions {
+    fn default() -> Self {
+        Self {
+            plugins: None,
+            cpu: None,
+            linked: LINKED,
+        }
+    }
 }
 
 /// What came out.
@@ -270,6 +282,7 @@ impl Run<'_> {
         let directory = self.options.plugins.clone().unwrap_or_default();
         let mut spec = host_spec(&site, directory).map_err(|e| code(&e))?;
         spec.cpu = self.options.cpu;
+        spec.linked = self.options.linked;
         let host = PluginHost::new(spec, manifest).map_err(|e| code(&e))?;
         let core = Core::new(site, host).map_err(|e| code(&e))?;
         Ok(Running {
@@ -446,6 +459,8 @@ impl Run<'_> {
                 .state
                 .as_ref()
                 .ok_or_else(|| missing(seq, "the state of a keyframe"))?;
+            // Which stage did not give its state in time, time decided.
+            core.fail_as_in(recorded);
             self.bytes.clear();
             core.export_state(&mut self.bytes)
                 .map_err(|e| Unavailable::Code(e.to_string()))?;
@@ -501,6 +516,7 @@ fn obey(stages: &[u8]) -> Result<Obey, Unavailable> {
     let mut obey = Obey {
         stages: [Disposition::Ran; 3],
         late_groups: 0,
+        failed: [false; 3],
     };
     let mut group = 0;
     for entry in lists::stages(stages) {
@@ -510,11 +526,13 @@ fn obey(stages: &[u8]) -> Result<Obey, Unavailable> {
         };
         let late = entry.disposition == Disposition::Timeout;
         if slot == 0 {
-            obey.late_groups |= u64::from(late) << (group & 63);
+            obey.late_groups |= u64::from(late) << group.min(63_u32);
             group += 1;
         }
-        // What was skipped for want of input, or because it is failed, is skipped for the same reason again.
-        let without_time = entry.disposition == Disposition::Skipped && entry.err_code == code::DEADLINE;
+        // What was skipped for want of input is skipped for the same reason again; with input at hand it had failed.
+        let skipped = entry.disposition == Disposition::Skipped;
+        let without_time = skipped && entry.err_code == code::DEADLINE;
+        obey.failed[slot] |= skipped && entry.err_code == 0;
         if late || without_time {
             obey.stages[slot] = entry.disposition;
         }

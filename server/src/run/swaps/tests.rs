@@ -1,5 +1,7 @@
 //! The exchange of plugins in a whole engine, on simulated frames, slot by slot without a clock.
 
+mod late;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     io,
@@ -33,7 +35,7 @@ use super::*;
 use crate::{
     config::Fleet,
     cycle::{clock::SLOT_NS, host_spec},
-    host::PluginHost,
+    host::{PluginHost, program},
     ingest::frames::Frames,
     live::Command,
     log::{Faults, LogOptions, Step, fsck},
@@ -59,6 +61,10 @@ trait Flavour: Send + 'static {
     const PANICS: bool = false;
     /// Never returns from that call.
     const HANGS: bool = false;
+    /// Of the instances only those with so few links hang.
+    const HANGS_BELOW: usize = usize::MAX;
+    /// Never gives its state after that call.
+    const MUTE: bool = false;
 }
 
 struct Steady;
@@ -115,6 +121,9 @@ impl<F: Flavour> Method for Plain<F> {
         uses_rustfft: false,
     };
     fn export_state(&self, into: &mut RVec<u8>) -> Result<(), StageError> {
+        if F::MUTE && self.calls > 40 {
+            std::thread::sleep(Duration::MAX);
+        }
         into.extend_from_slice(&self.calls.to_le_bytes());
         Ok(())
     }
@@ -148,7 +157,7 @@ impl<F: Flavour> CirMethod for Plain<F> {
             return Err(StageError::new(code::INPUT, "the buffers do not fit the links"));
         }
         assert!(!(F::PANICS && self.calls == 40), "as written");
-        if F::HANGS && self.calls == 40 {
+        if F::HANGS && self.calls == 40 && self.links < F::HANGS_BELOW {
             std::thread::sleep(Duration::MAX);
         }
         let re = self.gain * self.calls as f32 + F::ADD;
@@ -214,7 +223,7 @@ impl Rig {
         let mut spec = host_spec(&site, PathBuf::new()).unwrap();
         // Other stages than cir would only cost time.
         spec.linked = linked;
-        let manifest = PluginHost::linked_manifest(&spec, [cir, "", ""], Vec::new()).unwrap();
+        let manifest = PluginHost::linked_manifest(&spec, [cir, "", ""], program::host_stages()).unwrap();
         let host = PluginHost::new(spec, manifest).unwrap();
         let prepared = Prepared::over(fleet, site, host).unwrap();
         let mut log = LogOptions::live(dir.path().join("data"));
@@ -723,8 +732,17 @@ fn witnessed_cycles(data: &Path) -> BTreeMap<u64, ([Hash; 3], CycleData)> {
 
 /// Replays a capture of a rig's room over its linked stages.
 fn replay_over(linked: &'static [PluginModule], capture: &Path, data: &Path) -> Result<Summary, ReplayError> {
+    replay_in("empty-room", linked, capture, data)
+}
+
+fn replay_in(
+    scene: &str,
+    linked: &'static [PluginModule],
+    capture: &Path,
+    data: &Path,
+) -> Result<Summary, ReplayError> {
     let begin = Begin::of(capture)?.expect("a capture");
-    let simulator = Simulator::new(Scene::builtin("empty-room").unwrap(), 1).unwrap();
+    let simulator = Simulator::new(Scene::builtin(scene).unwrap(), 1).unwrap();
     let fleet = fleet(&simulator);
     let mut site = fleet.select(None, "").unwrap();
     begin.apply(&mut site)?;
