@@ -18,6 +18,7 @@ pub mod calibration;
 pub mod cir;
 pub mod coherence;
 pub mod detmath;
+pub mod doppler;
 pub mod fingerprint;
 pub mod front;
 pub mod fusion;

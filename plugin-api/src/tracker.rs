@@ -70,6 +70,27 @@ pub mod source {
     pub const MEASURED: u32 = 1;
 }
 
+/// Path rates of a Doppler spectrum: -3.2 m/s to 3.2 m/s.
+pub const RATE_BINS: usize = 65;
+/// Distance of two path rates, m/s.
+pub const RATE_STEP_M_S: f32 = 0.1;
+/// Length of the window a spectrum is measured in, seconds; it ends with the cycle's slot.
+pub const DOPPLER_WINDOW_S: f32 = 0.7;
+
+/// Doppler of what moves between two nodes, both directions together.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, StableAbi, Pod, Zeroable)]
+pub struct DopplerPair {
+    /// The node with the smaller id.
+    pub a: u32,
+    /// The other.
+    pub b: u32,
+    /// Frames in the window.
+    pub samples: u32,
+    /// Mean of the spectrum: about 1 when nobody moves.
+    pub energy: f32,
+}
+
 /// What the stage reads.
 #[repr(C)]
 #[derive(StableAbi)]
@@ -98,6 +119,11 @@ pub struct TrackerInput<'a> {
     pub links: RSlice<'a, LinkObservation>,
     /// CIR summaries, ascending by path; empty when that stage did not run.
     pub cir_summaries: RSlice<'a, CirSummary>,
+    /// Pairs of nodes with a Doppler spectrum, ascending; empty in cycles in which none was measured.
+    pub doppler: RSlice<'a, DopplerPair>,
+    /// [`RATE_BINS`] powers a pair by rising path rate (the speed at which the way over the moving body grows), in
+    /// units of the empty room's noise.
+    pub spectra: RSlice<'a, f32>,
 }
 
 /// What the stage fills. Tracks stand in ascending id; those after `count` are zero.

@@ -2,9 +2,13 @@
 
 use serde::Deserialize;
 use tapline_dsp::{
+    doppler::RATE_BINS,
     pose::{self, Joint, Placed},
     tomography::{LinkSample, TomographyError},
-    tracker::{Cycle, Entrance, FieldConfig, Life, People, Track as Person, TrackerConfig},
+    tracker::{
+        Cycle, Entrance, FieldConfig, Life, Pair, People, Track as Person, TrackerConfig, Walkers, WalkersConfig,
+        WalkersCycle,
+    },
 };
 use tapline_plugin_api::{
     Description, Method, NUMERIC_PROFILE, StageError, StageKind, TrackerMethod,
@@ -20,7 +24,9 @@ use tapline_plugin_api::{
 use crate::tomography::{after_header, check, check_links, header, image_grid, link_sample, node, parse};
 
 /// Version of the state blob.
-const STATE_SCHEMA: u32 = 2;
+const STATE_SCHEMA: u32 = 3;
+/// Most pairs of nodes that are looked at.
+const MOST_PAIRS: usize = 66;
 /// x and y are measured, z is not.
 const FLOOR_AXES: u32 = 0b011;
 
@@ -152,9 +158,11 @@ impl Table {
     }
 }
 
-/// The shipped tracker: Bernoulli track-before-detect on link evidence.
+/// The shipped tracker: Bernoulli track-before-detect on link evidence, and by Doppler where channel state information gives it.
 pub struct Tracker {
     people: People,
+    walkers: Walkers,
+    pairs: Vec<Pair>,
     grid: Grid,
     samples: Vec<LinkSample>,
     /// True once a cycle had evidence: before that nobody can say how many people there are.
@@ -164,10 +172,10 @@ pub struct Tracker {
 impl Method for Tracker {
     const DESCRIPTION: Description = Description {
         name: RStr::from_str("tracker"),
-        version: RStr::from_str("0.2.0"),
+        version: RStr::from_str("0.3.0"),
         stage: StageKind::Tracker,
         method: RStr::from_str(
-            "Bernoulli track-before-detect on a grid, velocity by Kalman regression, keypoints from a kinematic prior",
+            "Doppler particle filter, or Bernoulli track-before-detect on a grid; keypoints from a kinematic prior",
         ),
         numeric_profile: NUMERIC_PROFILE,
         state_schema: STATE_SCHEMA,
@@ -177,9 +185,12 @@ impl Method for Tracker {
     fn export_state(&self, into: &mut RVec<u8>) -> Result<(), StageError> {
         let mut blob = header(&self.grid, STATE_SCHEMA);
         blob.push(u8::from(self.judged));
-        self.people
-            .export_state(&mut blob)
-            .map_err(|e| StageError::new(code::STATE, e.to_string()))?;
+        let failed = |e: std::io::Error| StageError::new(code::STATE, e.to_string());
+        let mut people = Vec::new();
+        self.people.export_state(&mut people).map_err(failed)?;
+        blob.extend_from_slice(&(people.len() as u32).to_le_bytes());
+        blob.extend_from_slice(&people);
+        self.walkers.export_state(&mut blob).map_err(failed)?;
         into.extend_from_slice(&blob);
         Ok(())
     }
@@ -194,9 +205,17 @@ impl Method for Tracker {
                 ));
             }
         };
+        let cut = || refused("state: cut off; start without a state".to_owned());
+        let (length, rest) = rest.split_first_chunk::<4>().ok_or_else(cut)?;
+        let (people, walkers) = rest
+            .split_at_checked(u32::from_le_bytes(*length) as usize)
+            .ok_or_else(cut)?;
+        let mut restored = self.walkers.clone();
+        restored.import_state(walkers).map_err(|e| refused(e.to_string()))?;
         self.people
-            .import_state(rest, self.samples.capacity())
+            .import_state(people, self.samples.capacity())
             .map_err(|e| refused(e.to_string()))?;
+        self.walkers = restored;
         self.judged = judged;
         Ok(())
     }
@@ -209,6 +228,8 @@ impl TrackerMethod for Tracker {
         let floor = image_grid(grid).map_err(|e| StageError::new(code::CONFIG, e.to_string()))?;
         Ok(Self {
             people: People::new(config, &floor),
+            walkers: Walkers::new(config, WalkersConfig::default()),
+            pairs: Vec::with_capacity(MOST_PAIRS),
             grid: *grid,
             samples: Vec::with_capacity(max_links as usize),
             judged: false,
@@ -217,6 +238,7 @@ impl TrackerMethod for Tracker {
 
     fn run(&mut self, input: &TrackerInput<'_>, output: &mut TrackerOutput<'_>) -> Result<TrackerSummary, StageError> {
         self.check_input(input, output)?;
+        let by_doppler = self.follow(input);
         self.samples.clear();
         self.samples.extend(input.links.iter().map(link_sample));
         self.people
@@ -227,14 +249,17 @@ impl TrackerMethod for Tracker {
             nodes: input.nodes.iter().map(node),
             samples: &self.samples,
         };
-        let measured = self
-            .people
-            .step(&cycle)
-            .map_err(|e| StageError::new(code::INPUT, e.to_string()))?;
+        let measured = if self.walkers.engaged() {
+            by_doppler
+        } else {
+            self.people
+                .step(&cycle)
+                .map_err(|e| StageError::new(code::INPUT, e.to_string()))?
+        };
         self.judged |= measured;
         let tracks = output.tracks.as_mut_slice();
         tracks.fill(Track::default());
-        for (place, person) in tracks.iter_mut().zip(self.people.tracks()) {
+        for (place, person) in tracks.iter_mut().zip(self.tracks()) {
             *place = written(person, self.grid.origin_z_m);
         }
         Ok(self.summary(measured))
@@ -242,6 +267,37 @@ impl TrackerMethod for Tracker {
 }
 
 impl Tracker {
+    /// Whoever counts people here: by Doppler once there is any, else by strength.
+    fn tracks(&self) -> &[Person] {
+        if self.walkers.engaged() {
+            self.walkers.tracks()
+        } else {
+            self.people.tracks()
+        }
+    }
+
+    /// The Doppler filter's cycle; gives whether it used measurements.
+    fn follow(&mut self, input: &TrackerInput<'_>) -> bool {
+        if !self.walkers.engaged() {
+            let last = self.people.tracks().last().map_or(0, |t| t.id);
+            self.walkers.begin_after(last);
+        }
+        self.pairs.clear();
+        self.pairs.extend(input.doppler.iter().take(MOST_PAIRS).map(|p| Pair {
+            ends: [p.a, p.b],
+            energy: p.energy,
+        }));
+        self.walkers
+            .set_room(input.outline.iter().map(point), input.doors.iter().map(entrance));
+        self.walkers.step(&WalkersCycle {
+            step_s: input.step_s,
+            accept: input.gate == gate::ACCEPT || input.gate == gate::RECALIBRATE,
+            nodes: input.nodes.iter().map(node),
+            pairs: &self.pairs,
+            spectra: input.spectra.as_slice(),
+        })
+    }
+
     fn check_input(&self, input: &TrackerInput<'_>, output: &TrackerOutput<'_>) -> Result<(), StageError> {
         let refused = |message: String| Err(StageError::new(code::INPUT, message));
         if input.grid != self.grid {
@@ -270,6 +326,12 @@ impl Tracker {
                 output.tracks.len()
             ));
         }
+        let (found, expected) = (input.spectra.len(), input.doppler.len() * RATE_BINS);
+        if found != expected {
+            return refused(format!(
+                "Doppler: {found} powers found; expected {expected}, {RATE_BINS} a pair"
+            ));
+        }
         let (found, max) = (input.links.len(), self.samples.capacity());
         if found > max {
             return refused(TomographyError::TooManyLinks { found, max }.to_string());
@@ -278,12 +340,17 @@ impl Tracker {
     }
 
     fn summary(&self, measured: bool) -> TrackerSummary {
-        let people = self.people.tracks().iter().filter(|t| t.life != Life::Terminated);
-        let chances = people.map(|t| t.existence).chain([self.people.unknown_existence()]);
+        let people = self.tracks().iter().filter(|t| t.life != Life::Terminated);
+        let unknown = if self.walkers.engaged() {
+            self.walkers.unknown_existence()
+        } else {
+            self.people.unknown_existence()
+        };
+        let chances = people.map(|t| t.existence).chain([unknown]);
         TrackerSummary {
-            count: self.people.tracks().len() as u32,
+            count: self.tracks().len() as u32,
             detections: if measured {
-                self.people.tracks().iter().filter(|t| t.existence > 0.5).count() as u32
+                self.tracks().iter().filter(|t| t.existence > 0.5).count() as u32
             } else {
                 0
             },

@@ -23,6 +23,7 @@ pub use evidence::{AreaEvidence, DecisionTrace, LinkEvidence, TraceLink, valid};
 use crate::{
     calibration::{CalibrationArtefact, CalibrationRefused},
     detmath,
+    doppler::{PairSpectrum, Pairs},
     fusion::{Fused, Fusion},
     gate::{Decision, Gate, GateInput, GateReason},
     motion::{MotionScratch, ns_to_seconds},
@@ -32,6 +33,9 @@ use crate::{
 use areas::Areas;
 use calibrating::Calibrating;
 use path::Path;
+
+/// Doppler spectra are measured in cycles whose tick is a multiple of this.
+const DOPPLER_TICKS: u64 = 2;
 
 /// The front end of one site.
 #[derive(Clone, Debug)]
@@ -45,6 +49,7 @@ pub struct Front {
     /// Index of each path's receiving node in the fusion.
     node_of_path: Vec<u32>,
     links: Vec<LinkEvidence>,
+    pairs: Pairs,
     tick: u64,
     end_ns: i64,
     clock_quality: u8,
@@ -82,6 +87,7 @@ impl Front {
                 .map(|p| nodes.partition_point(|&n| n < p.rx) as u32)
                 .collect(),
             links: vec![LinkEvidence::default(); config.paths.len()],
+            pairs: Pairs::new(&config.paths),
             tick: 0,
             end_ns: 0,
             clock_quality: 0,
@@ -226,6 +232,13 @@ impl Front {
             path.update(self.end_ns, learning, &self.config, &mut self.scratch);
             self.links[i] = path.evidence(i, &self.config);
         }
+        // A window is many cycles long: every other cycle is often enough.
+        if self.tick.is_multiple_of(DOPPLER_TICKS) {
+            let paths = &self.paths;
+            self.pairs.measure(self.end_ns, |path| paths[path].moved());
+        } else {
+            self.pairs.clear();
+        }
         self.step_gate();
         let rejected = self.gate.state().0 == Decision::Reject && self.gate.state().1 != GateReason::Stale;
         let paths = &self.paths;
@@ -300,6 +313,11 @@ impl Front {
     /// Evidence of every path, in the paths' order.
     pub fn links(&self) -> &[LinkEvidence] {
         &self.links
+    }
+
+    /// Doppler spectra measured in this cycle, by pair of nodes: none in every other cycle.
+    pub fn doppler(&self) -> (&[PairSpectrum], &[f32]) {
+        self.pairs.spectra()
     }
 
     /// Presence of the site as a whole.

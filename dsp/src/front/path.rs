@@ -10,6 +10,7 @@ use super::{
 use crate::{
     calibration::{Learner, PathBaseline},
     coherence, detmath,
+    doppler::{Reference, Sample, Series},
     motion::{MotionScratch, MotionStat, MotionWindow, ns_to_seconds},
     normalize::{self, CANONICAL_TONES, Canonical},
     phase_align::{self, ToneGrid},
@@ -41,6 +42,8 @@ pub(super) struct Memory {
     tones: Vec<[f32; 2]>,
     mask: Vec<u8>,
     window: MotionWindow,
+    /// What moved, frame by frame; empty without a baseline.
+    moved: Series,
     stat: Option<MotionStat>,
     /// Deviation of an RSS path from its quiet level over the window, dB.
     deviation_db: Option<f32>,
@@ -73,6 +76,8 @@ pub(super) struct Path {
     grid: Option<ToneGrid>,
     canonical: Option<Canonical>,
     reference: Vec<Complex32>,
+    /// The empty room, to be taken off frames; none without a baseline.
+    room: Option<Reference>,
     static_tones: Vec<u32>,
     all_tones: Vec<u8>,
 }
@@ -99,6 +104,7 @@ impl Path {
                 tones: vec![[0.0; 2]; if tier.is_some() { channels } else { 0 }],
                 mask: vec![0; channels],
                 window: MotionWindow::new(channels, &config.window, hampel_floor),
+                moved: Series::default(),
                 stat: None,
                 deviation_db: None,
                 slow: vec![0.0; channels],
@@ -118,6 +124,7 @@ impl Path {
             grid: tier.map(ToneGrid::new),
             canonical: tier.map(Canonical::new),
             reference: vec![Complex32::default(); channels],
+            room: None,
             static_tones: Vec::with_capacity(channels),
             all_tones: vec![1; channels],
         }
@@ -173,8 +180,12 @@ impl Path {
             memory.rss_sum += f32::from(rssi_dbm);
             memory.rss_count += 1;
         }
-        if normalize::gain_normalise(tones, &memory.mask, &mut self.x).is_some() {
+        if let Some(gain) = normalize::gain_normalise(tones, &memory.mask, &mut self.x) {
             memory.window.push(time_ns, &self.x, &memory.mask, &config.window);
+            let room = self.room.as_mut();
+            if let Some(value) = room.and_then(|r| r.sample(tones, &memory.mask, gain, agc_db)) {
+                memory.moved.push(Sample { time_ns, value });
+            }
         } else {
             memory.mask.fill(0);
         }
@@ -297,6 +308,11 @@ impl Path {
     }
 
     // ---- stage 6
+
+    /// What moved of late, and what the empty room is; none without a baseline.
+    pub(super) fn moved(&self) -> Option<(&Series, &Reference)> {
+        Some((&self.memory.moved, self.room.as_ref()?))
+    }
 
     /// Brings the motion statistic, the slow profile and a running calibration up to this tick.
     pub(super) fn update(
@@ -432,6 +448,7 @@ impl Path {
         self.memory.baseline = baseline;
         self.memory.slow.fill(0.0);
         self.memory.slow_s = 0.0;
+        self.memory.moved.clear();
         self.derive();
     }
 
@@ -439,7 +456,9 @@ impl Path {
     fn derive(&mut self) {
         self.reference.fill(Complex32::default());
         self.static_tones.clear();
-        if let (Some(b), PathKind::Csi { .. }) = (&self.memory.baseline, self.spec.kind) {
+        self.room = None;
+        if let (Some(b), PathKind::Csi { tier, .. }) = (&self.memory.baseline, self.spec.kind) {
+            self.room = Some(Reference::new(tier, b));
             for k in 0..b.mask.len() {
                 if b.mask[k] != 0 {
                     self.reference[k] = Complex32::new(detmath::cos(b.phase_rad[k]), detmath::sin(b.phase_rad[k]));
@@ -453,7 +472,7 @@ impl Path {
     // ---- state
 
     /// Restores an exported memory; says what is wrong with one that does not fit.
-    pub(super) fn restore(&mut self, memory: Memory, config: &FrontConfig) -> Result<(), &'static str> {
+    pub(super) fn restore(&mut self, mut memory: Memory, config: &FrontConfig) -> Result<(), &'static str> {
         let channels = self.spec.channels();
         let csi = self.is_csi();
         let sizes = memory.tones.len() == if csi { channels } else { 0 }
@@ -467,8 +486,8 @@ impl Path {
             && [memory.rss_sum, memory.slow_s, memory.noise_share]
                 .iter()
                 .all(|v| v.is_finite());
-        if !finite {
-            return Err("a number is not finite");
+        if !finite || !memory.moved.restored() {
+            return Err("a number is not finite, or a time is out of order");
         }
         if memory.learner.as_ref().is_some_and(|l| !l.fits(channels, csi)) {
             return Err("the running calibration has another size");

@@ -3,6 +3,7 @@
 //! - [`field`](LinkField): what the links say about each place, as a log-likelihood ratio;
 //! - [`people`](People): a Bernoulli filter a person on that evidence, births, deaths and identity;
 //! - [`kalman`](Kalman): position and velocity with their full covariance;
+//! - [`walkers`](Walkers): the same by the Doppler of channel state information, as clouds of guesses;
 //! - [`signature`](Signature): what tells a person from another, apart from its place;
 //! - [`association`](Assignment): gated optimal assignment, for detections that come as points.
 
@@ -18,6 +19,7 @@ mod reid;
 mod signature;
 mod state;
 mod track;
+mod walkers;
 
 pub use association::{Assignment, FORBIDDEN, MOST};
 pub use belief::{Entrance, FloorCells};
@@ -29,3 +31,4 @@ pub use people::{Cycle, People};
 pub use reid::REMEMBERED;
 pub use signature::{NUMBERS, Signature};
 pub use track::{Life, MOST_TRACKS, Track};
+pub use walkers::{MOST_WALKERS, Pair, Walkers, WalkersConfig, WalkersCycle};

@@ -15,7 +15,9 @@ use crate::{
     geometry::{Door, Grid, NodePosition, Point2},
     guard::StageError,
     tomography::{LinkObservation, TomographySummary},
-    tracker::{MAX_TRACKS, Track, TrackerInput, TrackerOutput, TrackerSummary, gate},
+    tracker::{
+        DopplerPair, MAX_TRACKS, RATE_BINS, RATE_STEP_M_S, Track, TrackerInput, TrackerOutput, TrackerSummary, gate,
+    },
 };
 
 /// The stage kind `tracker`.
@@ -34,6 +36,8 @@ pub(super) struct Input {
     nodes: Vec<NodePosition>,
     links: Vec<LinkObservation>,
     cir_summaries: Vec<CirSummary>,
+    doppler: Vec<DopplerPair>,
+    spectra: Vec<f32>,
     room: usize,
 }
 
@@ -73,6 +77,8 @@ impl Probe for TrackerProbe {
             nodes: input.nodes.as_slice().into(),
             links: input.links.as_slice().into(),
             cir_summaries: input.cir_summaries.as_slice().into(),
+            doppler: input.doppler.as_slice().into(),
+            spectra: input.spectra.as_slice().into(),
         };
         let mut answer = TrackerOutput {
             tracks: output.tracks.as_mut_slice().into(),
@@ -126,6 +132,7 @@ impl Probe for TrackerProbe {
                 }),
             ),
             flat("what goes wrong", strange(&room)),
+            flat("a walk by Doppler", walk_by_doppler(&room, 80)),
             Case {
                 name: "a room with height",
                 site: (tall.grid(), tall.link_count()),
@@ -150,7 +157,7 @@ fn walk(room: &Room, steps: usize, at: impl Fn(f32) -> Vec<(f32, f32)>) -> Vec<C
 type CallKind = (&'static str, Must, fn(&mut Input));
 
 fn strange(room: &Room) -> Vec<Call<TrackerProbe>> {
-    const KINDS: [CallKind; 24] = [
+    const KINDS: [CallKind; 27] = [
         ("a person", Must::Answer, |_| {}),
         ("still there", Must::Answer, |_| {}),
         ("predict only", Must::Answer, |i| i.gate = gate::PREDICT_ONLY),
@@ -180,6 +187,18 @@ fn strange(room: &Room) -> Vec<Call<TrackerProbe>> {
         }),
         ("a variance of another size", Must::Refuse, |i| {
             i.variance.pop();
+        }),
+        ("Doppler of another size", Must::Refuse, |i| {
+            see_rates(i, (2.0, 2.0), 0.7, 1);
+            i.spectra.pop();
+        }),
+        ("Doppler that is NaN", Must::Survive, |i| {
+            see_rates(i, (2.0, 2.0), 0.7, 1);
+            i.spectra.fill(f32::NAN);
+        }),
+        ("Doppler of unknown nodes", Must::Answer, |i| {
+            see_rates(i, (2.0, 2.0), 0.7, 1);
+            i.doppler.iter_mut().for_each(|p| (p.a, p.b) = (9_001, 9_002));
         }),
         ("a clean step after the refused ones", Must::Answer, |_| {}),
         ("no doors, no outline", Must::Answer, |i| {
@@ -240,6 +259,55 @@ fn with_people(room: &Room, people: &[(f32, f32)], seed: u64) -> Input {
         nodes: room.nodes(),
         links: room.observe_person(at.0, at.1),
         cir_summaries: Vec::new(),
+        doppler: Vec::new(),
+        spectra: Vec::new(),
         room: MAX_TRACKS,
+    }
+}
+
+/// A walk along x at 0.8 m/s for `steps` cycles, and a stop at its end, as the Doppler spectra of all pairs show it.
+fn walk_by_doppler(room: &Room, steps: usize) -> Vec<Call<TrackerProbe>> {
+    const SPEED_M_S: f32 = 0.8;
+    (0..steps)
+        .map(|step| {
+            let stands = step * 5 > steps * 4;
+            let x = 0.3 + SPEED_M_S * 0.05 * step.min(steps * 4 / 5) as f32;
+            let mut input = with_people(room, &[(x, 1.5)], step as u64);
+            if step % 2 == 0 {
+                see_rates(&mut input, (x, 1.5), if stands { 0.0 } else { SPEED_M_S }, step as u64);
+            }
+            Call {
+                name: "a step",
+                must: Must::Answer,
+                input,
+            }
+        })
+        .collect()
+}
+
+/// Adds spectra of somebody at `at` who walks along x with `speed_m_s`; 0 is quiet.
+fn see_rates(input: &mut Input, at: (f32, f32), speed_m_s: f32, seed: u64) {
+    let mut numbers = Numbers(seed ^ 0x00d0_bb1e);
+    let away = |node: &NodePosition| {
+        let (dx, dy) = (at.0 - node.x_m, at.1 - node.y_m);
+        speed_m_s * dx / detmath::max(detmath::hypot(dx, dy), 0.3)
+    };
+    let nodes = input.nodes.clone();
+    for (i, a) in nodes.iter().enumerate() {
+        for b in &nodes[i + 1..] {
+            let rate = away(a) + away(b);
+            let strength = if speed_m_s > 0.0 { 400.0 } else { 0.0 };
+            let from = input.spectra.len();
+            input.spectra.extend((0..RATE_BINS).map(|bin| {
+                let off = ((bin as f32 - (RATE_BINS / 2) as f32) * RATE_STEP_M_S - rate) / 0.15;
+                (0.5 + numbers.unit()) * (1.0 + strength * detmath::exp(-0.5 * off * off))
+            }));
+            input.doppler.push(DopplerPair {
+                a: a.node,
+                b: b.node,
+                samples: 28,
+                energy: input.spectra[from..].iter().sum::<f32>() / RATE_BINS as f32,
+            });
+        }
     }
 }

@@ -7,7 +7,7 @@ use std::{
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use tapline_dsp::front::Front;
-use tapline_plugin_api::{StageKind, cir::C32, guard::code, tomography::observed};
+use tapline_plugin_api::{StageKind, cir::C32, guard::code, tomography::observed, tracker::DopplerPair};
 use tapline_witness::{
     disposition::Disposition,
     lists::{HOST_STAGE, Input},
@@ -286,6 +286,16 @@ impl Core {
         scene.gate = decide::gate_code(&self.front);
         scene.presence = self.front.site().probability.unwrap_or(-1.0);
         decide::observations(self.front.links(), &self.site.paths, &self.cir_index, &mut scene.links);
+        let (pairs, spectra) = self.front.doppler();
+        scene.doppler.clear();
+        scene.doppler.extend(pairs.iter().map(|p| DopplerPair {
+            a: p.a.into(),
+            b: p.b.into(),
+            samples: p.samples,
+            energy: p.energy,
+        }));
+        scene.spectra.clear();
+        scene.spectra.extend_from_slice(spectra);
     }
 
     fn tomography(&mut self, deadline: Option<Duration>, obey: Option<Obey>, report: &mut Report) -> Disposition {

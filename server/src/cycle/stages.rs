@@ -77,6 +77,13 @@ impl StageList {
             for link in front.links() {
                 out.link(link);
             }
+            let (pairs, spectra) = front.doppler();
+            for pair in pairs {
+                out.number(u32::from(pair.a) | u32::from(pair.b) << 16);
+                out.number(pair.samples);
+                out.floats(&[pair.energy]);
+            }
+            out.floats(spectra);
             for area in std::iter::once(front.site()).chain(front.areas()) {
                 out.bytes(&[area.state as u8, area.reason as u8]);
                 out.floats(&[

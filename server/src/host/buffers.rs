@@ -5,7 +5,7 @@ use tapline_plugin_api::{
     cir::{C32, CirInput, CirLink, CirLinkSpec, CirOutput, CirSummary},
     geometry::{Door, Grid, NodePosition, Point2},
     tomography::{LinkObservation, TomographyInput, TomographyOutput, TomographySummary},
-    tracker::{MAX_TRACKS, Track, TrackerInput, TrackerOutput, TrackerSummary, gate},
+    tracker::{DopplerPair, MAX_TRACKS, Track, TrackerInput, TrackerOutput, TrackerSummary, gate},
 };
 
 use super::error::HostError;
@@ -110,6 +110,10 @@ pub struct Scene {
     pub doors: Vec<Door>,
     /// Link observations, ascending by path.
     pub links: Vec<LinkObservation>,
+    /// Pairs with a Doppler spectrum, ascending; for the tracker.
+    pub doppler: Vec<DopplerPair>,
+    /// Their spectra.
+    pub spectra: Vec<f32>,
 }
 
 /// Input and answer of the `tomography` stage.
@@ -214,6 +218,8 @@ impl TrackerBuffers {
                 nodes: self.scene.nodes.as_slice().into(),
                 links: self.scene.links.as_slice().into(),
                 cir_summaries: self.cir_summaries.as_slice().into(),
+                doppler: self.scene.doppler.as_slice().into(),
+                spectra: self.scene.spectra.as_slice().into(),
             },
             TrackerOutput {
                 tracks: self.tracks.as_mut_slice().into(),
@@ -235,5 +241,7 @@ impl Scene {
         copy_into(&self.outline, &mut to.outline);
         copy_into(&self.doors, &mut to.doors);
         copy_into(&self.links, &mut to.links);
+        copy_into(&self.doppler, &mut to.doppler);
+        copy_into(&self.spectra, &mut to.spectra);
     }
 }

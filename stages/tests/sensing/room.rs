@@ -178,6 +178,8 @@ impl Stages {
             nodes: RSlice::from_slice(&room.nodes),
             links: RSlice::from_slice(links),
             cir_summaries: RSlice::EMPTY,
+            doppler: RSlice::EMPTY,
+            spectra: RSlice::EMPTY,
         };
         let mut output = TrackerOutput {
             tracks: RSliceMut::from_mut_slice(&mut self.tracks),

@@ -1,0 +1,213 @@
+//! What the Doppler spectra of all pairs say about somebody at a place with a velocity.
+
+use crate::{
+    detmath,
+    doppler::{RATE_BINS, RATE_STEP_M_S, WINDOW_S, rate_m_s},
+    tomography::Node,
+};
+
+/// Distance to a node below which its direction is not what geometry says, metres: a body is no point.
+const NEAR_M: f32 = 0.3;
+/// Noise that every spectrum is credited with beside its own, in units of the quiet room's.
+const NOISE: f32 = 3.0;
+/// Power at the path rate of a body, against the usual one at such a rate, that speaks for nothing.
+const BACKGROUND: f32 = 0.25;
+/// One window of one pair says no more than this, nats.
+const MOST_NATS: f32 = 2.0;
+/// Width of one body in a spectrum, m/s: window and limbs.
+const BODY_RATE_M_S: f32 = 0.18;
+/// Most pairs that are looked at; more say nothing new about a floor.
+pub(super) const PAIRS_MAX: usize = 66;
+
+/// A pair as a cycle brings it: its ends, and its energy against the quiet room's.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Pair {
+    /// Ids of its nodes.
+    pub ends: [u32; 2],
+    /// Mean power of its spectrum; about 1 when nobody moves.
+    pub energy: f32,
+}
+
+/// Guesses where somebody is now and how fast: arrays of one length.
+#[derive(Clone, Copy)]
+pub(super) struct Guesses<'g> {
+    pub(super) x: &'g [f32],
+    pub(super) y: &'g [f32],
+    pub(super) vx: &'g [f32],
+    pub(super) vy: &'g [f32],
+}
+
+/// Mean and standard deviation of a person's path rate at one pair.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Rates {
+    mean: f32,
+    sigma: f32,
+}
+
+/// Spectra of one cycle, as log-likelihood ratios of a body's path rate.
+#[derive(Clone, Debug)]
+pub(super) struct RateField {
+    /// Where the nodes are that the pairs name, each once.
+    nodes: Vec<(u32, [f32; 2])>,
+    /// By pair: which of `nodes`.
+    ends: Vec<[usize; 2]>,
+    energies: Vec<f32>,
+    /// Powers against the usual ones, pair by pair.
+    ratios: Vec<[f32; RATE_BINS]>,
+    /// Log-likelihood ratios by path rate, given the people who are known; linear between the bins.
+    nats: Vec<[f32; RATE_BINS]>,
+    usual: [f32; RATE_BINS],
+    /// By node, then guess.
+    projected: Vec<f32>,
+}
+
+impl RateField {
+    pub(super) fn new() -> Self {
+        Self {
+            nodes: Vec::with_capacity(2 * PAIRS_MAX),
+            ends: Vec::with_capacity(PAIRS_MAX),
+            energies: Vec::with_capacity(PAIRS_MAX),
+            ratios: Vec::with_capacity(PAIRS_MAX),
+            nats: Vec::with_capacity(PAIRS_MAX),
+            usual: core::array::from_fn(|bin| usual(rate_m_s(bin))),
+            projected: Vec::new(),
+        }
+    }
+
+    /// Takes the spectra of a cycle; pairs with a node of unknown place are left out. Gives the number of pairs used.
+    pub(super) fn observe<N>(&mut self, nodes: N, pairs: &[Pair], spectra: &[f32]) -> usize
+    where
+        N: ExactSizeIterator<Item = Node> + Clone,
+    {
+        self.nodes.clear();
+        self.ends.clear();
+        self.energies.clear();
+        self.ratios.clear();
+        for (pair, powers) in pairs.iter().zip(spectra.chunks_exact(RATE_BINS)).take(PAIRS_MAX) {
+            let Some(ends) = self.find(nodes.clone(), pair.ends) else {
+                continue;
+            };
+            if !(pair.energy.is_finite() && powers.iter().all(|p| p.is_finite())) {
+                continue;
+            }
+            self.ends.push(ends);
+            self.energies.push(pair.energy);
+            self.ratios.push(core::array::from_fn(|bin| {
+                powers[bin] / ((pair.energy + NOISE) * self.usual[bin])
+            }));
+        }
+        self.nats.clear();
+        self.nats.resize(self.ends.len(), [0.0; RATE_BINS]);
+        self.ends.len()
+    }
+
+    fn find<N: Iterator<Item = Node> + Clone>(&mut self, nodes: N, ids: [u32; 2]) -> Option<[usize; 2]> {
+        let mut ends = [0; 2];
+        for (end, id) in ends.iter_mut().zip(ids) {
+            *end = match self.nodes.iter().position(|n| n.0 == id) {
+                Some(at) => at,
+                None => {
+                    let node = nodes.clone().find(|n| n.id == id)?;
+                    self.nodes.push((id, [node.at_m[0], node.at_m[1]]));
+                    self.nodes.len() - 1
+                }
+            };
+        }
+        Some(ends)
+    }
+
+    pub(super) fn pairs(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Nats a second for somebody who walks, against nobody who does, from the energies alone.
+    pub(super) fn motion(&self, quiet_energy: f32, nats_per_s: f32) -> f32 {
+        let log = |e: &f32| detmath::clamp(detmath::ln(detmath::max(*e, 0.1) / quiet_energy), -2.0, 2.0);
+        nats_per_s * self.energies.iter().map(log).sum::<f32>() / self.energies.len().max(1) as f32
+    }
+
+    /// Sets the log-likelihood ratios, given what the people of `explained` (rates by pair, and how surely they walk) account for.
+    pub(super) fn given<'p>(&mut self, share: f32, explained: impl Iterator<Item = (&'p [Rates], f32)> + Clone) {
+        for (pair, (nats, ratios)) in self.nats.iter_mut().zip(&self.ratios).enumerate() {
+            let mut left = *ratios;
+            for (rates, walks) in explained.clone() {
+                let r = rates[pair];
+                let spread = detmath::min(r.sigma, 0.6);
+                let width2 = BODY_RATE_M_S * BODY_RATE_M_S + spread * spread;
+                for (bin, left) in left.iter_mut().enumerate() {
+                    let off = rate_m_s(bin) - r.mean;
+                    let z = 0.5 * off * off / width2;
+                    if z < 12.0 {
+                        *left *= 1.0 - share * walks * detmath::exp(-z);
+                    }
+                }
+            }
+            for (nats, left) in nats.iter_mut().zip(&left) {
+                *nats = detmath::min(detmath::ln((BACKGROUND + left) / (BACKGROUND + 1.0)), MOST_NATS);
+            }
+        }
+    }
+
+    /// Log-likelihood ratio of each guess, summed over the pairs.
+    pub(super) fn at(&mut self, guesses: Guesses<'_>, into: &mut Vec<f32>) {
+        self.project(guesses);
+        let count = guesses.x.len();
+        into.clear();
+        into.resize(count, 0.0);
+        for ([a, b], nats) in self.ends.iter().zip(&self.nats) {
+            let (a, b) = (
+                &self.projected[a * count..][..count],
+                &self.projected[b * count..][..count],
+            );
+            for ((sum, a), b) in into.iter_mut().zip(a).zip(b) {
+                let last = (RATE_BINS - 1) as f32;
+                let at = detmath::clamp((a + b) / RATE_STEP_M_S + 0.5 * last, 0.0, last - 1e-3);
+                let bin = at as usize;
+                *sum += nats[bin] + (at - bin as f32) * (nats[bin + 1] - nats[bin]);
+            }
+        }
+    }
+
+    /// Mean and standard deviation of the guesses' path rates, by pair.
+    pub(super) fn rates(&mut self, guesses: Guesses<'_>, weight: &[f32], into: &mut Vec<Rates>) {
+        self.project(guesses);
+        let count = guesses.x.len();
+        into.clear();
+        for [a, b] in &self.ends {
+            let (a, b) = (
+                &self.projected[a * count..][..count],
+                &self.projected[b * count..][..count],
+            );
+            let (mut mean, mut square) = (0.0, 0.0);
+            for ((w, a), b) in weight.iter().zip(a).zip(b) {
+                mean += w * (a + b);
+                square += w * (a + b) * (a + b);
+            }
+            into.push(Rates {
+                mean,
+                sigma: detmath::max(square - mean * mean, 0.0).sqrt(),
+            });
+        }
+    }
+
+    /// How fast each guess goes away from each node, in the middle of the window: two of these make a path rate.
+    fn project(&mut self, g: Guesses<'_>) {
+        self.projected.clear();
+        for (_, at) in &self.nodes {
+            for i in 0..g.x.len() {
+                let dx = g.x[i] - 0.5 * WINDOW_S * g.vx[i] - at[0];
+                let dy = g.y[i] - 0.5 * WINDOW_S * g.vy[i] - at[1];
+                let far = detmath::max(detmath::hypot(dx, dy), NEAR_M);
+                self.projected.push((dx * g.vx[i] + dy * g.vy[i]) / far);
+            }
+        }
+    }
+}
+
+/// The usual power at a path rate when somebody walks, as a share of the mean: most of the energy is at low rates, whatever the
+/// direction (measured on simulated walks; the middle is low because the window's mean is taken off).
+fn usual(rate_m_s: f32) -> f32 {
+    let v = rate_m_s.abs();
+    let low = 4.2 * (v / (v + 0.08)) / (1.0 + v / 0.35 * (v / 0.35));
+    0.4 + low + if v < 1.3 { 0.5 } else { 0.0 }
+}
