@@ -60,6 +60,94 @@ struct Table {
     reid_least_cosine: f32,
     reid_looks: f32,
     reid_memory_s: f32,
+    doppler: DopplerTable,
+}
+
+/// The table `doppler` in it: what holds where channel state information shows Doppler. `births-per-s`, `life-s`, `birth`, `confirm`
+/// and what follows from them are those above.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+struct DopplerTable {
+    trust: f32,
+    speed_m_s: f32,
+    speed_most_m_s: f32,
+    acceleration: f32,
+    heading_s: f32,
+    starts_and_stops_per_s: f32,
+    wall: f32,
+    jitter_m: f32,
+    jitter_m_s: f32,
+    quiet_energy: f32,
+    motion: f32,
+    explained: f32,
+    birth_anywhere: f32,
+    found_m: f32,
+    apart_m: f32,
+}
+
+impl Default for DopplerTable {
+    fn default() -> Self {
+        let w = WalkersConfig::default();
+        Self {
+            trust: w.trust,
+            speed_m_s: w.speed_m_s,
+            speed_most_m_s: w.speed_most_m_s,
+            acceleration: w.acceleration,
+            heading_s: w.heading_s,
+            starts_and_stops_per_s: w.starts_and_stops_per_s,
+            wall: w.wall,
+            jitter_m: w.jitter_m,
+            jitter_m_s: w.jitter_m_s,
+            quiet_energy: w.quiet_energy,
+            motion: w.motion,
+            explained: w.explained,
+            birth_anywhere: w.birth_anywhere,
+            found_m: w.found_m,
+            apart_m: w.apart_m,
+        }
+    }
+}
+
+impl DopplerTable {
+    fn walkers(&self) -> Result<WalkersConfig, StageError> {
+        check("doppler.trust", self.trust, 0.01, 2.0)?;
+        check("doppler.speed-m-s", self.speed_m_s, 0.01, 10.0)?;
+        check("doppler.speed-most-m-s", self.speed_most_m_s, 0.1, 20.0)?;
+        check("doppler.acceleration", self.acceleration, 0.01, 10.0)?;
+        check("doppler.heading-s", self.heading_s, 0.1, 1000.0)?;
+        check(
+            "doppler.starts-and-stops-per-s",
+            self.starts_and_stops_per_s,
+            0.001,
+            10.0,
+        )?;
+        check("doppler.wall", self.wall, 0.0, 1000.0)?;
+        check("doppler.jitter-m", self.jitter_m, 0.001, 1.0)?;
+        check("doppler.jitter-m-s", self.jitter_m_s, 0.001, 1.0)?;
+        check("doppler.quiet-energy", self.quiet_energy, 1.0, 1000000.0)?;
+        check("doppler.motion", self.motion, 0.0, 100.0)?;
+        check("doppler.explained", self.explained, 0.0, 1.0)?;
+        check("doppler.birth-anywhere", self.birth_anywhere, 0.0, 1.0)?;
+        check("doppler.found-m", self.found_m, 0.05, 10.0)?;
+        check("doppler.apart-m", self.apart_m, 0.0, 10.0)?;
+        Ok(WalkersConfig {
+            trust: self.trust,
+            speed_m_s: self.speed_m_s,
+            speed_most_m_s: self.speed_most_m_s,
+            acceleration: self.acceleration,
+            heading_s: self.heading_s,
+            starts_and_stops_per_s: self.starts_and_stops_per_s,
+            wall: self.wall,
+            jitter_m: self.jitter_m,
+            jitter_m_s: self.jitter_m_s,
+            quiet_energy: self.quiet_energy,
+            motion: self.motion,
+            explained: self.explained,
+            birth_anywhere: self.birth_anywhere,
+            found_m: self.found_m,
+            apart_m: self.apart_m,
+        })
+    }
 }
 
 impl Default for Table {
@@ -93,6 +181,7 @@ impl Default for Table {
             reid_least_cosine: t.reid_least_cosine,
             reid_looks: t.reid_looks,
             reid_memory_s: t.reid_memory_s,
+            doppler: DopplerTable::default(),
         }
     }
 }
@@ -223,12 +312,13 @@ impl Method for Tracker {
 
 impl TrackerMethod for Tracker {
     fn new(setup: &Setup, grid: &Grid, max_links: u32) -> Result<Self, StageError> {
-        let config = parse::<Table>(setup)?.tracker()?;
+        let table = parse::<Table>(setup)?;
+        let (config, walkers) = (table.tracker()?, table.doppler.walkers()?);
         check_links(max_links)?;
         let floor = image_grid(grid).map_err(|e| StageError::new(code::CONFIG, e.to_string()))?;
         Ok(Self {
             people: People::new(config, &floor),
-            walkers: Walkers::new(config, WalkersConfig::default()),
+            walkers: Walkers::new(config, walkers),
             pairs: Vec::with_capacity(MOST_PAIRS),
             grid: *grid,
             samples: Vec::with_capacity(max_links as usize),

@@ -361,8 +361,8 @@ fn borne_out(evidence: f32, step_s: f32) -> f32 {
 
 /// Existence after one measurement: a walk gains what the spectra say, and who has gone out by a door is soon gone.
 fn existence(before: f32, gain: f32, m: &Moments, step_s: f32) -> f32 {
-    /// Who is outside in front of the door is gone after about this long, seconds.
-    const GONE_S: f32 = 1.0;
+    /// Who is outside in front of the door is taken for gone with this time constant, seconds.
+    const GONE_S: f32 = 0.35;
     let held = detmath::clamp(before, 1e-6, 0.999);
     let gain = if m.walking > 0.5 { gain } else { 0.0 };
     let odds = held / (1.0 - held) * detmath::exp(gain);
