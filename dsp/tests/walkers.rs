@@ -152,23 +152,6 @@ fn somebody_who_comes_walks_stops_and_goes_is_followed_and_nobody_else() {
         cycle(&mut walkers, tick, &mut numbers);
         let t = tick as f32 * STEP_S;
         let tracks = shown(&walkers);
-        if tick % 20 == 0 {
-            eprintln!(
-                place(t),
-                walkers
-                    .tracks()
-                    .iter()
-                    .map(|t| (
-                        t.id,
-                        t.life,
-                        t.existence,
-                        t.kalman.mean[0] as f32,
-                        t.kalman.mean[1] as f32
-                    ))
-                    .collect::<Vec<_>>(),
-                walkers.unknown_existence()
-            );
-        }
         walkers.tracks().iter().for_each(|t| ids.push(t.id));
         match place(t).filter(|p| p[0] < 5.6) {
             Some(p) => {
@@ -178,7 +161,7 @@ fn somebody_who_comes_walks_stops_and_goes_is_followed_and_nobody_else() {
                     _ => missed += 1,
                 }
             }
-            // Half a second to be found gone.
+            // A moment to be found gone.
             None if place(t - 2.5).is_none() && place(t + 1.0).is_none() => ghosts += tracks.len(),
             None => {}
         }

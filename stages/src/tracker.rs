@@ -80,6 +80,7 @@ struct DopplerTable {
     quiet_energy: f32,
     motion: f32,
     explained: f32,
+    stray: f32,
     birth_anywhere: f32,
     found_m: f32,
     apart_m: f32,
@@ -101,6 +102,7 @@ impl Default for DopplerTable {
             quiet_energy: w.quiet_energy,
             motion: w.motion,
             explained: w.explained,
+            stray: w.stray,
             birth_anywhere: w.birth_anywhere,
             found_m: w.found_m,
             apart_m: w.apart_m,
@@ -127,6 +129,7 @@ impl DopplerTable {
         check("doppler.quiet-energy", self.quiet_energy, 1.0, 1000000.0)?;
         check("doppler.motion", self.motion, 0.0, 100.0)?;
         check("doppler.explained", self.explained, 0.0, 1.0)?;
+        check("doppler.stray", self.stray, 0.0, 0.5)?;
         check("doppler.birth-anywhere", self.birth_anywhere, 0.0, 1.0)?;
         check("doppler.found-m", self.found_m, 0.05, 10.0)?;
         check("doppler.apart-m", self.apart_m, 0.0, 10.0)?;
@@ -143,6 +146,7 @@ impl DopplerTable {
             quiet_energy: self.quiet_energy,
             motion: self.motion,
             explained: self.explained,
+            stray: self.stray,
             birth_anywhere: self.birth_anywhere,
             found_m: self.found_m,
             apart_m: self.apart_m,

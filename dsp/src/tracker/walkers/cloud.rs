@@ -73,7 +73,7 @@ impl Cloud {
     /// Somebody new: at the doors, or anywhere.
     pub(super) fn newborn(&mut self, plan: &FloorPlan, c: &WalkersConfig, sequence: &mut Sequence) {
         for i in 0..GUESSES {
-            self.place_newcomer(i, plan, c, sequence);
+            self.place_newcomer(i, c.birth_anywhere, plan, c, sequence);
         }
         self.level();
     }
@@ -85,8 +85,15 @@ impl Cloud {
         self.total = f64::from(GUESSES as u32);
     }
 
-    fn place_newcomer(&mut self, i: usize, plan: &FloorPlan, c: &WalkersConfig, sequence: &mut Sequence) {
-        [self.x[i], self.y[i]] = plan.newcomer(c.birth_anywhere, sequence);
+    fn place_newcomer(
+        &mut self,
+        i: usize,
+        anywhere: f32,
+        plan: &FloorPlan,
+        c: &WalkersConfig,
+        sequence: &mut Sequence,
+    ) {
+        [self.x[i], self.y[i]] = plan.newcomer(anywhere, sequence);
         self.walks[i] = 1;
         self.vx[i] = c.speed_m_s * sequence.normal();
         self.vy[i] = c.speed_m_s * sequence.normal();
@@ -154,10 +161,11 @@ impl Cloud {
         }
     }
 
-    /// Copies likely guesses over unlikely ones once few carry the weight; `fresh` of them begin anew as newcomers.
+    /// Copies likely guesses over unlikely ones once few carry the weight; a share of them begins anew as newcomers,
+    /// a share of whom can be `anywhere`.
     pub(super) fn resample(
         &mut self,
-        fresh: f32,
+        (fresh, anywhere): (f32, f32),
         plan: &FloorPlan,
         c: &WalkersConfig,
         sequence: &mut Sequence,
@@ -187,7 +195,7 @@ impl Cloud {
         self.level();
         for _ in 0..(fresh * GUESSES as f32) as usize {
             let i = (sequence.even() * GUESSES as f32) as usize;
-            self.place_newcomer(i.min(GUESSES - 1), plan, c, sequence);
+            self.place_newcomer(i.min(GUESSES - 1), anywhere, plan, c, sequence);
         }
     }
 

@@ -24,6 +24,8 @@ use crate::{detmath, tomography::Node};
 
 /// Most people followed at once by Doppler: each costs a cloud.
 pub const MOST_WALKERS: usize = 4;
+/// Share of the search that begins anew whenever its guesses are copied.
+const SEARCH_FRESH: f32 = 0.05;
 /// Pairs that a place on the floor needs.
 const PAIRS_MIN: usize = 3;
 /// What a cloud's variance is credited with at least, square metres: a body's width.
@@ -56,6 +58,8 @@ pub struct WalkersConfig {
     pub motion: f32,
     /// Share of a known person's part in a spectrum that is taken off for others.
     pub explained: f32,
+    /// Share of a person's guesses that begin anew anywhere in the room whenever guesses are copied: a way back for who was lost.
+    pub stray: f32,
     /// Share of newcomers that can be anywhere in a room that has doors.
     pub birth_anywhere: f32,
     /// Standard deviation below which the search has found somebody, metres.
@@ -67,18 +71,19 @@ pub struct WalkersConfig {
 impl Default for WalkersConfig {
     fn default() -> Self {
         Self {
-            trust: 0.4,
+            trust: 0.3,
             speed_m_s: 0.7,
             speed_most_m_s: 1.5,
             acceleration: 0.55,
             heading_s: 8.0,
-            starts_and_stops_per_s: 0.25,
+            starts_and_stops_per_s: 0.4,
             wall: 15.0,
             jitter_m: 0.08,
             jitter_m_s: 0.1,
             quiet_energy: 6.0,
             motion: 6.0,
             explained: 0.85,
+            stray: 0.005,
             birth_anywhere: 0.3,
             found_m: 0.9,
             apart_m: 0.7,
@@ -264,9 +269,13 @@ impl Walkers {
             let gain = if motion > 0.0 { motion * (1.0 - others) } else { motion };
             let walker = &mut self.walkers[k];
             let evidence = walker.cloud.weigh(&mut self.field, c.trust, gain, &mut self.scratch);
-            walker
-                .cloud
-                .resample(0.0, &self.plan, &c, &mut self.sequence, &mut self.scratch_cloud);
+            walker.cloud.resample(
+                (c.stray, 1.0),
+                &self.plan,
+                &c,
+                &mut self.sequence,
+                &mut self.scratch_cloud,
+            );
             walker.moments = walker.cloud.moments(&self.plan);
             walker.cloud.rates(&mut self.field, &mut walker.rates);
             let track = &mut self.tracks[k];
@@ -283,8 +292,13 @@ impl Walkers {
         self.given_all_but(None);
         let gain = if motion > 0.0 { motion * (1.0 - others) } else { motion };
         let evidence = self.search.weigh(&mut self.field, c.trust, gain, &mut self.scratch);
-        self.search
-            .resample(0.05, &self.plan, &c, &mut self.sequence, &mut self.scratch_cloud);
+        self.search.resample(
+            (SEARCH_FRESH, c.birth_anywhere),
+            &self.plan,
+            &c,
+            &mut self.sequence,
+            &mut self.scratch_cloud,
+        );
         // Where nothing moves nobody is found: who stands is not seen.
         let gain = if motion > 0.0 {
             gain + borne_out(evidence, step_s)
