@@ -176,10 +176,9 @@ impl Pairs {
                 (*re, *im) = (at.re, at.im);
                 at *= step;
             }
-            for f in 0..FILTERS {
-                let x = weight * (sample.value[f][0] - mean[f][0]);
-                let y = weight * (sample.value[f][1] - mean[f][1]);
-                let [sum_re, sum_im] = &mut self.sums[f];
+            for ((value, mean), [sum_re, sum_im]) in sample.value.iter().zip(&mean).zip(&mut self.sums) {
+                let x = weight * (value[0] - mean[0]);
+                let y = weight * (value[1] - mean[1]);
                 for bin in 0..RATE_BINS {
                     sum_re[bin] += x * re[bin] - y * im[bin];
                     sum_im[bin] += x * im[bin] + y * re[bin];

@@ -132,9 +132,9 @@ impl Cloud {
         field.at(self.guesses(), scratch);
         let mut most = f32::MIN;
         let mut walked = 0.0;
-        for i in 0..GUESSES {
+        for (i, nats) in scratch.iter().enumerate() {
             if self.walks[i] != 0 {
-                self.log[i] += trust * scratch[i] + gain;
+                self.log[i] += trust * nats + gain;
                 walked += f64::from(self.weight[i]);
             }
             most = detmath::max(most, self.log[i]);
