@@ -118,7 +118,7 @@ fn start() -> Walkers {
 }
 
 fn cycle(walkers: &mut Walkers, tick: u32, numbers: &mut Numbers) {
-    let seen = if tick % 2 == 0 {
+    let seen = if tick.is_multiple_of(2) {
         spectra(tick as f32 * STEP_S, numbers)
     } else {
         (Vec::new(), Vec::new())

@@ -273,7 +273,7 @@ fn walk_by_doppler(room: &Room, steps: usize) -> Vec<Call<TrackerProbe>> {
             let stands = step * 5 > steps * 4;
             let x = 0.3 + SPEED_M_S * 0.05 * step.min(steps * 4 / 5) as f32;
             let mut input = with_people(room, &[(x, 1.5)], step as u64);
-            if step % 2 == 0 {
+            if step.is_multiple_of(2) {
                 see_rates(&mut input, (x, 1.5), if stands { 0.0 } else { SPEED_M_S }, step as u64);
             }
             Call {
