@@ -15,7 +15,7 @@ use tapline_plugin_api::{
 };
 
 /// Version of the state blob.
-const STATE_SCHEMA: u32 = 1;
+const STATE_SCHEMA: u32 = 2;
 
 /// The configuration table; every key may be left out.
 #[derive(Clone, Debug, Deserialize)]
@@ -135,7 +135,7 @@ impl Method for Tomography {
         version: RStr::from_str(env!("CARGO_PKG_VERSION")),
         stage: StageKind::Tomography,
         method: RStr::from_str(
-            "radio tomographic imaging: Tikhonov with exponential prior, or L1 by FISTA with certified gap",
+            "radio tomographic imaging: Tikhonov with exponential prior, or L1 by an active set with certified gap",
         ),
         numeric_profile: NUMERIC_PROFILE,
         state_schema: STATE_SCHEMA,

@@ -3,8 +3,8 @@
 use borsh::{BorshDeserialize, BorshSerialize};
 
 use super::{
-    ImageGrid, L1Config, L1Solver, LinkGeometry, LinkSample, LinkWeights, Node, Reading, ReadingConfig, TikhonovConfig,
-    TikhonovSolver, TomographyError, WeightModel, reading,
+    ImageGrid, L1Config, L1Solver, LinkGeometry, LinkSample, LinkWeights, Lit, Node, Reading, ReadingConfig,
+    TikhonovConfig, TikhonovSolver, TomographyError, WeightModel, reading,
 };
 
 /// How the image is solved for.
@@ -64,7 +64,7 @@ use super::Solved;
 
 #[derive(Clone, Debug)]
 enum Solver {
-    L1(L1Solver),
+    L1(Box<L1Solver>),
     Tikhonov(TikhonovSolver),
 }
 
@@ -73,8 +73,8 @@ enum Solver {
 struct State {
     nodes: Vec<Node>,
     ends: Vec<(u32, u32)>,
-    /// L1: image and leading eigenvector of the last solve.
-    warm: Option<(Vec<f32>, Vec<f32>)>,
+    /// L1: what was lit in the last image.
+    warm: Option<Vec<Lit>>,
     /// Tikhonov: the variances in the factor.
     factored: Option<Vec<Option<f32>>>,
 }
@@ -153,7 +153,7 @@ impl Imager {
             });
         }
         let solved = match &mut self.solver {
-            Some(Solver::L1(solver)) => solver.solve(&self.weights, &self.readings, mean, variance),
+            Some(Solver::L1(solver)) => solver.solve(&self.readings, mean, variance),
             Some(Solver::Tikhonov(solver)) => {
                 let objective = solver
                     .solve(&self.readings, mean, variance)
@@ -191,7 +191,7 @@ impl Imager {
             .weights(&self.grid, self.config.model, self.config.excess_m);
         self.readings = vec![None; self.geometry.pairs().len()];
         self.solver = Some(match self.config.method {
-            Method::L1(config) => Solver::L1(L1Solver::new(config, &self.weights, self.grid.voxels())),
+            Method::L1(config) => Solver::L1(Box::new(L1Solver::new(config, &self.weights, self.grid.voxels()))),
             Method::Tikhonov(config) => Solver::Tikhonov(TikhonovSolver::new(config, &self.grid, &self.weights)),
         });
         Ok(())
@@ -206,7 +206,7 @@ impl Imager {
             nodes: self.geometry.nodes().to_vec(),
             ends: self.geometry.ends().to_vec(),
             warm: match solver {
-                Solver::L1(s) => Some((s.warm_start().0.to_vec(), s.warm_start().1.to_vec())),
+                Solver::L1(s) => Some(s.warm_start().to_vec()),
                 Solver::Tikhonov(_) => None,
             },
             factored: match solver {
@@ -232,7 +232,7 @@ impl Imager {
             }
             fresh.rebuild(&state.nodes, state.ends)?;
             let fits = match (&mut fresh.solver, state.warm, state.factored) {
-                (Some(Solver::L1(s)), Some((image, leading)), None) => s.set_warm_start(&image, &leading),
+                (Some(Solver::L1(s)), Some(lit), None) => s.set_warm_start(&lit),
                 (Some(Solver::Tikhonov(s)), None, Some(variances)) => s.factorise(&variances),
                 _ => false,
             };

@@ -20,7 +20,7 @@ pub use cholesky::Cholesky;
 pub use geometry::{LinkGeometry, Node};
 pub use grid::{ImageGrid, MAX_VOXELS};
 pub use imager::{ImageSummary, Imager, ImagerConfig, Method};
-pub use l1::{L1Config, L1Solver, Solved};
+pub use l1::{L1Config, L1Solver, Lit, Solved};
 pub use reading::{LinkSample, Quantity, QuietSample, Reading, ReadingConfig};
 pub use tikhonov::{TikhonovConfig, TikhonovSolver};
 pub use weights::{LinkWeights, WeightModel, excess_path_m};
