@@ -2,7 +2,7 @@
 
 use tapline_dsp::{
     detmath,
-    doppler::{RATE_BINS, WINDOW_S, rate_m_s},
+    doppler::{POWERS, RATE_BINS, WINDOW_S, rate_m_s},
     tomography::Node,
     tracker::{Entrance, Life, Pair, TrackerConfig, Walkers, WalkersConfig, WalkersCycle},
 };
@@ -93,7 +93,8 @@ fn spectra(t: f32, numbers: &mut Numbers) -> (Vec<Pair>, Vec<f32>) {
             };
             let echo = 3.0 * (2.0 * numbers.even() - 1.0);
             let from = powers.len();
-            powers.extend((0..RATE_BINS).map(|bin| {
+            powers.extend((0..POWERS).map(|at| {
+                let bin = at % RATE_BINS;
                 let at = |rate: f32, width: f32| {
                     let z = (rate_m_s(bin) - rate) / width;
                     detmath::exp(-0.5 * z * z)
@@ -106,7 +107,7 @@ fn spectra(t: f32, numbers: &mut Numbers) -> (Vec<Pair>, Vec<f32>) {
             }));
             pairs.push(Pair {
                 ends: [a.id, b.id],
-                energy: powers[from..].iter().sum::<f32>() / RATE_BINS as f32,
+                energy: powers[from..].iter().sum::<f32>() / POWERS as f32,
             });
         }
     }
@@ -215,7 +216,7 @@ fn two_pairs_are_too_few_and_say_so() {
             accept: true,
             nodes: nodes().into_iter(),
             pairs: &pairs[..2],
-            spectra: &powers[..2 * RATE_BINS],
+            spectra: &powers[..2 * POWERS],
         });
         assert!(!used && !walkers.engaged() && walkers.tracks().is_empty());
     }

@@ -74,6 +74,10 @@ pub mod source {
 pub const RATE_BINS: usize = 65;
 /// Distance of two path rates, m/s.
 pub const RATE_STEP_M_S: f32 = 0.1;
+/// Delay filters of a spectrum.
+pub const DELAY_FILTERS: usize = 3;
+/// How much longer than the direct way the way over a body is that each filter is made for, metres.
+pub const DELAY_FILTER_M: [f32; DELAY_FILTERS] = [0.5, 3.0, 6.0];
 /// Length of the window a spectrum is measured in, seconds; it ends with the cycle's slot.
 pub const DOPPLER_WINDOW_S: f32 = 0.7;
 
@@ -121,8 +125,8 @@ pub struct TrackerInput<'a> {
     pub cir_summaries: RSlice<'a, CirSummary>,
     /// Pairs of nodes with a Doppler spectrum, ascending; empty in cycles in which none was measured.
     pub doppler: RSlice<'a, DopplerPair>,
-    /// [`RATE_BINS`] powers a pair by rising path rate (the speed at which the way over the moving body grows), in
-    /// units of the empty room's noise.
+    /// [`DELAY_FILTERS`] times [`RATE_BINS`] powers a pair: for each filter by rising path rate (the speed at which the way over
+    /// the moving body grows), in units of the empty room's noise.
     pub spectra: RSlice<'a, f32>,
 }
 

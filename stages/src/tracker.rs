@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 use tapline_dsp::{
-    doppler::RATE_BINS,
+    doppler::POWERS,
     pose::{self, Joint, Placed},
     tomography::{LinkSample, TomographyError},
     tracker::{
@@ -420,10 +420,10 @@ impl Tracker {
                 output.tracks.len()
             ));
         }
-        let (found, expected) = (input.spectra.len(), input.doppler.len() * RATE_BINS);
+        let (found, expected) = (input.spectra.len(), input.doppler.len() * POWERS);
         if found != expected {
             return refused(format!(
-                "Doppler: {found} powers found; expected {expected}, {RATE_BINS} a pair"
+                "Doppler: {found} powers found; expected {expected}, {POWERS} a pair"
             ));
         }
         let (found, max) = (input.links.len(), self.samples.capacity());

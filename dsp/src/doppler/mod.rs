@@ -21,6 +21,10 @@ pub const RATE_BINS: usize = 65;
 pub const RATE_STEP_M_S: f32 = 0.1;
 /// Delay filters of a frame.
 pub const FILTERS: usize = 3;
+/// Delay of each filter against the direct path, as metres of way: a body near it, in the room, and by way of a wall.
+pub const FILTER_M: [f32; FILTERS] = [0.5, 3.0, 6.0];
+/// Powers of a pair: for each delay filter, one a path rate.
+pub const POWERS: usize = FILTERS * RATE_BINS;
 
 /// The path rate of a bin, m/s.
 pub fn rate_m_s(bin: usize) -> f32 {

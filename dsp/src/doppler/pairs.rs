@@ -2,7 +2,7 @@
 
 use num_complex::Complex32;
 
-use super::{FILTERS, RATE_BINS, RATE_STEP_M_S, Reference, Sample, Series, WINDOW_S, rate_m_s};
+use super::{FILTERS, POWERS, RATE_BINS, RATE_STEP_M_S, Reference, Sample, Series, WINDOW_S, rate_m_s};
 use crate::{
     detmath,
     front::{PathKind, PathSpec},
@@ -24,7 +24,7 @@ pub struct PairSpectrum {
     pub b: u16,
     /// Frames in the window, both directions.
     pub samples: u32,
-    /// Mean power over the path rates, in units of the empty room's noise: about 1 when nobody moves.
+    /// Mean of the powers, in units of the empty room's noise: about 1 when nobody moves.
     pub energy: f32,
 }
 
@@ -92,7 +92,7 @@ impl Pairs {
             ways,
             window: Vec::with_capacity(256),
             seen: Vec::with_capacity(ends.len()),
-            spectra: Vec::with_capacity(ends.len() * RATE_BINS),
+            spectra: Vec::with_capacity(ends.len() * POWERS),
             ends,
             sums: [[[0.0; RATE_BINS]; 2]; FILTERS],
         }
@@ -104,7 +104,7 @@ impl Pairs {
         self.spectra.clear();
     }
 
-    /// The pairs that have a spectrum, ascending, and [`RATE_BINS`] powers each: unit as [`PairSpectrum::energy`].
+    /// The pairs that have a spectrum, ascending, and [`POWERS`] each, filter by filter: unit as [`PairSpectrum::energy`].
     pub fn spectra(&self) -> (&[PairSpectrum], &[f32]) {
         (&self.seen, &self.spectra)
     }
@@ -116,7 +116,7 @@ impl Pairs {
         let mut ways = 0..0;
         for pair in 0..self.ends.len() {
             ways = ways.end..ways.end + self.ways[ways.end..].iter().take_while(|w| w.pair == pair).count();
-            let mut powers = [0.0; RATE_BINS];
+            let mut powers = [[0.0; RATE_BINS]; FILTERS];
             let (mut noise, mut samples) = (0.0, 0);
             for at in ways.clone() {
                 let way = self.ways[at];
@@ -147,18 +147,18 @@ impl Pairs {
                 noise += weights * noises.0 / noises.1 as f32;
                 self.transform(end_ns, way.wavelength_m, &mut powers);
             }
-            let energy = powers.iter().sum::<f32>() / (RATE_BINS as f32 * noise);
+            let energy = powers.as_flattened().iter().sum::<f32>() / (POWERS as f32 * noise);
             if samples == 0 || !energy.is_finite() {
                 continue;
             }
             let (a, b) = self.ends[pair];
             self.seen.push(PairSpectrum { a, b, samples, energy });
-            self.spectra.extend(powers.iter().map(|p| p / noise));
+            self.spectra.extend(powers.as_flattened().iter().map(|p| p / noise));
         }
     }
 
     /// Adds the window's power at each path rate, its mean taken off.
-    fn transform(&mut self, end_ns: i64, wavelength_m: f32, powers: &mut [f32; RATE_BINS]) {
+    fn transform(&mut self, end_ns: i64, wavelength_m: f32, powers: &mut [[f32; RATE_BINS]; FILTERS]) {
         let count = self.window.len() as f32;
         let mut mean = [[0.0; 2]; FILTERS];
         for (sample, _) in &self.window {
@@ -185,7 +185,7 @@ impl Pairs {
                 }
             }
         }
-        for [sum_re, sum_im] in &self.sums {
+        for ([sum_re, sum_im], powers) in self.sums.iter().zip(powers) {
             for bin in 0..RATE_BINS {
                 powers[bin] += sum_re[bin] * sum_re[bin] + sum_im[bin] * sum_im[bin];
             }
@@ -250,6 +250,7 @@ mod tests {
             let (seen, powers) = pairs.spectra();
             assert_eq!((seen.len(), seen[0].a, seen[0].b), (1, 1, 2));
             assert!(seen[0].samples >= 30 && seen[0].energy > 100.0, "{seen:?}");
+            assert_eq!(powers.len(), POWERS);
             let peak = (0..RATE_BINS).max_by(|i, j| powers[*i].total_cmp(&powers[*j])).unwrap();
             assert!((rate_m_s(peak) - rate).abs() < 0.11, "{rate}: {}", rate_m_s(peak));
         }

@@ -2,11 +2,9 @@
 
 use num_complex::Complex32;
 
-use super::FILTERS;
+use super::{FILTER_M, FILTERS};
 use crate::{calibration::PathBaseline, detmath, tier::Tier};
 
-/// Delay of each filter against the direct path, as metres of way: a body near it, in the room, and by way of a wall.
-const FILTER_M: [f64; FILTERS] = [0.5, 3.0, 6.0];
 const LIGHT_M_S: f64 = 299_792_458.0;
 /// The least noise power of a sample, as a share of the empty room's: what 12 bits resolve.
 const NOISE_FLOOR: f32 = 1e-9;
@@ -54,17 +52,17 @@ impl Reference {
                 .collect(),
             filters: tier
                 .tone_indices()
-                .map(|k| FILTER_M.map(|m| turns(per_metre * m * f64::from(k)) / count))
+                .map(|k| FILTER_M.map(|m| turns(per_metre * f64::from(m) * f64::from(k)) / count))
                 .collect(),
             gain: baseline.gain,
             agc_db: baseline.agc_db,
             // A complex sample has twice the variance that its amplitude shows.
-            noise: detmath::max(FILTERS as f32 * 2.0 * variance / (count * count), NOISE_FLOOR),
+            noise: detmath::max(2.0 * variance / (count * count), NOISE_FLOOR),
             scratch: vec![Complex32::default(); tones],
         }
     }
 
-    /// Mean power of a sample of the empty room, summed over the filters: its noise.
+    /// Mean power of a sample of the empty room, each filter: its noise.
     pub fn noise(&self) -> f32 {
         self.noise
     }

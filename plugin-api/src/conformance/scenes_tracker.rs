@@ -298,7 +298,8 @@ fn see_rates(input: &mut Input, at: (f32, f32), speed_m_s: f32, seed: u64) {
             let rate = away(a) + away(b);
             let strength = if speed_m_s > 0.0 { 400.0 } else { 0.0 };
             let from = input.spectra.len();
-            input.spectra.extend((0..RATE_BINS).map(|bin| {
+            input.spectra.extend((0..DELAY_FILTERS * RATE_BINS).map(|at| {
+                let bin = at % RATE_BINS;
                 let off = ((bin as f32 - (RATE_BINS / 2) as f32) * RATE_STEP_M_S - rate) / 0.15;
                 (0.5 + numbers.unit()) * (1.0 + strength * detmath::exp(-0.5 * off * off))
             }));
@@ -306,7 +307,7 @@ fn see_rates(input: &mut Input, at: (f32, f32), speed_m_s: f32, seed: u64) {
                 a: a.node,
                 b: b.node,
                 samples: 28,
-                energy: input.spectra[from..].iter().sum::<f32>() / RATE_BINS as f32,
+                energy: input.spectra[from..].iter().sum::<f32>() / (DELAY_FILTERS * RATE_BINS) as f32,
             });
         }
     }

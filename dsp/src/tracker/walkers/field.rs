@@ -2,7 +2,7 @@
 
 use crate::{
     detmath,
-    doppler::{RATE_BINS, RATE_STEP_M_S, WINDOW_S, rate_m_s},
+    doppler::{FILTER_M, FILTERS, POWERS, RATE_BINS, RATE_STEP_M_S, WINDOW_S, rate_m_s},
     tomography::Node,
 };
 
@@ -52,13 +52,15 @@ pub(super) struct RateField {
     /// By pair: which of `nodes`.
     ends: Vec<[usize; 2]>,
     energies: Vec<f32>,
-    /// Powers against the usual ones, pair by pair.
-    ratios: Vec<[f32; RATE_BINS]>,
-    /// Log-likelihood ratios by path rate, given the people who are known; linear between the bins.
-    nats: Vec<[f32; RATE_BINS]>,
+    /// By pair: the direct way, metres.
+    direct_m: Vec<f32>,
+    /// Powers against the usual ones, pair by pair and filter by filter.
+    ratios: Vec<[[f32; RATE_BINS]; FILTERS]>,
+    /// Log-likelihood ratios by delay filter and path rate, given the people who are known; linear between the rates.
+    nats: Vec<[[f32; RATE_BINS]; FILTERS]>,
     usual: [f32; RATE_BINS],
-    /// By node, then guess.
-    projected: Vec<f32>,
+    /// By node, then guess: how fast it goes away, and how far it is.
+    projected: Vec<[f32; 2]>,
 }
 
 impl RateField {
@@ -67,6 +69,7 @@ impl RateField {
             nodes: Vec::with_capacity(2 * PAIRS_MAX),
             ends: Vec::with_capacity(PAIRS_MAX),
             energies: Vec::with_capacity(PAIRS_MAX),
+            direct_m: Vec::with_capacity(PAIRS_MAX),
             ratios: Vec::with_capacity(PAIRS_MAX),
             nats: Vec::with_capacity(PAIRS_MAX),
             usual: core::array::from_fn(|bin| usual(rate_m_s(bin))),
@@ -82,22 +85,27 @@ impl RateField {
         self.nodes.clear();
         self.ends.clear();
         self.energies.clear();
+        self.direct_m.clear();
         self.ratios.clear();
-        for (pair, powers) in pairs.iter().zip(spectra.chunks_exact(RATE_BINS)).take(PAIRS_MAX) {
+        for (pair, powers) in pairs.iter().zip(spectra.chunks_exact(POWERS)).take(PAIRS_MAX) {
             let Some(ends) = self.find(nodes.clone(), pair.ends) else {
                 continue;
             };
             if !(pair.energy.is_finite() && powers.iter().all(|p| p.is_finite())) {
                 continue;
             }
+            let [a, b] = ends.map(|end| self.nodes[end].1);
             self.ends.push(ends);
+            self.direct_m.push(detmath::hypot(a[0] - b[0], a[1] - b[1]));
             self.energies.push(pair.energy);
-            self.ratios.push(core::array::from_fn(|bin| {
-                powers[bin] / ((pair.energy + NOISE) * self.usual[bin])
+            self.ratios.push(core::array::from_fn(|filter| {
+                let powers = &powers[filter * RATE_BINS..][..RATE_BINS];
+                let mean = powers.iter().sum::<f32>() / RATE_BINS as f32;
+                core::array::from_fn(|bin| powers[bin] / ((mean + NOISE) * self.usual[bin]))
             }));
         }
         self.nats.clear();
-        self.nats.resize(self.ends.len(), [0.0; RATE_BINS]);
+        self.nats.resize(self.ends.len(), [[0.0; RATE_BINS]; FILTERS]);
         self.ends.len()
     }
 
@@ -129,21 +137,24 @@ impl RateField {
     /// Sets the log-likelihood ratios, given what the people of `explained` (rates by pair, and how surely they walk) account for.
     pub(super) fn given<'p>(&mut self, share: f32, explained: impl Iterator<Item = (&'p [Rates], f32)> + Clone) {
         for (pair, (nats, ratios)) in self.nats.iter_mut().zip(&self.ratios).enumerate() {
-            let mut left = *ratios;
+            let mut kept = [1.0; RATE_BINS];
             for (rates, walks) in explained.clone() {
                 let r = rates[pair];
                 let spread = detmath::min(r.sigma, 0.6);
                 let width2 = BODY_RATE_M_S * BODY_RATE_M_S + spread * spread;
-                for (bin, left) in left.iter_mut().enumerate() {
+                for (bin, kept) in kept.iter_mut().enumerate() {
                     let off = rate_m_s(bin) - r.mean;
                     let z = 0.5 * off * off / width2;
                     if z < 12.0 {
-                        *left *= 1.0 - share * walks * detmath::exp(-z);
+                        *kept *= 1.0 - share * walks * detmath::exp(-z);
                     }
                 }
             }
-            for (nats, left) in nats.iter_mut().zip(&left) {
-                *nats = detmath::min(detmath::ln((BACKGROUND + left) / (BACKGROUND + 1.0)), MOST_NATS);
+            for (nats, ratios) in nats.iter_mut().zip(ratios) {
+                for bin in 0..RATE_BINS {
+                    let left = ratios[bin] * kept[bin];
+                    nats[bin] = detmath::min(detmath::ln((BACKGROUND + left) / (BACKGROUND + 1.0)), MOST_NATS);
+                }
             }
         }
     }
@@ -154,15 +165,16 @@ impl RateField {
         let count = guesses.x.len();
         into.clear();
         into.resize(count, 0.0);
-        for ([a, b], nats) in self.ends.iter().zip(&self.nats) {
+        for (([a, b], nats), direct_m) in self.ends.iter().zip(&self.nats).zip(&self.direct_m) {
             let (a, b) = (
                 &self.projected[a * count..][..count],
                 &self.projected[b * count..][..count],
             );
             for ((sum, a), b) in into.iter_mut().zip(a).zip(b) {
                 let last = (RATE_BINS - 1) as f32;
-                let at = detmath::clamp((a + b) / RATE_STEP_M_S + 0.5 * last, 0.0, last - 1e-3);
+                let at = detmath::clamp((a[0] + b[0]) / RATE_STEP_M_S + 0.5 * last, 0.0, last - 1e-3);
                 let bin = at as usize;
+                let nats = &nats[filter(a[1] + b[1] - direct_m)];
                 *sum += nats[bin] + (at - bin as f32) * (nats[bin + 1] - nats[bin]);
             }
         }
@@ -180,8 +192,8 @@ impl RateField {
             );
             let (mut mean, mut square) = (0.0, 0.0);
             for ((w, a), b) in weight.iter().zip(a).zip(b) {
-                mean += w * (a + b);
-                square += w * (a + b) * (a + b);
+                mean += w * (a[0] + b[0]);
+                square += w * (a[0] + b[0]) * (a[0] + b[0]);
             }
             into.push(Rates {
                 mean,
@@ -197,11 +209,18 @@ impl RateField {
             for i in 0..g.x.len() {
                 let dx = g.x[i] - 0.5 * WINDOW_S * g.vx[i] - at[0];
                 let dy = g.y[i] - 0.5 * WINDOW_S * g.vy[i] - at[1];
-                let far = detmath::max(detmath::hypot(dx, dy), NEAR_M);
-                self.projected.push((dx * g.vx[i] + dy * g.vy[i]) / far);
+                let far = detmath::hypot(dx, dy);
+                let away = (dx * g.vx[i] + dy * g.vy[i]) / detmath::max(far, NEAR_M);
+                self.projected.push([away, far]);
             }
         }
     }
+}
+
+/// The delay filter next to this much more way than the direct one, metres.
+fn filter(excess_m: f32) -> usize {
+    let past = |k: usize| usize::from(excess_m >= 0.5 * (FILTER_M[k] + FILTER_M[k + 1]));
+    past(0) + past(1)
 }
 
 /// The usual power at a path rate when somebody walks, as a share of the mean: most of the energy is at low rates, whatever the

@@ -71,7 +71,7 @@ pub struct WalkersConfig {
 impl Default for WalkersConfig {
     fn default() -> Self {
         Self {
-            trust: 0.3,
+            trust: 0.4,
             speed_m_s: 0.7,
             speed_most_m_s: 1.5,
             acceleration: 0.55,
@@ -102,7 +102,7 @@ pub struct WalkersCycle<'a, N> {
     pub nodes: N,
     /// Pairs with a spectrum in this cycle; none in others.
     pub pairs: &'a [Pair],
-    /// Their spectra, [`RATE_BINS`](crate::doppler::RATE_BINS) powers each.
+    /// Their spectra, [`POWERS`](crate::doppler::POWERS) each.
     pub spectra: &'a [f32],
 }
 
