@@ -16,7 +16,8 @@ use crate::{
     guard::StageError,
     tomography::{LinkObservation, TomographySummary},
     tracker::{
-        DopplerPair, MAX_TRACKS, RATE_BINS, RATE_STEP_M_S, Track, TrackerInput, TrackerOutput, TrackerSummary, gate,
+        DELAY_FILTERS, DopplerPair, MAX_TRACKS, RATE_BINS, RATE_STEP_M_S, Track, TrackerInput, TrackerOutput,
+        TrackerSummary, gate,
     },
 };
 

@@ -114,15 +114,17 @@ impl Cloud {
                 self.vx[i] = keep * self.vx[i] + push * sequence.normal();
                 self.vy[i] = keep * self.vy[i] + push * sequence.normal();
             }
+            let before = plan.at(self.x[i], self.y[i]);
             self.x[i] += self.vx[i] * step_s;
             self.y[i] += self.vy[i] * step_s;
             let speed = detmath::hypot(self.vx[i], self.vy[i]);
             let fast = detmath::max(speed - c.speed_most_m_s, 0.0);
-            let wall = match plan.at(self.x[i], self.y[i]) {
-                Place::Outside => c.wall,
-                Place::Inside | Place::Doorway => 0.0,
+            // Only doors lead in and out.
+            let wall = match (before, plan.at(self.x[i], self.y[i])) {
+                (Place::Inside, Place::Outside) | (Place::Outside, Place::Inside) => c.wall,
+                _ => 0.0,
             };
-            self.log[i] -= (10.0 * fast + wall) * step_s;
+            self.log[i] -= 10.0 * fast * step_s + wall;
         }
     }
 

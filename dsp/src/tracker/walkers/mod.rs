@@ -46,7 +46,7 @@ pub struct WalkersConfig {
     pub heading_s: f32,
     /// How often somebody stops who walks, or walks on who stands, a second.
     pub starts_and_stops_per_s: f32,
-    /// Nats a second against a guess in a wall.
+    /// Nats against a guess that goes through a wall.
     pub wall: f32,
     /// Jitter of copied guesses, metres and m/s.
     pub jitter_m: f32,
@@ -77,7 +77,7 @@ impl Default for WalkersConfig {
             acceleration: 0.55,
             heading_s: 8.0,
             starts_and_stops_per_s: 0.4,
-            wall: 15.0,
+            wall: 5.0,
             jitter_m: 0.08,
             jitter_m_s: 0.1,
             quiet_energy: 6.0,
@@ -369,18 +369,20 @@ impl Walkers {
 /// Nats for somebody behind a cloud whose walking guesses the spectra bear out by `evidence` in `step_s`.
 fn borne_out(evidence: f32, step_s: f32) -> f32 {
     /// A cloud that follows somebody has more evidence than this, nats a second; one whose rates others explain has less.
-    const EVEN: f32 = -12.0;
+    const EVEN: f32 = -8.0;
     detmath::clamp(evidence - EVEN * step_s, -3.0 * step_s, 3.0 * step_s)
 }
 
 /// Existence after one measurement: a walk gains what the spectra say, and who has gone out by a door is soon gone.
 fn existence(before: f32, gain: f32, m: &Moments, step_s: f32) -> f32 {
     /// Who is outside in front of the door is taken for gone with this time constant, seconds.
-    const GONE_S: f32 = 0.35;
+    const GONE_S: f32 = 0.25;
+    /// Who stands by the door has so much of the cloud outside.
+    const GONE_SHARE: f32 = 0.3;
     let held = detmath::clamp(before, 1e-6, 0.999);
     let gain = if m.walking > 0.5 { gain } else { 0.0 };
     let odds = held / (1.0 - held) * detmath::exp(gain);
-    let stays = detmath::exp(-m.gone * step_s / GONE_S);
+    let stays = detmath::exp(-detmath::max(m.gone - GONE_SHARE, 0.0) * step_s / GONE_S);
     detmath::clamp(odds / (1.0 + odds), 1e-6, 0.999) * stays
 }
 
