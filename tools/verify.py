@@ -219,15 +219,20 @@ class Key:
         return time_s if ed25519_verify(self.public, message, signature[8:]) else None
 
 
+RETIRED = "#tapline-retired"
+
+
 class Policy:
     """C2SP tlog-policy: logs, witnesses, groups, quorum."""
 
     def __init__(self, text):
         self.logs, self.witnesses, self.groups, self.quorum = [], {}, {}, None
+        # Largest size a retired key may sign, by public key.
+        self.retired = {}
         used, has_quorum = set(), False
         for number, line in enumerate(text.split("\n"), 1):
             words = [w for w in re.split("[ \t]", line) if w]
-            if not words or words[0].startswith("#"):
+            if not words or words[0].startswith("#") and words[0] != RETIRED:
                 continue
             try:
                 if words[0] == "log" and len(words) in (2, 3):
@@ -246,6 +251,12 @@ class Policy:
                     if words[2] not in counts:
                         raise ValueError(f"{words[2]} of {len(members)}")
                     self.groups[words[1]] = (counts[words[2]], members)
+                elif words[0] == RETIRED and len(words) == 3:
+                    key = next((key for key in self.keys() if key.id.hex() == words[1]), None)
+                    size = int(words[2]) if re.fullmatch("0|[1-9][0-9]*", words[2]) else 2**64
+                    if key is None or key.public in self.retired or size >= 2**64:
+                        raise ValueError("not a key that stands above, once, and the largest size it signed")
+                    self.retired[key.public] = size
                 elif words[0] == "quorum" and len(words) == 2 and not has_quorum:
                     has_quorum = True
                     if words[1] != "none":
@@ -310,23 +321,25 @@ class Checkpoint:
         self.origin, self.size, self.root = match[1], int(match[2]), b64(match[3])
         check(self.size < 2**64 and self.root is not None and len(self.root) == 32, "not origin, size and root")
 
-    def open(self, policy):
-        """Every line by a key of the policy; gives the cosigners and the latest time."""
-        seen, cosigners, time_s = [], [], None
-        log = next((key for key in policy.logs if key.name == self.origin), None)
-        require(log, "AUTHENTIC", f"the policy names no log {self.origin}")
+    def open(self, policy, named):
+        """Every line by a key of the policy or of a KEY leaf below this size; keeps who signed, and the latest time."""
+        known = policy.keys() + [key for seq, _, key in named if seq < self.size]
+        self.signers, self.time_s = [], None
         for name, key_id, signature in self.signatures:
-            key = next((key for key in policy.keys() if key.name == name and key.id == key_id), None)
+            key = next((key for key in known if key.name == name and key.id == key_id), None)
             require(key, "AUTHENTIC", f"a signature line of {name} by no known key")
-            require(key not in seen, "AUTHENTIC", f"two signature lines by {name}")
-            seen.append(key)
+            require(not any(key.public == k.public for k in self.signers), "AUTHENTIC", f"two signature lines by {name}")
+            self.signers.append(key)
             when = key.verify(self.text, signature)
             require(when is not None, "AUTHENTIC", f"the signature of {name} does not verify")
             if key.kind == 4:
-                cosigners.append(key)
-                time_s = max(time_s or 0, when)
-        require(log in seen, "AUTHENTIC", f"no signature line by {log.name}")
-        return log, cosigners, time_s
+                self.time_s = max(self.time_s or 0, when)
+            leaf = policy.retired.get(key.public)
+            require(leaf is None or self.size <= leaf, "AUTHENTIC", f"{name} was retired with leaf {leaf}")
+        return any(key.name == self.origin and self.is_by(key) for key in policy.logs)
+
+    def is_by(self, key):
+        return any(key.public == signer.public and key.kind == signer.kind for signer in self.signers)
 
 
 # -------------------------------------------------------------------------------------------- container
@@ -556,7 +569,7 @@ def read_body(kind, data):
         body = {"old": r.hash(), "calibration": r.hash(), "tick": r.number(8)}
         r.enum(3), r.hash()
     elif kind == "KEY":
-        r.enum(2), r.enum(2), r.text(), r.take(32)
+        body = {"role": r.enum(2), "retired": r.enum(2), "name": r.text(), "public": r.take(32)}
     elif kind == "PRIVACY_MODE":
         r.enum(5), r.enum(5), r.number(8), r.hash()
     elif kind == "GAP":
@@ -592,6 +605,47 @@ class Leaf:
         self.body = read_body(self.kind, body)
         if self.kind == "CYCLE" and bool(self.flags & KEYFRAME) != (self.body["state"] != ZERO):
             raise ValueError("a keyframe commits a state and no other cycle does")
+
+
+def seat(origin, role):
+    """Name and type of a log's key: 0 the log's own, 1 its cosigner's."""
+    return (origin + "/time", 4) if role else (origin, 1)
+
+
+class KeySet:
+    """The keys that GENESIS, and the KEY leaves after it, put in force: [role, key, since leaf, retired with leaf]."""
+
+    def __init__(self, genesis):
+        self.origin, self.keys = genesis["origin"], []
+        for role, name in enumerate(("log_key", "cosigner_key")):
+            self.add(role, seat(self.origin, role), genesis[name], 0)
+
+    def add(self, role, named, public, seq):
+        point = _point(public)
+        if not is_name(named[0]) or point is None or _is_weak(point):
+            raise ValueError("a name that is none, or a weak key")
+        self.keys.append([role, Key(*named, public), seq, None])
+
+    def apply(self, seq, body):
+        role, named = body["role"], seat(self.origin, body["role"])
+        same = next((key for key in self.keys if key[1].public == body["public"]), None)
+        of_role = [key for key in self.keys if key[0] == role and key[3] is None]
+        if body["name"] != named[0]:
+            raise ValueError("not the name of a key of this log and role")
+        if not body["retired"]:
+            if same or len(of_role) > 1:
+                raise ValueError("a key that was there before, or a third one")
+            self.add(role, named, body["public"], seq)
+        else:
+            if same not in of_role or len(of_role) < 2:
+                raise ValueError("a key that does not sign, or the last one, is retired")
+            same[3] = seq
+
+    def check(self, checkpoint):
+        """Of these keys exactly those in force sign."""
+        for _, key, since, retired in self.keys:
+            signs = since < checkpoint.size and (retired is None or checkpoint.size <= retired)
+            require(signs == checkpoint.is_by(key), "AUTHENTIC", f"{key.name} {key.id.hex()}: in force {signs}, or not")
 
 
 class Walk:
@@ -819,20 +873,90 @@ class Verifier:
         old = Checkpoint(entries["checkpoint.old"], "checkpoint.old") if "checkpoint.old" in entries else None
         self.levels["FORMAT"] = ("PASS", "")
 
-        log, cosigners, self.time_s = head.open(self.policy)
-        if old:
-            old.origin = head.origin if old.origin == head.origin else old.origin
-            require(old.origin == head.origin, "AUTHENTIC", "checkpoint.old is of another log")
-            old.open(self.policy)
+        self.authentic(tiles, bundles, old)
+        self.time_s = head.time_s
         self.levels["AUTHENTIC"] = ("PASS", "")
 
         tree = self.tree(tiles, bundles, old)
-        self.contents(log, tree, bundles, data_of, states, blobs)
+        keys = self.contents(tree, bundles, data_of, states, blobs)
         self.levels["INTEGRITY"] = ("PASS", "")
+        for checkpoint in [head] + ([old] if old else []):
+            if keys:
+                keys.check(checkpoint)
         self.levels["CONSISTENT"] = self.consistent(tree, old)
-        self.levels["WITNESSED"] = self.witnessed(cosigners)
+        self.levels["WITNESSED"] = self.witnessed([key for key in self.policy.witnesses.values() if head.is_by(key)])
         self.levels["FRESH"] = self.is_fresh()
         self.levels["REPLAYED"] = ("NOT_CHECKED", "this verifier does not replay")
+
+    def authentic(self, tiles, bundles, old):
+        """A key of the policy signs, or one that such a key has vouched for in a KEY leaf."""
+        origin = self.head.origin
+        require(any(key.name == origin for key in self.policy.logs), "AUTHENTIC", f"the policy names no log {origin}")
+        require(not old or old.origin == origin, "AUTHENTIC", "checkpoint.old is of another log")
+        try:
+            self.vouch(old, [], None)
+        except Fail:
+            try:
+                tree = self.tree(tiles, bundles, old)
+            except Fail:
+                tree = None
+            named = self.named(tree, bundles) if tree else []
+            if not named:
+                raise
+            self.vouch(old, named, tree)
+
+    def vouch(self, old, named, tree):
+        direct = self.head.open(self.policy, named)
+        if old:
+            require(old.open(self.policy, named), "AUTHENTIC", "no key of the policy signs checkpoint.old")
+        if direct:
+            return
+        require(old and tree, "AUTHENTIC", "no signature line by a log key of the policy")
+        try:
+            same = tree.root(old.size) == old.root
+        except KeyError:
+            same = False
+        require(same, "AUTHENTIC", "checkpoint.old is of another tree: it vouches for no key of this one")
+        below = [key for seq, role, key in named if role == 0 and seq < old.size]
+        require(any(self.head.is_by(key) for key in below), "AUTHENTIC", "no KEY leaf of checkpoint.old adds the key")
+
+    def named(self, tree, bundles):
+        """(leaf, role, key) of every KEY leaf of the tree that adds a key."""
+        named = []
+        for index, _ in sorted(bundles):
+            rest, seq = bundles[(index, _)], 256 * index
+            while len(rest) >= 2:
+                length = int.from_bytes(rest[:2], "big")
+                data, rest = rest[2:2 + length], rest[2 + length:]
+                hashes = tree.hashes(0, index)
+                if data[4:5] == b"\x07" and leaf_hash(data) == (hashes[seq & 255] if seq & 255 < len(hashes) else None):
+                    try:
+                        body = Leaf(data).body
+                        point = _point(body["public"])
+                        if not body["retired"] and body["name"] == seat(self.head.origin, body["role"])[0] \
+                                and point is not None and not _is_weak(point):
+                            key = Key(*seat(self.head.origin, body["role"]), body["public"])
+                            named.append((seq, body["role"], key))
+                    except ValueError:
+                        pass
+                seq += 1
+        return named
+
+    def log_id(self, bundles):
+        """Of the first key the log had: one of the policy's, or the one that GENESIS of the bundle names."""
+        def of(public):
+            origin = self.head.origin.encode()
+            return domain("log-id", struct.pack("<I", len(origin)) + origin + public)
+
+        ids = [of(key.public) for key in self.policy.logs if key.name == self.head.origin]
+        data = min(bundles.items())[1]
+        try:
+            leaf = Leaf(data[2:2 + int.from_bytes(data[:2], "big")])
+        except ValueError:
+            return ids[0]
+        if leaf.kind == "GENESIS" and leaf.body["origin"] == self.head.origin:
+            ids.append(of(leaf.body["log_key"]))
+        return leaf.log_id if leaf.log_id in ids else ids[0]
 
     def tree(self, found, bundles, old):
         def check(condition, what):
@@ -870,13 +994,12 @@ class Verifier:
                 check(parent[index & 255] == fold(tree.hashes(level, index)), f"tile {level}/{index}: not its parent's")
         return tree
 
-    def contents(self, log, tree, bundles, data_of, states, blobs):
+    def contents(self, tree, bundles, data_of, states, blobs):
         def check(condition, what):
             require(condition, "INTEGRITY", what)
 
-        origin = log.name.encode()
-        walk = Walk(domain("log-id", struct.pack("<I", len(origin)) + origin + log.public))
-        references, data_used, states_used = {}, set(), set()
+        walk = Walk(self.log_id(bundles))
+        references, data_used, states_used, genesis, key_leaves = {}, set(), set(), None, []
         for index, width in sorted(bundles):
             leaves, rest = [], bundles[(index, width)]
             while rest:
@@ -894,6 +1017,10 @@ class Verifier:
                 leaf = walk.step(seq, data)
                 self.leaves += 1
                 refer(leaf, references)
+                if leaf.kind == "GENESIS":
+                    genesis = leaf.body
+                elif leaf.kind == "KEY":
+                    key_leaves.append((seq, leaf.body))
                 if openings and openings[0][0] == seq:
                     check(walk.boot["known"], f"cycle {seq}: the BOOT leaf of its boot is not in the bundle")
                     self.open_cycle(leaf, openings.pop(0)[1])
@@ -910,6 +1037,16 @@ class Verifier:
         for name, content in blobs.items():
             check(name in references, f"blob {name.hex()} is not referenced by any leaf")
             check(domain(references[name], content) == name, f"blob {name.hex()} does not hash to its name")
+        if not key_leaves:
+            return None
+        check(genesis, "there are KEY leaves, but not GENESIS, whose keys they change")
+        try:
+            keys = KeySet(genesis)
+            for seq, body in key_leaves:
+                keys.apply(seq, body)
+        except ValueError as error:
+            raise Fail("INTEGRITY", f"KEY leaves: {error}") from None
+        return keys
 
     def open_cycle(self, leaf, fields):
         check = {"inputs": lambda data: check_inputs(data, leaf.body["n_inputs"]),

@@ -16,7 +16,13 @@ use std::{
 };
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use tapline_witness::{body::AuditResult, disposition::Disposition, hash::Domain, outcome::Outcome};
+use tapline_witness::{
+    body::{AuditResult, Key},
+    disposition::Disposition,
+    hash::Domain,
+    keyset::KeySet,
+    outcome::Outcome,
+};
 use tokio::sync::{broadcast, watch};
 
 use self::{attempt::Attempts, recording::Recordings};
@@ -191,6 +197,8 @@ pub enum Command {
     },
     /// End the recording that runs.
     StopRecording,
+    /// A key of the log is added, its private half prepared, or retired.
+    Key(Key),
 }
 
 /// A site that an operator ordered: equal to itself only.
@@ -303,6 +311,7 @@ pub struct Hub {
     data_dir: OnceLock<PathBuf>,
     configured: ArcSwap<Configured>,
     manifest: ArcSwap<InForce>,
+    keys: ArcSwapOption<KeySet>,
     cycles: broadcast::Sender<Arc<Cycle>>,
     latest: ArcSwapOption<Cycle>,
     durable: watch::Sender<Durable>,
@@ -328,6 +337,7 @@ impl Hub {
             attempts: Attempts::default(),
             recordings: Recordings::default(),
             manifest: ArcSwap::from_pointee(manifest),
+            keys: ArcSwapOption::empty(),
             cycles: broadcast::Sender::new(SUBSCRIBER_CYCLES),
             latest: ArcSwapOption::empty(),
             durable: watch::Sender::new(Durable::default()),
@@ -349,6 +359,16 @@ impl Hub {
     /// Where the process keeps its data; none when it keeps none (tests).
     pub fn data_dir(&self) -> Option<&Path> {
         self.data_dir.get().map(PathBuf::as_path)
+    }
+
+    /// The keys of the log, those it had included; none without a log (tests).
+    pub fn keys(&self) -> Option<Arc<KeySet>> {
+        self.keys.load_full()
+    }
+
+    /// Other keys sign.
+    pub fn publish_keys(&self, keys: KeySet) {
+        self.keys.store(Some(Arc::new(keys)));
     }
 
     /// The configuration of the cycles that run now.

@@ -34,6 +34,26 @@ pub enum CheckpointError {
         /// What is wrong with it.
         problem: &'static str,
     },
+    /// Not the keys that have to sign it.
+    #[error("the checkpoint of size {size} has {found} signatures, but {expected} keys are in force there")]
+    Signers {
+        /// Its size.
+        size: u64,
+        /// Keys in force.
+        expected: usize,
+        /// Signature lines, each by one of them.
+        found: usize,
+    },
+    /// Signed by a key that was retired before.
+    #[error("the key {name} was retired with leaf {leaf}, and signs size {size}")]
+    Retired {
+        /// Its name.
+        name: String,
+        /// The largest size it may sign.
+        leaf: u64,
+        /// The size it signs.
+        size: u64,
+    },
     /// It is of another log.
     #[error("checkpoint of log {found}, expected {expected}")]
     Origin {

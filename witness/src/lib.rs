@@ -6,7 +6,7 @@
 //! |---|---|---|
 //! | cycle record ("leaf"), its BLAKE3 witness W, chained by `prev` | [`leaf`], [`body`], [`hash`], [`walk`] | what was decided, from what, by what code |
 //! | RFC 6962 tree over leaf bytes | [`tree`], [`tile`], [`proof`] | is it in the log, is the log append-only |
-//! | signed checkpoint | [`checkpoint`], [`note`] | who says so |
+//! | signed checkpoint | [`checkpoint`], [`note`], [`keyset`] | who says so |
 //! | replay | the server | does the named code really produce this |
 //!
 //! What a leaf only commits to is encoded by [`lists`] (inputs, stages) and [`outcome`] with
@@ -20,6 +20,7 @@ pub mod checkpoint;
 pub mod codec;
 pub mod disposition;
 pub mod hash;
+pub mod keyset;
 pub mod leaf;
 pub mod lists;
 pub mod note;
@@ -33,3 +34,4 @@ pub mod tile;
 pub mod tree;
 pub mod verify;
 pub mod walk;
+mod who;

@@ -6,6 +6,10 @@ use crate::note::{KeyType, Name, Verifier};
 
 /// Longest policy accepted, bytes.
 pub const MAX_POLICY_LEN: usize = 64 * 1024;
+/// What a line begins with that says of a key above it that it was retired: `#tapline-retired KEY_ID SIZE`. It may vouch for
+/// checkpoints up to that size and no larger one. To other readers of policies it is a comment, and without it less is
+/// known, not more trusted: the keys of one log are alternatives.
+pub const RETIRED: &str = "#tapline-retired";
 /// Most logs, witnesses and groups accepted, each.
 pub const MAX_POLICY_ITEMS: usize = 64;
 
@@ -38,6 +42,8 @@ pub struct Policy {
     witnesses: Vec<Verifier>,
     groups: Vec<Group>,
     quorum: Option<Member>,
+    /// Retired keys by their public key, and the largest size they may sign.
+    retired: Vec<([u8; 32], u64)>,
 }
 
 impl Policy {
@@ -56,7 +62,10 @@ impl Policy {
         let mut parser = Parser::default();
         for (index, line) in text.split('\n').enumerate() {
             let words: Vec<&str> = line.split([' ', '\t']).filter(|word| !word.is_empty()).collect();
-            if words.first().is_none_or(|word| word.starts_with('#')) {
+            if words
+                .first()
+                .is_none_or(|word| word.starts_with('#') && *word != RETIRED)
+            {
                 continue;
             }
             parser.line(&words).map_err(|problem| PolicyError {
@@ -70,9 +79,15 @@ impl Policy {
         Ok(parser.policy)
     }
 
-    /// The log with this origin.
-    pub fn log(&self, origin: &Name) -> Option<&Verifier> {
-        self.logs.iter().find(|log| log.name() == origin)
+    /// The keys of the log with this origin: several when it rotates them.
+    pub fn logs(&self, origin: &Name) -> Vec<&Verifier> {
+        self.logs.iter().filter(|log| log.name() == origin).collect()
+    }
+
+    /// The largest size that a retired key may sign; none for a key that is not retired.
+    pub fn retired(&self, key: &Verifier) -> Option<u64> {
+        let public = key.public_key();
+        self.retired.iter().find(|(of, _)| *of == public).map(|(_, size)| *size)
     }
 
     /// Every key the policy names.
@@ -147,6 +162,20 @@ impl Parser {
                 self.define(name, Member::Group(self.policy.groups.len()))?;
                 self.policy.groups.push(Group { threshold, members });
                 bounded(self.policy.groups.len())
+            }
+            [RETIRED, key_id, size] => {
+                let id = u32::from_str_radix(key_id, 16)
+                    .ok()
+                    .filter(|id| format!("{id:08x}") == key_id);
+                let key = self.policy.keys().into_iter().find(|key| Some(key.key_id()) == id);
+                let key = key.ok_or_else(|| format!("no key with the id {key_id:?} stands above"))?;
+                let size = size.parse::<u64>().ok().filter(|number| number.to_string() == size);
+                let size = size.ok_or("the size is not a decimal number")?;
+                if self.policy.retired(&key).is_some() {
+                    return Err(format!("the key {key_id} is retired already"));
+                }
+                self.policy.retired.push((key.public_key(), size));
+                Ok(())
             }
             ["quorum", name] => {
                 if self.has_quorum {

@@ -12,7 +12,7 @@ use std::{
 use serde::Serialize;
 
 use crate::{
-    body::{Body, Cycle},
+    body::{Body, Cycle, Genesis, Key},
     bundle::{
         BundleError,
         data::{self, FIELDS},
@@ -22,7 +22,7 @@ use crate::{
     checkpoint::{Checkpoint, CheckpointError},
     codec::Reader,
     hash::{Domain, Field, Hash, ZERO, commit, log_id},
-    leaf::{Leaf, flags},
+    leaf::{self, Kind, Leaf, flags},
     lists,
     note::{KeyType, NoteError, SignedNote, Verifier},
     outcome_codec::decode_outcome,
@@ -30,6 +30,7 @@ use crate::{
     tile::{self, TILE_WIDTH, TileId, TilePath},
     tree::{Edge, TileSource, TreeError, leaf_hash, root_at, subtree},
     walk::Walk,
+    who::{self, Named, Vouched},
 };
 
 /// What is proven, each without the others.
@@ -250,12 +251,26 @@ impl Run<'_> {
         self.report.root = Some(hex::encode(head.checkpoint.root));
         self.report.set(Level::Format, Verdict::Pass);
 
-        let cosigners = self.authentic(&head, old.as_ref())?;
+        let by = self.authentic(&mut bundle, &head, old.as_ref())?;
         self.report.set(Level::Authentic, Verdict::Pass);
 
         let tiles = integrity_of_tiles(&mut bundle, &head.checkpoint, old.as_ref()).map_err(at(Level::Integrity))?;
-        self.leaves(&mut bundle, &head.checkpoint, &tiles)?;
+        let keys = self.leaves(&mut bundle, &head.checkpoint, &tiles)?;
+        let set = who::key_set(keys.genesis.as_ref(), &keys.leaves).map_err(at(Level::Integrity))?;
         self.report.set(Level::Integrity, Verdict::Pass);
+        if let Some(set) = &set {
+            for (head, by) in [(Some(&head), Some(&by.head)), (old.as_ref(), by.old.as_ref())] {
+                if let (Some(head), Some(by)) = (head, by) {
+                    who::in_force(set, head.checkpoint.size, &by.signers).map_err(at(Level::Authentic))?;
+                }
+            }
+        }
+        let policy = self.request.policy.keys();
+        let cosigners: Vec<Verifier> = by.head.signers.into_iter().filter(|key| policy.contains(key)).collect();
+        let cosigners: Vec<Verifier> = cosigners
+            .into_iter()
+            .filter(|key| key.key_type() == KeyType::Cosignature)
+            .collect();
 
         let consistent = self.consistent(&head.checkpoint, old.as_ref(), &tiles);
         self.report.set(Level::Consistent, consistent);
@@ -266,28 +281,67 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Both notes are by the log, under the policy; gives the other signers of the newer one.
-    fn authentic(&mut self, head: &Head, old: Option<&Head>) -> Result<Vec<Verifier>, Failed> {
-        let keys = self.request.policy.keys();
+    /// Both notes are by the log, under the policy.
+    fn authentic<R: Read + Seek>(
+        &mut self,
+        bundle: &mut Bundle<R>,
+        head: &Head,
+        old: Option<&Head>,
+    ) -> Result<By, Failed> {
         let origin = &head.checkpoint.origin;
-        let log = self
-            .request
-            .policy
-            .log(origin)
-            .ok_or_else(|| (Level::Authentic, format!("the policy names no log {origin}")))?;
-        let open = |head: &Head| Checkpoint::open(&head.note, log, &keys).map_err(at(Level::Authentic));
-        let signed = open(head)?;
-        if let Some(old) = old {
-            open(old)?;
+        if self.request.policy.logs(origin).is_empty() {
+            return Err((Level::Authentic, format!("the policy names no log {origin}")));
         }
-        self.report.time_s = signed.time_s;
-        let is_signer = |key: &&Verifier| signed.signers.contains(&(key.name().clone(), key.key_type()));
-        Ok(keys
-            .iter()
-            .filter(is_signer)
-            .filter(|key| key.key_type() == KeyType::Cosignature)
-            .cloned()
-            .collect())
+        if let Some(other) = old.map(|old| &old.checkpoint.origin).filter(|other| *other != origin) {
+            let error = CheckpointError::Origin {
+                expected: origin.to_string(),
+                found: other.to_string(),
+            };
+            return Err((Level::Authentic, error.to_string()));
+        }
+        let by = match self.vouch(head, old, &[], None) {
+            Ok(by) => by,
+            Err(unknown) => {
+                // Perhaps a key took over that the policy does not know. Only what is in the tree can say so.
+                let Ok(tiles) = integrity_of_tiles(bundle, &head.checkpoint, old) else {
+                    return Err((Level::Authentic, unknown));
+                };
+                let named = named(bundle, origin.as_str(), &tiles);
+                if named.is_empty() {
+                    return Err((Level::Authentic, unknown));
+                }
+                self.vouch(head, old, &named, Some(&tiles))
+                    .map_err(at(Level::Authentic))?
+            }
+        };
+        self.report.time_s = by.head.time_s;
+        Ok(by)
+    }
+
+    fn vouch(&self, head: &Head, old: Option<&Head>, named: &[Named], tiles: Option<&Tiles>) -> Result<By, String> {
+        let policy = self.request.policy;
+        let text = |error: CheckpointError| error.to_string();
+        let by = who::vouched(&head.note, &head.checkpoint, policy, named).map_err(text)?;
+        let vouched = |old: &Head| who::vouched(&old.note, &old.checkpoint, policy, named).map_err(text);
+        let old_by = old.map(vouched).transpose()?;
+        if let (Some(old), Some(false)) = (old, old_by.as_ref().map(|by| by.direct)) {
+            return Err(text(who::unsigned(&old.checkpoint)));
+        }
+        if !by.direct {
+            let (Some(old), Some(tiles)) = (old, tiles) else {
+                return Err(text(who::unsigned(&head.checkpoint)));
+            };
+            let size = old.checkpoint.size;
+            if root_at(tiles, size).ok() != Some(old.checkpoint.root) {
+                return Err("checkpoint.old is of another tree: it vouches for no key of this one".into());
+            }
+            if !by.is_by_key_below(named, size) {
+                return Err(format!(
+                    "only a key signs that the policy does not name, and no KEY leaf below size {size} of checkpoint.old adds it"
+                ));
+            }
+        }
+        Ok(By { head: by, old: old_by })
     }
 
     fn leaves<R: Read + Seek>(
@@ -295,14 +349,10 @@ impl Run<'_> {
         bundle: &mut Bundle<R>,
         checkpoint: &Checkpoint,
         tiles: &Tiles,
-    ) -> Result<(), Failed> {
+    ) -> Result<KeyLeaves, Failed> {
         let failed = |reason: String| (Level::Integrity, reason);
-        let log = self
-            .request
-            .policy
-            .log(&checkpoint.origin)
-            .ok_or_else(|| failed("no log key".into()))?;
-        let mut walk = Walk::new(log_id(checkpoint.origin.as_str(), &log.public_key()));
+        let mut walk = Walk::new(self.log_id(bundle, checkpoint));
+        let mut keys = KeyLeaves::default();
         let mut references = References::default();
         for (index, width) in bundle.entry_bundles() {
             let path = TilePath::Entries { index, width };
@@ -323,6 +373,11 @@ impl Run<'_> {
                 }
                 let leaf = walk.step(seq, bytes).map_err(at(Level::Integrity))?;
                 references.note(&leaf);
+                match &leaf.body {
+                    Body::Genesis(genesis) => keys.genesis = Some(genesis.clone()),
+                    Body::Key(key) => keys.leaves.push((seq, key.clone())),
+                    _ => {}
+                }
                 self.report.leaves += 1;
                 if let Some(opening) = openings.next_if(|next| next.as_ref().is_ok_and(|next| next.seq == seq)) {
                     let opening = opening.map_err(at(Level::Format))?;
@@ -346,7 +401,38 @@ impl Run<'_> {
             }
             references.data.insert(index);
         }
-        references.check(bundle).map_err(failed)
+        references.check(bundle).map_err(failed)?;
+        Ok(keys)
+    }
+
+    /// The id that every leaf of the log carries: it follows from the first key the log had. That is one of the policy's,
+    /// or GENESIS of the bundle names it, whose place in the tree is checked with all other leaves.
+    fn log_id<R: Read + Seek>(&self, bundle: &mut Bundle<R>, checkpoint: &Checkpoint) -> Hash {
+        let origin = checkpoint.origin.as_str();
+        let mut ids: Vec<Hash> = self
+            .request
+            .policy
+            .logs(&checkpoint.origin)
+            .iter()
+            .map(|key| log_id(origin, &key.public_key()))
+            .collect();
+        let mut found = None;
+        let (first, width) = bundle.entry_bundles().first().copied().unwrap_or_default();
+        let path = TilePath::Entries { index: first, width };
+        if let Ok(bytes) = bundle.read(&EntryKind::Tile(path))
+            && let Some(leaf) = tile::entries(&bytes, width)
+                .ok()
+                .and_then(|l| leaf::decode(l.first()?).ok())
+        {
+            found = Some(leaf.header.log_id);
+            if let Body::Genesis(genesis) = leaf.body
+                && genesis.origin.as_str() == origin
+            {
+                ids.push(log_id(origin, &genesis.log_key));
+            }
+        }
+        let fits = ids.iter().find(|id| Some(**id) == found);
+        fits.or(ids.first()).copied().unwrap_or(ZERO)
     }
 
     fn open_cycle(&mut self, leaf: &Leaf, opening: &data::CycleOpening<'_>) -> Result<(), String> {
@@ -445,6 +531,46 @@ impl Run<'_> {
         };
         self.report.set(Level::Fresh, verdict);
     }
+}
+
+/// Who vouches for the checkpoints of a bundle.
+struct By {
+    head: Vouched,
+    old: Option<Vouched>,
+}
+
+/// The leaves of a bundle that say which keys sign.
+#[derive(Default)]
+struct KeyLeaves {
+    genesis: Option<Genesis>,
+    leaves: Vec<(u64, Key)>,
+}
+
+/// The keys that KEY leaves of a bundle add: of leaves whose bytes are those hashed in the tree.
+fn named<R: Read + Seek>(bundle: &mut Bundle<R>, origin: &str, tiles: &Tiles) -> Vec<Named> {
+    let mut named = Vec::new();
+    for (index, width) in bundle.entry_bundles() {
+        let path = TilePath::Entries { index, width };
+        let Ok(bytes) = bundle.read(&EntryKind::Tile(path)) else {
+            continue;
+        };
+        let (Ok(leaves), Some((_, hashes))) = (tile::entries(&bytes, width), tiles.0.get(&(0, index))) else {
+            continue;
+        };
+        for ((seq, bytes), hash) in (index * TILE_WIDTH as u64..).zip(&leaves).zip(hashes.chunks_exact(32)) {
+            // The kind is the fifth byte: others are not decoded for this.
+            if bytes.get(4) != Some(&(Kind::Key as u8)) || leaf_hash(bytes) != *hash {
+                continue;
+            }
+            if let Ok(Leaf {
+                body: Body::Key(key), ..
+            }) = leaf::decode(bytes)
+            {
+                named.extend(Named::of(origin, seq, &key));
+            }
+        }
+    }
+    named
 }
 
 fn read_head<R: Read + Seek>(bundle: &mut Bundle<R>, kind: &EntryKind) -> Result<Head, Failed> {

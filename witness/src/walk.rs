@@ -301,11 +301,12 @@ impl BootState {
     }
 }
 
-/// True for the leaves that later cycles refer to: a bundle carries those of its boot beside its range.
+/// True for the leaves that later cycles and checkpoints refer to: a bundle carries those of its boot beside its range, and
+/// KEY leaves of every boot.
 pub const fn is_context(kind: Kind) -> bool {
     matches!(
         kind,
-        Kind::Genesis | Kind::Boot | Kind::Swap | Kind::Config | Kind::Calibration
+        Kind::Genesis | Kind::Boot | Kind::Swap | Kind::Config | Kind::Calibration | Kind::Key
     )
 }
 

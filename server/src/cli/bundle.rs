@@ -7,14 +7,14 @@ use std::{
 };
 
 use clap::{Args, Subcommand};
-use tapline_witness::bundle::build::{BundleRequest, InputsWithheld, LogSource, Prepared};
+use tapline_witness::bundle::build::{BundleRequest, InputsWithheld, Prepared};
 
 use super::{
     fetch,
     output::{Failure, Outcome, Result, print, say},
 };
 use crate::{
-    log::policy_of,
+    log::{LogError, policy_of},
     store::{
         log_source::{LogSourceError, SqlLog},
         reader::Reader,
@@ -69,10 +69,11 @@ pub(super) fn run(command: &Command) -> Result {
         Command::Make(options) => make(options),
         Command::Policy(options) => {
             let reader = Reader::open(&options.data_dir).map_err(Failure::of)?;
-            let genesis = reader
-                .snapshot_or(|db| SqlLog(db).leaves(0, 1))
-                .map_err(|error: LogSourceError| Failure::of(error))?;
-            print(&policy_of(&genesis[0]).map_err(Failure::of)?);
+            print(
+                &reader
+                    .snapshot_or(policy_of)
+                    .map_err(|error: LogError| Failure::of(error))?,
+            );
             Ok(Outcome::Yes)
         }
     }

@@ -10,6 +10,7 @@ mod export;
 mod fetch;
 mod forget;
 mod fsck;
+mod key;
 mod manifest;
 mod output;
 mod plugin;
@@ -93,6 +94,9 @@ enum Command {
     /// Work with plugin manifests
     #[command(subcommand)]
     Manifest(manifest::Command),
+    /// Show and exchange the keys that sign the log of a running server
+    #[command(subcommand)]
+    Key(key::Command),
     /// Work with plugins
     #[command(subcommand)]
     Plugin(plugin::Command),
@@ -133,6 +137,7 @@ pub fn main() -> ExitCode {
         Command::Config(command) => config::run(&command),
         Command::Manifest(command) => manifest::run(&command),
         Command::Plugin(command) => plugin::run(&command),
+        Command::Key(command) => key::run(&command),
         Command::Token(command) => token::run(&command),
         Command::Schema { openapi } => {
             let text = if openapi {

@@ -4,8 +4,8 @@ use tapline_witness::{
     body::{Body, Boot, ClockQuality, Cycle, FORMAT_VERSION, Genesis, OutcomeCode, PrivacyClass, PrivacyModeCode},
     codec::Text,
     hash::{Field, Hash, ZERO, commit, salt, witness},
+    keyset::KeySet,
     leaf::{self, Header, Kind, flags},
-    note::{KeyType, Name, Verifier},
     walk::GAP_TICKS,
 };
 
@@ -91,6 +91,8 @@ pub struct Chain {
     pub(super) boot_id: [u8; 16],
     /// The public half of what [`Genesis`] states.
     pub(super) genesis: Genesis,
+    /// Every key the log had.
+    keys: KeySet,
     pub(super) recovered: (u64, Hash),
     pub(super) next_seq: u64,
     pub(super) prev: Hash,
@@ -105,6 +107,7 @@ pub struct Chain {
 impl Chain {
     pub(super) const fn new(
         genesis: Genesis,
+        keys: KeySet,
         log_id: Hash,
         boot_id: [u8; 16],
         recovered: (u64, Hash),
@@ -115,6 +118,7 @@ impl Chain {
             log_id,
             boot_id,
             genesis,
+            keys,
             recovered,
             next_seq: recovered.0,
             prev,
@@ -179,16 +183,19 @@ impl Chain {
         self.genesis.origin.as_str()
     }
 
-    /// Verification key of the log, C2SP vkey text.
+    /// Verification key of the log, C2SP vkey text: the newest one in force.
     pub fn vkey(&self) -> String {
-        let key = Name::new(self.genesis.origin.as_str())
-            .and_then(|name| Verifier::new(name, KeyType::Ed25519, &self.genesis.log_key));
-        key.map(|k| k.to_vkey()).unwrap_or_default()
+        self.keys.vkey().unwrap_or_default()
+    }
+
+    /// Every key the log had.
+    pub const fn keys(&self) -> &KeySet {
+        &self.keys
     }
 
     /// Policy text (C2SP tlog-policy) that trusts this log and asks for no outside witness.
     pub fn policy(&self) -> String {
-        policy_text(&self.genesis)
+        self.keys.policy()
     }
 
     /// Tick of the last cycle of this boot.
@@ -290,7 +297,20 @@ impl Chain {
                 found: "CYCLE".into(),
             });
         }
+        let mut keys = None;
+        if let Body::Key(key) = body {
+            // Refused before it is a leaf: the writer signs as the leaves say, and no leaf can be taken back.
+            let set = keys.insert(self.keys.clone());
+            set.apply(self.next_seq, key).map_err(|error| LogError::Misuse {
+                field: "KEY leaf",
+                expected: "a key that may sign, or one that signs and is not the last".into(),
+                found: error.to_string(),
+            })?;
+        }
         let appended = self.put(stamp, 0, self.last_tick.unwrap_or(0), body, record)?;
+        if let Some(keys) = keys {
+            self.keys = keys;
+        }
         self.gap_since_cycle |= body.kind() == Kind::Gap;
         if let Body::Audit(audit) = body
             && Forget::parse(audit.action.as_str()).is_some()
@@ -346,29 +366,4 @@ pub(super) fn genesis_of(identity: &super::Identity) -> Genesis {
         cosigner_key: cosigner.public_key(),
         predecessor: None,
     }
-}
-
-/// Policy text (C2SP tlog-policy) that trusts the log with this GENESIS leaf and asks for no outside witness.
-///
-/// # Errors
-/// When it is no GENESIS leaf.
-pub fn policy_of(genesis: &[u8]) -> Result<String, LogError> {
-    match leaf::decode(genesis)?.body {
-        Body::Genesis(genesis) => Ok(policy_text(&genesis)),
-        _ => Err(LogError::damaged("leaf 0", "it is no GENESIS")),
-    }
-}
-
-fn policy_text(genesis: &Genesis) -> String {
-    let origin = genesis.origin.as_str();
-    let key = |name: &str, kind, public| {
-        let key = Name::new(name).and_then(|name| Verifier::new(name, kind, public));
-        // An origin that is no key name cannot sign either: the line then holds no key, and the policy is refused.
-        key.map(|key| key.to_vkey()).unwrap_or_default()
-    };
-    format!(
-        "log {}\nwitness time {}\nquorum none\n",
-        key(origin, KeyType::Ed25519, &genesis.log_key),
-        key(&format!("{origin}/time"), KeyType::Cosignature, &genesis.cosigner_key)
-    )
 }

@@ -1,18 +1,28 @@
 //! One group commit, in the order everything else relies on:
 //! `BEGIN IMMEDIATE`, leaves, tiles, data, sign, checkpoint, `COMMIT`, anchor.
 
-use std::{fs::File, io};
+use std::{
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+};
 
 use rusqlite::{Connection, TransactionBehavior, params};
 use tapline_witness::{
+    body::{Body, KeyAction, KeyRole},
     checkpoint::Checkpoint,
     hash::Hash,
-    leaf::Kind,
-    note::{Name, Signer},
+    keyset::KeySet,
+    leaf::{self, Kind},
+    note::{Name, Signer, Verifier},
     tree::{Edge, leaf_hash},
 };
 
-use super::{AnchorState, LogError, Record, anchor::Anchor};
+use super::{
+    AnchorState, LogError, Record,
+    anchor::Anchor,
+    keys::{remove_key, take_key},
+};
 use crate::store::{rows, salts, tiles};
 
 /// A step of the commit or of pruning, for fault injection.
@@ -98,8 +108,12 @@ pub(super) struct Committer {
     pub(super) edge: Edge,
     pub(super) origin: Name,
     pub(super) log_id: Hash,
-    pub(super) log: Signer,
-    pub(super) cosigner: Signer,
+    /// Every key the log had.
+    pub(super) keys: KeySet,
+    /// Those that sign now.
+    pub(super) signers: Vec<Signer>,
+    /// Where the private half of a key that takes over lies.
+    pub(super) key_dir: PathBuf,
     /// None in a replay store.
     pub(super) anchor: Option<Anchor>,
     /// Time of the last cosignature; it never goes back.
@@ -124,6 +138,7 @@ impl Committer {
                 .try_for_each(|(id, data)| Ok(tiles::put_tile(&tx, id, data)?))
         })?;
         step(faults, Step::Data, || insert_data(&tx, batch))?;
+        let turned = turn(batch, &mut self.keys, &mut self.signers, &self.key_dir)?;
         let committed = step(faults, Step::Checkpoint, || {
             let checkpoint = Checkpoint {
                 origin: self.origin.clone(),
@@ -134,7 +149,8 @@ impl Committer {
                 .last()
                 .map_or(0, |record| record.wall_ns.div_euclid(1_000_000_000));
             let time_s = u64::try_from(last_s).unwrap_or(0).max(self.signed_time_s);
-            let note = checkpoint.sign(&[&self.log, &self.cosigner], time_s);
+            let signers: Vec<&Signer> = self.signers.iter().collect();
+            let note = checkpoint.sign(&signers, time_s);
             tx.prepare_cached("INSERT INTO checkpoint (size, note) VALUES (?1, ?2)")?
                 .execute(params![checkpoint.size as i64, note])?;
             Ok(Committed {
@@ -154,6 +170,10 @@ impl Committer {
             None => Ok(()),
         })?;
         self.signed_time_s = committed.time_s;
+        // Gone for good, now that the leaf that retires it is durable: what can be stolen no more signs no fork.
+        for (role, key) in turned {
+            remove_key(&self.key_dir, role, &key)?;
+        }
         Ok(committed)
     }
 
@@ -179,6 +199,36 @@ pub(super) fn step<T>(
     let value = run()?;
     faults.after(step).map_err(injected)?;
     Ok(value)
+}
+
+/// Takes in the KEY leaves of a batch: from the checkpoint that covers them on, their keys sign, or do no more. Gives the
+/// keys that were retired.
+fn turn(
+    batch: &[Record],
+    keys: &mut KeySet,
+    signers: &mut Vec<Signer>,
+    key_dir: &Path,
+) -> Result<Vec<(KeyRole, Verifier)>, LogError> {
+    let mut retired = Vec::new();
+    for record in batch.iter().filter(|record| record.kind == Some(Kind::Key)) {
+        let Body::Key(key) = leaf::decode(&record.leaf)?.body else {
+            continue;
+        };
+        let refused = |error| LogError::damaged(format!("leaf {}", record.seq), error);
+        keys.apply(record.seq, &key).map_err(refused)?;
+        let known = keys.keys().iter().find(|k| k.verifier.public_key() == key.public_key);
+        let Some(verifier) = known.map(|k| k.verifier.clone()) else {
+            continue;
+        };
+        match key.action {
+            KeyAction::Added => signers.push(take_key(key_dir, key.role, &verifier)?),
+            KeyAction::Retired => {
+                signers.retain(|signer| signer.verifier() != verifier);
+                retired.push((key.role, verifier));
+            }
+        }
+    }
+    Ok(retired)
 }
 
 fn insert_leaves(db: &Connection, edge: &mut Edge, batch: &[Record]) -> Result<(), LogError> {

@@ -6,7 +6,6 @@ use rusqlite::Connection;
 use serde::Serialize;
 use tapline_witness::{
     body::{Body, Cycle, Rollup},
-    checkpoint::Checkpoint,
     hash::{Domain, Field, Hash, ZERO, commit, salt},
     leaf::Kind,
     outcome_codec::decode_outcome,
@@ -19,7 +18,7 @@ use tapline_witness::{
 use super::{
     LogError,
     anchor::{self, default_anchor_path},
-    recover::{check_anchor, read_genesis, verifiers},
+    recover::{check_anchor, read_genesis, read_key_set},
 };
 use crate::{
     log::Recovered,
@@ -321,17 +320,29 @@ impl Fsck<'_> {
         let mut check = FsckCheck::new("leaves: codec, sequence, prev, time, what was in force");
         let mut signed_sizes = self.checkpoint_sizes()?.into_iter().peekable();
         let mut roots = FsckCheck::new("checkpoints: signatures and roots");
-        let keys = match read_genesis(self.db) {
-            Ok((genesis, _)) => Some(verifiers(&genesis)?),
-            Err(_) => None,
+        let keys = match read_key_set(self.db) {
+            Ok((_, keys)) => Some(keys),
+            // A log that was opened and never written to.
+            Err(_)
+                if self
+                    .db
+                    .query_row("SELECT count(*) FROM leaf", [], |row| row.get::<_, i64>(0))?
+                    == 0 =>
+            {
+                None
+            }
+            Err(error) => {
+                roots.problem(format!("who signs cannot be told: {error}"));
+                None
+            }
         };
         let mut walk = Walk::default();
         let mut heads = |edge: &Edge| {
             let mut checked = 0;
             while let Some((size, note)) = signed_sizes.next_if(|(size, _)| *size <= edge.size()) {
                 checked += 1;
-                if let Some([log_key, cosigner_key]) = &keys {
-                    match Checkpoint::open(note.as_bytes(), log_key, &[log_key.clone(), cosigner_key.clone()]) {
+                if let Some(keys) = &keys {
+                    match keys.open(note.as_bytes()) {
                         Ok(signed) if signed.checkpoint.size != size => {
                             roots.problem(format!("checkpoint {size} signs size {}", signed.checkpoint.size));
                         }

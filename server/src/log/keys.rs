@@ -1,14 +1,20 @@
-//! Who signs: the log key, the key of its own timestamped cosignature, and the secrets behind the salts.
+//! Who signs: the log key, the key of its own timestamped cosignature, those that take over from them, and the secrets
+//! behind the salts.
+//!
+//! A key that takes over lies in a file of its own, `log-KEYID.key` or `cosigner-KEYID.key`, made before the KEY leaf that
+//! names it; which keys sign is for the leaves to say, never for the files.
 
 use std::{
     fs,
     io::Write,
     os::unix::fs::{OpenOptionsExt, PermissionsExt},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use tapline_witness::{
+    body::KeyRole,
     hash::{Hash, log_id},
+    keyset::{KeySet, seat},
     note::{KeyType, Name, Signer, Verifier},
     tile::TILE_WIDTH,
 };
@@ -18,12 +24,16 @@ use super::LogError;
 
 const LOG_KEY_FILE: &str = "log.key";
 const COSIGNER_KEY_FILE: &str = "cosigner.key";
+/// Key files of a directory that are looked at.
+const MAX_FILES: usize = 64;
 
 /// The identity of a log in one process.
 #[derive(Debug)]
 pub struct Identity {
-    pub(super) log: Signer,
-    pub(super) cosigner: Signer,
+    /// Log keys that are here, the first one first.
+    pub(super) log: Vec<Signer>,
+    /// Cosigner's keys that are here.
+    pub(super) cosigner: Vec<Signer>,
     pub(super) boot_id: [u8; 16],
     pub(super) blind: BlindSource,
 }
@@ -51,22 +61,19 @@ impl Identity {
     /// `origin` names a new log; without one it is `tapline.log/<16 hex>`, random. An existing log keeps
     /// the origin in its key file, since an origin is never given to another key.
     pub fn live(key_dir: &Path, origin: Option<&Name>) -> Result<Self, LogError> {
-        let log_file = key_dir.join(LOG_KEY_FILE);
-        let log = match read_key(&log_file)? {
-            Some(log) => log,
-            None => {
-                let name = match origin {
-                    Some(origin) => origin.clone(),
-                    None => Name::new(&format!("tapline.log/{}", hex::encode(random::<8>()?)))?,
-                };
-                make_key(&log_file, name, KeyType::Ed25519)?
-            }
-        };
-        let cosigner_file = key_dir.join(COSIGNER_KEY_FILE);
-        let cosigner = match read_key(&cosigner_file)? {
-            Some(cosigner) => cosigner,
-            None => make_key(&cosigner_file, cosigner_name(&log)?, KeyType::Cosignature)?,
-        };
+        let mut log = read_keys(key_dir, LOG_KEY_FILE)?;
+        if log.is_empty() {
+            let name = match origin {
+                Some(origin) => origin.clone(),
+                None => Name::new(&format!("tapline.log/{}", hex::encode(random::<8>()?)))?,
+            };
+            log.push(make_key(&key_dir.join(LOG_KEY_FILE), name, KeyType::Ed25519)?);
+        }
+        let mut cosigner = read_keys(key_dir, COSIGNER_KEY_FILE)?;
+        if cosigner.is_empty() {
+            let name = cosigner_name(&log[0])?;
+            cosigner.push(make_key(&key_dir.join(COSIGNER_KEY_FILE), name, KeyType::Cosignature)?);
+        }
         Ok(Self {
             log,
             cosigner,
@@ -88,8 +95,8 @@ impl Identity {
         let mut boot_id = [0; 16];
         boot_id.copy_from_slice(&derive("boot id", recording)[..16]);
         Ok(Self {
-            log,
-            cosigner,
+            log: vec![log],
+            cosigner: vec![cosigner],
             boot_id,
             blind: BlindSource::Derived(derive("blind key", recording)),
         })
@@ -97,7 +104,7 @@ impl Identity {
 
     /// Origin line of the checkpoints.
     pub fn origin(&self) -> Name {
-        self.log.verifier().name().clone()
+        self.log[0].verifier().name().clone()
     }
 
     /// True when it was derived from a recording.
@@ -105,16 +112,37 @@ impl Identity {
         matches!(self.blind, BlindSource::Derived(_))
     }
 
-    /// The id in every leaf.
+    /// The id in every leaf of a log that begins with the first key of each role.
     pub fn log_id(&self) -> Hash {
-        let verifier = self.log.verifier();
+        let verifier = self.log[0].verifier();
         log_id(verifier.name().as_str(), &verifier.public_key())
     }
 
-    /// What a stranger needs to check the checkpoints: the log key, then the cosigner's.
+    /// What a stranger needs to check the checkpoints of a log that begins with them: the log key, then the cosigner's.
     pub fn verifiers(&self) -> [Verifier; 2] {
-        [self.log.verifier(), self.cosigner.verifier()]
+        [self.log[0].verifier(), self.cosigner[0].verifier()]
     }
+}
+
+/// Of the signers that are here those in force at the end of a log of this size.
+///
+/// # Errors
+/// [`LogError::Misuse`] when the private half of one of them is not here.
+pub(super) fn into_signers(mut here: Vec<Signer>, keys: &KeySet, size: u64) -> Result<Vec<Signer>, LogError> {
+    let mut signers = Vec::new();
+    // An empty log signs for the first time when it holds GENESIS.
+    for key in keys.signing(size.max(1)) {
+        let at = here.iter().position(|signer| signer.verifier() == key.verifier);
+        let Some(at) = at else {
+            return Err(LogError::Misuse {
+                field: "keys of the log",
+                expected: format!("the private key of {}", key.verifier.to_vkey()),
+                found: "none of the key files holds it".to_owned(),
+            });
+        };
+        signers.push(here.swap_remove(at));
+    }
+    Ok(signers)
 }
 
 /// The secret of the tile that is being filled.
@@ -172,6 +200,93 @@ fn cosigner_name(log: &Signer) -> Result<Name, LogError> {
     Ok(Name::new(&format!("{}/time", log.verifier().name()))?)
 }
 
+/// Makes a key that is to take over: its file is on the disk when this returns. Only its public half leaves this module.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn prepare_key(key_dir: &Path, origin: &str, role: KeyRole) -> Result<Verifier, LogError> {
+    let (name, key_type) = seat(origin, role)?;
+    let seed = Zeroizing::new(random::<32>()?);
+    let signer = Signer::from_seed(name, key_type, &seed);
+    let verifier = signer.verifier();
+    write_key(&key_dir.join(file_of(role, &verifier)), &signer)?;
+    Ok(verifier)
+}
+
+/// The file of a key that took over.
+fn file_of(role: KeyRole, key: &Verifier) -> String {
+    let stem = stem(role);
+    format!("{stem}-{:08x}.key", key.key_id())
+}
+
+const fn stem(role: KeyRole) -> &'static str {
+    match role {
+        KeyRole::Log => "log",
+        KeyRole::Cosigner => "cosigner",
+    }
+}
+
+/// The private half of a key that takes over.
+///
+/// # Errors
+/// When its file is not there or holds another one.
+pub(super) fn take_key(key_dir: &Path, role: KeyRole, key: &Verifier) -> Result<Signer, LogError> {
+    let path = key_dir.join(file_of(role, key));
+    match read_key(&path)? {
+        Some(signer) if signer.verifier() == *key => Ok(signer),
+        _ => Err(LogError::Misuse {
+            field: "key that takes over",
+            expected: format!("{} in {}", key.to_vkey(), path.display()),
+            found: "no such key".to_owned(),
+        }),
+    }
+}
+
+/// Removes the private half of a key that was retired, whichever file holds it.
+///
+/// # Errors
+/// When a file cannot be read or removed.
+pub(super) fn remove_key(key_dir: &Path, role: KeyRole, key: &Verifier) -> Result<(), LogError> {
+    for path in key_files(key_dir, &format!("{}.key", stem(role)))? {
+        if read_key(&path)?.is_some_and(|signer| signer.verifier() == *key) {
+            fs::remove_file(&path).map_err(LogError::io(&path))?;
+            fs::File::open(key_dir)
+                .and_then(|dir| dir.sync_all())
+                .map_err(LogError::io(key_dir))?;
+        }
+    }
+    Ok(())
+}
+
+/// `NAME.key` and `NAME-….key` of a directory, by name, the plain one first.
+fn key_files(key_dir: &Path, plain: &str) -> Result<Vec<PathBuf>, LogError> {
+    let stem = plain.trim_end_matches(".key");
+    let entries = match fs::read_dir(key_dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(LogError::io(key_dir)(error)),
+    };
+    let mut names = Vec::new();
+    for entry in entries.take(MAX_FILES) {
+        let name = entry.map_err(LogError::io(key_dir))?.file_name();
+        let ours = |name: &String| {
+            let rest = name.strip_prefix(stem).and_then(|rest| rest.strip_suffix(".key"));
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+        };
+        names.extend(name.into_string().ok().filter(ours));
+    }
+    names.sort_by_key(|name| (name != plain, name.clone()));
+    Ok(names.into_iter().map(|name| key_dir.join(name)).collect())
+}
+
+fn read_keys(key_dir: &Path, plain: &str) -> Result<Vec<Signer>, LogError> {
+    let mut keys = Vec::new();
+    for path in key_files(key_dir, plain)? {
+        keys.extend(read_key(&path)?);
+    }
+    Ok(keys)
+}
+
 fn read_key(path: &Path) -> Result<Option<Signer>, LogError> {
     let text = match fs::read_to_string(path) {
         Ok(text) => Zeroizing::new(text),
@@ -192,6 +307,11 @@ fn read_key(path: &Path) -> Result<Option<Signer>, LogError> {
 fn make_key(path: &Path, name: Name, key_type: KeyType) -> Result<Signer, LogError> {
     let seed = Zeroizing::new(random::<32>()?);
     let signer = Signer::from_seed(name, key_type, &seed);
+    write_key(path, &signer)?;
+    Ok(signer)
+}
+
+fn write_key(path: &Path, signer: &Signer) -> Result<(), LogError> {
     let io = || LogError::io(path);
     // Under another name until it is whole: a crash must not leave half a key behind.
     let dir = path.parent().unwrap_or(Path::new("."));
@@ -210,8 +330,7 @@ fn make_key(path: &Path, name: Name, key_type: KeyType) -> Result<Signer, LogErr
     fs::rename(&tmp, path).map_err(io())?;
     fs::File::open(dir)
         .and_then(|dir| dir.sync_all())
-        .map_err(LogError::io(dir))?;
-    Ok(signer)
+        .map_err(LogError::io(dir))
 }
 
 #[cfg(test)]

@@ -45,15 +45,15 @@ mod recover;
 mod writer;
 
 pub use anchor::{AnchorState, default_anchor_path};
-pub use chain::{Appended, Chain, CycleFacts, Stamp, policy_of};
+pub use chain::{Appended, Chain, CycleFacts, Stamp};
 pub use commit::{Faults, NoFaults, Step};
 pub use error::LogError;
 pub use forget::Forget;
 pub use fsck::{FsckCheck, FsckReport, fsck};
-pub use keys::Identity;
-pub use open::{Log, LogOptions};
+pub use keys::{Identity, prepare_key};
+pub use open::{KEY_DIR, Log, LogOptions};
 pub use record::{Blob, Record};
-pub use recover::Recovered;
+pub use recover::{Recovered, policy_of};
 pub use writer::{Durable, WINDOW_TILES, Writer, WriterOptions};
 
 #[cfg(test)]

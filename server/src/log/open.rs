@@ -6,14 +6,19 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use tapline_witness::{body::RetentionPolicy, hash::Hash, note::Name};
+use tapline_witness::{
+    body::RetentionPolicy,
+    hash::{Hash, log_id},
+    keyset::KeySet,
+    note::Name,
+};
 
 use super::{
     AnchorState, Chain, Durable, Faults, Identity, LogError, NoFaults, Recovered, Writer, WriterOptions,
     anchor::{self, Anchor},
     chain::genesis_of,
     commit::Committer,
-    keys::BlindKeys,
+    keys::{BlindKeys, into_signers, remove_key},
     prune,
     recover::{check_anchor, read_end},
 };
@@ -25,7 +30,7 @@ use crate::store::{
 };
 
 /// Directory of the key files inside the data directory.
-const KEY_DIR: &str = "keys";
+pub const KEY_DIR: &str = "keys";
 /// Lock file inside the data directory.
 const LOCK_FILE: &str = "lock";
 
@@ -112,11 +117,25 @@ impl Log {
                 StoreKind::Live,
             ),
         };
-        let log_id = identity.log_id();
-        let genesis = genesis_of(&identity);
         let db = open_writer(&data_dir.join(DATABASE_FILE), kind)?;
-        let end = read_end(&db, &genesis, &log_id)?;
+        let end = read_end(&db)?;
         let recovered = end.recovered;
+        let (genesis, keys) = match end.keys {
+            Some(known) => known,
+            None => {
+                let genesis = genesis_of(&identity);
+                let keys = KeySet::of(&genesis).map_err(|error| LogError::damaged("the key files", error))?;
+                (genesis, keys)
+            }
+        };
+        let log_id = log_id(genesis.origin.as_str(), &genesis.log_key);
+        let key_dir = data_dir.join(KEY_DIR);
+        if kind == StoreKind::Live {
+            // Retired in the log, and the process did not live to remove the file.
+            for key in keys.keys().iter().filter(|key| key.retired.is_some()) {
+                remove_key(&key_dir, key.role, &key.verifier)?;
+            }
+        }
         let policy = prune::policy(&db)?;
 
         let anchor = match kind {
@@ -143,8 +162,10 @@ impl Log {
             boot_id,
             blind,
         } = identity;
+        let signers = into_signers(log.into_iter().chain(cosigner).collect(), &keys, recovered.size)?;
         let chain = Chain::new(
             genesis,
+            keys.clone(),
             log_id,
             boot_id,
             (recovered.size, recovered.root),
@@ -160,10 +181,11 @@ impl Log {
         let committer = Committer {
             db,
             edge: end.edge,
-            origin: log.verifier().name().clone(),
+            origin: keys.origin().clone(),
             log_id,
-            log,
-            cosigner,
+            keys,
+            signers,
+            key_dir,
             anchor,
             signed_time_s: end.signed_time_s,
             faults: options.faults,

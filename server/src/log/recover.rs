@@ -5,10 +5,9 @@ use std::path::Path;
 use rusqlite::{Connection, OptionalExtension};
 use tapline_witness::{
     body::{Body, Genesis},
-    checkpoint::Checkpoint,
     hash::{Hash, ZERO, witness},
-    leaf,
-    note::{KeyType, Name, Verifier},
+    keyset::KeySet,
+    leaf::{self, Kind},
     tile::{TILE_WIDTH, TileId},
     tree::{Edge, empty_root, leaf_hash, read_tile, root_at},
 };
@@ -32,13 +31,13 @@ pub(super) struct LogEnd {
     pub(super) last_witness: Hash,
     pub(super) note: Option<String>,
     pub(super) signed_time_s: u64,
+    /// Who signs, by GENESIS and KEY leaves; none in an empty log.
+    pub(super) keys: Option<(Genesis, KeySet)>,
 }
 
 /// Reads the end of the log and checks it: the last checkpoint covers every leaf and is signed by the keys
-/// of GENESIS, the tiles give its root, and the leaves of the last tile are the ones hashed in it.
-///
-/// `genesis` is what this process's keys would have written; an existing log must say the same.
-pub(super) fn read_end(db: &Connection, genesis: &Genesis, log_id: &Hash) -> Result<LogEnd, LogError> {
+/// that GENESIS and the KEY leaves put in force, the tiles give its root, and the leaves of the last tile are the ones hashed in it.
+pub(super) fn read_end(db: &Connection) -> Result<LogEnd, LogError> {
     let size = leaf_count(db)?;
     let checkpoint: Option<(i64, String)> = db
         .query_row(
@@ -64,12 +63,12 @@ pub(super) fn read_end(db: &Connection, genesis: &Genesis, log_id: &Hash) -> Res
             last_witness: ZERO,
             note: None,
             signed_time_s: 0,
+            keys: None,
         });
     };
 
-    check_genesis(db, genesis, log_id)?;
-    let [log_key, cosigner_key] = verifiers(genesis)?;
-    let signed = Checkpoint::open(note.as_bytes(), &log_key, &[log_key.clone(), cosigner_key])?;
+    let keys = read_key_set(db)?;
+    let signed = keys.1.open(note.as_bytes())?;
     let edge = Edge::restore(size, &SqlTiles(db))?;
     let root = edge.root();
     if signed.checkpoint.size != size || signed.checkpoint.root != root {
@@ -88,17 +87,35 @@ pub(super) fn read_end(db: &Connection, genesis: &Genesis, log_id: &Hash) -> Res
         last_witness,
         note: Some(note),
         signed_time_s: signed.time_s.unwrap_or(0),
+        keys: Some(keys),
     })
 }
 
-/// The keys that GENESIS names: the log's, then the cosigner's.
-pub(super) fn verifiers(genesis: &Genesis) -> Result<[Verifier; 2], LogError> {
-    let origin = Name::new(genesis.origin.as_str())?;
-    let time = Name::new(&format!("{origin}/time"))?;
-    Ok([
-        Verifier::new(origin, KeyType::Ed25519, &genesis.log_key)?,
-        Verifier::new(time, KeyType::Cosignature, &genesis.cosigner_key)?,
-    ])
+/// GENESIS, and the keys that it and the KEY leaves name. Pruning keeps all of them.
+pub(super) fn read_key_set(db: &Connection) -> Result<(Genesis, KeySet), LogError> {
+    let (genesis, _) = read_genesis(db)?;
+    let mut keys = KeySet::of(&genesis).map_err(|error| LogError::damaged("leaf 0", error))?;
+    // `kind <> 1` is what the index asks for.
+    let mut statement = db.prepare("SELECT seq, body FROM leaf WHERE kind <> 1 AND kind = ?1 ORDER BY seq")?;
+    let mut rows = statement.query([Kind::Key as u8])?;
+    while let Some(row) = rows.next()? {
+        let (seq, bytes): (i64, Vec<u8>) = (row.get(0)?, row.get(1)?);
+        let place = || format!("leaf {seq}");
+        let Body::Key(key) = leaf::decode(&bytes)?.body else {
+            return Err(LogError::damaged(place(), "it is no KEY leaf"));
+        };
+        keys.apply(seq.cast_unsigned(), &key)
+            .map_err(|error| LogError::damaged(place(), error))?;
+    }
+    Ok((genesis, keys))
+}
+
+/// Policy text (C2SP tlog-policy) that trusts the log of a database and asks for no outside witness.
+///
+/// # Errors
+/// When GENESIS or a KEY leaf cannot be read.
+pub fn policy_of(db: &Connection) -> Result<String, LogError> {
+    Ok(read_key_set(db)?.1.policy())
 }
 
 /// Refuses a database that holds less than the anchor says was published, or something else.
@@ -149,22 +166,6 @@ pub(super) fn read_genesis(db: &Connection) -> Result<(Genesis, Hash), LogError>
         Body::Genesis(genesis) => Ok((genesis, leaf.header.log_id)),
         _ => Err(LogError::damaged("leaf 0", "it is no GENESIS")),
     }
-}
-
-fn check_genesis(db: &Connection, expected: &Genesis, expected_id: &Hash) -> Result<(), LogError> {
-    let (found, log_id) = read_genesis(db)?;
-    if log_id != *expected_id || found != *expected {
-        return Err(LogError::Misuse {
-            field: "keys of the log",
-            expected: format!("those of {} (log {})", found.origin.as_str(), hex::encode(&log_id[..8])),
-            found: format!(
-                "those of {} (log {})",
-                expected.origin.as_str(),
-                hex::encode(&expected_id[..8])
-            ),
-        });
-    }
-    Ok(())
 }
 
 /// Compares the leaves of the last tile with their hashes in it; returns the witness of the last leaf.

@@ -12,7 +12,7 @@ use std::{
 };
 
 use tapline_witness::{
-    body::{Audit, Body, ClockStep, Gap, GapReason, Shutdown, ShutdownReason},
+    body::{Audit, Body, ClockStep, Gap, GapReason, Key, Shutdown, ShutdownReason},
     codec::Text,
 };
 
@@ -324,6 +324,7 @@ impl Live {
             Command::Configure { site, operator } => self.engine.configure(before(slot), tick, site.0, operator)?,
             Command::StartRecording { name, slots } => self.recorder.start(name, slots),
             Command::StopRecording => self.recorder.stop(),
+            Command::Key(key) => self.turn_key(&key)?,
             Command::Swap(order) => self.swaps.order(&mut self.engine, order, slot)?,
             Command::DecideSwap { attempt, go, operator } => {
                 self.swaps
@@ -347,6 +348,18 @@ impl Live {
                 }
             }
         }
+        Ok(())
+    }
+
+    /// A KEY leaf; one that may not stand here is refused, and the log goes on as it was.
+    fn turn_key(&mut self, key: &Key) -> Result<(), EngineError> {
+        let chain = &self.engine.chain;
+        if let Err(error) = chain.keys().clone().apply(chain.next_seq(), key) {
+            tracing::warn!(%error, "an order about a signing key is refused");
+            return Ok(());
+        }
+        self.append(&Body::Key(key.clone()))?;
+        self.hub.publish_keys(self.engine.chain.keys().clone());
         Ok(())
     }
 

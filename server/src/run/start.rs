@@ -387,7 +387,9 @@ impl Prepared {
                 generation: self.core.host.manifest().generation(),
                 since_tick: 0,
             };
-            Hub::new(facts, manifest)
+            let (hub, commands) = Hub::new(facts, manifest);
+            hub.publish_keys(chain.keys().clone());
+            (hub, commands)
         });
         let readers = hub.as_ref().map(|(hub, _)| Arc::clone(hub));
         let engine = Engine::new(self.core, chain, writer, in_force, readers, patience);

@@ -200,6 +200,17 @@ impl LogSource for SqlLog<'_> {
         Ok(context)
     }
 
+    fn key_leaves(&self, size: u64) -> Result<Vec<u64>, LogSourceError> {
+        // `kind <> 1` is what the index asks for.
+        let mut statement = self
+            .0
+            .prepare_cached("SELECT seq FROM leaf WHERE kind <> 1 AND kind = ?1 AND seq < ?2 ORDER BY seq")?;
+        let found = statement.query_map(params![Kind::Key as u8, sql_int(size)], |row| row.get::<_, i64>(0))?;
+        Ok(found
+            .map(|seq| seq.map(i64::cast_unsigned))
+            .collect::<rusqlite::Result<_>>()?)
+    }
+
     fn kept(&self, seq: u64) -> Result<Option<KeptCycle>, LogSourceError> {
         let header = self.header(seq)?;
         let Some(blind_key) = salts::blind_key(self.0, seq)? else {

@@ -4,8 +4,8 @@ use std::{
     fs,
     io::{Read, Write},
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
+    path::Path,
     process::{Command, Output, Stdio},
-    time::Duration,
 };
 
 use serde_json::Value;
@@ -164,7 +164,7 @@ fn bad_line(to: SocketAddr, first: usize) -> SocketAddr {
 }
 
 /// The line breaks in the middle and the log grows on: what comes out is one whole bundle of the first head, which both
-/// verifiers accept, and which is not written over.
+/// verifiers accept, and which is not written over. Then the log's key is exchanged under it.
 #[test]
 fn a_bundle_is_fetched_over_a_bad_line() {
     let directory = tempfile::tempdir().expect("a directory");
@@ -196,22 +196,74 @@ fn a_bundle_is_fetched_over_a_bad_line() {
     assert!(err.contains("is not overwritten"), "{err}");
     assert_eq!(fs::read(&file).expect("it is there"), fetched);
 
-    std::thread::sleep(Duration::from_secs(1));
-    let policy = directory.path().join("policy.txt");
-    let text = succeed(&["bundle", "policy", "--data-dir", data.to_str().expect("plain")]);
-    fs::write(&policy, text).expect("a policy");
-    let policy = policy.to_str().expect("plain");
-    let report = json(&succeed(&["verify", out, "--policy", policy, "--json"]));
+    let before = policy_of(&data, &directory.path().join("before.txt"));
+    let report = json(&succeed(&["verify", out, "--policy", &before, "--json"]));
     assert_eq!(
         (&report["accepted"], &report["cycles_opened"]),
         (&true.into(), &47.into()),
         "GENESIS, BOOT, RETENTION_POLICY are none"
     );
-    let python = Command::new("python3")
-        .arg(root().join("tools/verify.py"))
-        .args([out, "--policy", policy])
-        .output();
-    let (code, told, err) = said(&python.expect("python3"));
-    assert_eq!(code, Some(0), "{told}{err}");
+    assert_eq!(python(out, &before), Some(0));
+
+    // The log key is exchanged. While both sign, the policy of before is enough; then the new one is needed.
+    let to = server.http.to_string();
+    let lines = || {
+        server
+            .get("/checkpoint")
+            .unwrap_or_default()
+            .matches("\u{2014} ")
+            .count()
+    };
+    let key = |verb: &str| succeed(&["key", verb, "--server", &to]);
+    let fetched = |name: &str| {
+        let file = directory.path().join(name).to_str().expect("plain").to_owned();
+        succeed(&[
+            "bundle", "fetch", "--server", &to, "--from", "20", "--to", "50", "--out", &file,
+        ]);
+        file
+    };
+    let verified = |file: &str, policy: &str| run(&["verify", file, "--policy", policy]).status.code();
+    let new = key("rotate").lines().next().expect("the key").to_owned();
+    until("a checkpoint that both keys sign", || lines() == 3);
+    let between = fetched("between");
+    assert_eq!(
+        (verified(&between, &before), python(&between, &before)),
+        (Some(0), Some(0))
+    );
+    let again = run(&["key", "rotate", "--server", &to]);
+    assert!(!again.status.success(), "a third key");
+    key("retire");
+    until("a checkpoint that only the new key signs", || lines() == 2);
+    let after = fetched("after");
+    assert_eq!((verified(&after, &before), python(&after, &before)), (Some(1), Some(1)));
+    let keys = json(&succeed(&["key", "list", "--server", &to, "--json"]));
+    assert_eq!(keys["signingKeys"][2]["vkey"], new.as_str());
+    let file = directory.path().join("after.txt");
+    fs::write(&file, keys["witnessPolicy"].as_str().expect("a policy")).expect("a file");
+    let now = file.to_str().expect("plain");
+    assert_eq!((verified(&after, now), python(&after, now)), (Some(0), Some(0)));
     server.stop();
+    let files = fs::read_dir(data.join("keys")).expect("the keys").count();
+    assert_eq!(files, 2, "the retired key is erased");
+    assert_eq!(
+        fs::read_to_string(policy_of(&data, &directory.path().join("end.txt"))).expect("it"),
+        fs::read_to_string(now).expect("it")
+    );
+    succeed(&["fsck", data.to_str().expect("plain")]);
+}
+
+/// The policy that a data directory gives, in a file.
+fn policy_of(data: &Path, file: &Path) -> String {
+    let text = succeed(&["bundle", "policy", "--data-dir", data.to_str().expect("plain")]);
+    fs::write(file, text).expect("a policy");
+    file.to_str().expect("plain").to_owned()
+}
+
+/// Exit code of the second verifier.
+fn python(bundle: &str, policy: &str) -> Option<i32> {
+    let mut python = Command::new("python3");
+    python
+        .arg(root().join("tools/verify.py"))
+        .args([bundle, "--policy", policy]);
+    python.output().expect("python3").status.code()
 }

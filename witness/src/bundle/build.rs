@@ -38,6 +38,9 @@ pub trait LogSource: TileSource {
     /// `seq` that [`crate::walk::is_context`].
     fn context(&self, seq: u64) -> Result<Vec<u64>, Self::Error>;
 
+    /// Indices of the KEY leaves below `size`, ascending.
+    fn key_leaves(&self, size: u64) -> Result<Vec<u64>, Self::Error>;
+
     /// What is kept of a cycle; none when nothing is.
     fn kept(&self, seq: u64) -> Result<Option<KeptCycle>, Self::Error>;
 
@@ -277,8 +280,11 @@ impl Range {
         };
         let context = source.context(from)?;
         let width = TILE_WIDTH as u64;
+        // Who has to sign the checkpoint follows from GENESIS and every KEY leaf below it.
+        let keys = source.key_leaves(size)?;
+        let genesis = (!keys.is_empty()).then_some(0);
         let touched: BTreeSet<u64> = (from / width..=(request.to - 1) / width)
-            .chain(context.iter().map(|seq| seq / width))
+            .chain(context.iter().chain(&keys).chain(&genesis).map(|seq| seq / width))
             .collect();
         for index in touched {
             let first = index * width;

@@ -213,6 +213,7 @@ fn leaves_of_another_log_do_not_fit() {
     // b's leaves, tiles and data under a's name and keys: signed by a, but of another log id.
     std::mem::swap(&mut a.log, &mut b.log);
     std::mem::swap(&mut a.cosigner, &mut b.cosigner);
+    std::mem::swap(&mut a.signing, &mut b.signing);
     let report = check(&b.bundle(2, 7, false), &b.policy());
     assert!(report.to_string().contains("log_id"), "{report}");
 }

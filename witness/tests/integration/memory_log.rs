@@ -13,7 +13,8 @@ use tapline_witness::{
     codec::{List, Text},
     disposition::Disposition,
     hash::{Domain, Field, Hash, ZERO, commit, log_id, salt, witness},
-    leaf::{self, Header, flags},
+    keyset::seat,
+    leaf::{self, Header, Kind, flags},
     lists::{HOST_STAGE, Input, StageEntry},
     note::{KeyType, Name, Signer},
     outcome::{OUTCOME_VERSION, Outcome},
@@ -30,6 +31,8 @@ pub(crate) const CONFIG: &[u8] = b"[site]\n";
 pub(crate) struct MemoryLog {
     pub(crate) log: Signer,
     pub(crate) cosigner: Signer,
+    /// Keys that sign beside the two, or in their place: seeds by role.
+    pub(crate) signing: Vec<(KeyRole, u8)>,
     pub(crate) log_id: Hash,
     pub(crate) boot_id: [u8; 16],
     pub(crate) class: PrivacyClass,
@@ -58,6 +61,7 @@ impl MemoryLog {
             tiles: BTreeMap::new(),
             tick: 0,
             last_keyframe: None,
+            signing: vec![(KeyRole::Log, seed), (KeyRole::Cosigner, seed + 100)],
             log,
             cosigner,
         };
@@ -191,16 +195,38 @@ impl MemoryLog {
         self.edge.root()
     }
 
-    pub(crate) fn checkpoint(&self) -> (u64, String) {
+    /// A signer of this log with a seed.
+    pub(crate) fn signer(&self, role: KeyRole, seed: u8) -> Signer {
+        let (name, key_type) = seat(self.log.verifier().name().as_str(), role).unwrap();
+        Signer::from_seed(name, key_type, &[seed; 32])
+    }
+
+    /// A KEY leaf about a key with a seed; whether it signs from here on is for the caller to say.
+    pub(crate) fn key(&mut self, role: KeyRole, action: KeyAction, seed: u8) {
+        let verifier = self.signer(role, seed).verifier();
+        let key = Key {
+            role,
+            action,
+            name: Text::new(verifier.name().as_str()),
+            public_key: verifier.public_key(),
+        };
+        self.append(key.into(), 0);
+    }
+
+    /// The checkpoint, signed by whom one likes.
+    pub(crate) fn signed_by(&self, signing: &[(KeyRole, u8)]) -> (u64, String) {
         let checkpoint = Checkpoint {
             origin: self.log.verifier().name().clone(),
             size: self.size(),
             root: self.edge.root(),
         };
-        (
-            self.size(),
-            checkpoint.sign(&[&self.log, &self.cosigner], 1_760_000_000),
-        )
+        let signers: Vec<Signer> = signing.iter().map(|(role, seed)| self.signer(*role, *seed)).collect();
+        let signers: Vec<&Signer> = signers.iter().collect();
+        (self.size(), checkpoint.sign(&signers, 1_760_000_000))
+    }
+
+    pub(crate) fn checkpoint(&self) -> (u64, String) {
+        self.signed_by(&self.signing)
     }
 
     pub(crate) fn policy_text(&self, quorum: &str) -> String {
@@ -268,6 +294,11 @@ impl LogSource for MemoryLog {
         let boot_id = decode(seq).boot_id;
         let of_boot = |index: &u64| decode(*index).boot_id == boot_id && is_context(decode(*index).kind);
         Ok((0..=seq).filter(of_boot).collect())
+    }
+
+    fn key_leaves(&self, size: u64) -> Result<Vec<u64>, MemoryError> {
+        let is_key = |index: &u64| leaf::decode(&self.leaves[*index as usize]).unwrap().header.kind == Kind::Key;
+        Ok((0..size.min(self.leaves.len() as u64)).filter(is_key).collect())
     }
 
     fn kept(&self, seq: u64) -> Result<Option<KeptCycle>, MemoryError> {

@@ -9,7 +9,7 @@ use tapline_witness::{
     verify::{Level, Seen, Verdict, VerifyRequest, verify},
 };
 
-use crate::memory_log::MemoryLog;
+use crate::{memory_log::MemoryLog, rotation};
 
 struct Case {
     name: String,
@@ -169,7 +169,14 @@ fn the_python_verifier_agrees() {
     let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tools");
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("python-{}", std::process::id()));
     std::fs::create_dir_all(&dir).unwrap();
-    let cases: Vec<Case> = cases().into_iter().chain(flips()).collect();
+    let rotated = rotation::cases().into_iter().map(|case| Case {
+        name: case.name.into(),
+        bundle: case.bundle,
+        policy: case.policy,
+        seen: BTreeMap::new(),
+        fresh: None,
+    });
+    let cases: Vec<Case> = cases().into_iter().chain(rotated).chain(flips()).collect();
     let listed: Vec<serde_json::Value> = cases
         .iter()
         .enumerate()

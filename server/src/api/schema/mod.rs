@@ -4,6 +4,7 @@ mod configure;
 mod cycle;
 mod events;
 mod health;
+mod keys;
 mod link;
 mod memory;
 mod mutation;
@@ -41,6 +42,7 @@ use super::{
 pub(crate) struct Query(
     query::CoreQuery,
     health::HealthQuery,
+    keys::KeysQuery,
     memory::MemoryQuery,
     plugins::PluginsQuery,
     recordings::RecordingsQuery,
@@ -52,6 +54,7 @@ pub(crate) struct Query(
 pub(crate) struct Mutation(
     mutation::CoreMutation,
     configure::ConfigureMutation,
+    keys::KeysMutation,
     plugins::PluginsMutation,
     recordings::RecordingsMutation,
 );
@@ -72,6 +75,7 @@ pub(super) const AREAS: &[&[Rule]] = &[
     cycle::RULES,
     events::RULES,
     health::RULES,
+    keys::RULES,
     link::RULES,
     memory::RULES,
     mutation::RULES,

@@ -134,6 +134,11 @@ pub(super) struct Accepted {
 }
 
 impl Accepted {
+    /// Number of the order.
+    pub(super) const fn number(&self) -> Long {
+        self.order
+    }
+
     /// An order that was done at once; its leaf follows with the next cycle.
     pub(super) fn now(api: &Api, operator: [u8; 32], action: &str, result: AuditResult) -> Self {
         let order = api.hub.audit(operator, action, result);

@@ -136,9 +136,11 @@ impl Server {
         &api(ctx).hub.facts.origin
     }
 
-    /// Verification key of the witness log, C2SP signed-note text.
-    async fn log_key<'c>(&self, ctx: &Context<'c>) -> &'c str {
-        &api(ctx).hub.facts.vkey
+    /// Verification key of the witness log, C2SP signed-note text: the newest one, when two sign.
+    async fn log_key(&self, ctx: &Context<'_>) -> String {
+        let hub = &api(ctx).hub;
+        let newest = hub.keys().and_then(|keys| keys.vkey());
+        newest.unwrap_or_else(|| hub.facts.vkey.clone())
     }
 }
 

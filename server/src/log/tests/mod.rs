@@ -6,4 +6,5 @@ mod forget;
 mod fsck;
 mod prune;
 mod reader;
+mod rotate;
 pub(crate) mod support;
