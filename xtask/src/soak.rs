@@ -1,12 +1,16 @@
 //! `cargo xtask soak`: days of cycles in virtual time; fails when something grows that must not.
 
-use std::path::PathBuf;
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use clap::Args;
 
 use crate::{
+    bench::machine,
     build,
-    run::{program, root, run, target},
+    run::{output, program, root, run, target},
 };
 
 /// What to run, and what to compare.
@@ -24,6 +28,12 @@ pub(crate) struct Options {
     /// Not optimised: what CI has built anyway
     #[arg(long)]
     debug: bool,
+    /// Learn the empty room from the first seconds; 0: do not
+    #[arg(long, default_value_t = 30.0, value_name = "SECONDS")]
+    learn: f64,
+    /// Write what came of it into docs/benchmarks/soak.md: the two-node recording for so many hours, and one of a room with 12 link paths
+    #[arg(long, conflicts_with_all = ["scene", "compare", "report"])]
+    document: bool,
     /// Write the report, one JSON object
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
@@ -35,19 +45,59 @@ pub(crate) struct Options {
 /// Runs the soak, or compares.
 pub(crate) fn soak(options: &Options) -> Result<(), String> {
     let tapline = build::build(!options.debug)?.tapline;
-    let mut command = program(&tapline);
-    command.arg("soak");
     if let Some(files) = &options.compare {
         let files = files.iter().map(std::path::absolute).collect::<Result<Vec<_>, _>>();
-        command.arg("--compare").args(files.map_err(|e| e.to_string())?);
+        let mut command = program(&tapline);
+        command
+            .args(["soak", "--compare"])
+            .args(files.map_err(|e| e.to_string())?);
         return run("compare two soaks", &mut command);
     }
+    if !options.document {
+        return run(
+            "soak",
+            &mut prepared(options, &tapline, options.scene.as_deref(), options.hours)?,
+        );
+    }
+    let mut sections = String::new();
+    for (title, scene, hours) in [
+        ("Two nodes, a recording again and again", None, options.hours),
+        (
+            "Four nodes, the simulated room `four-nodes-ht20`",
+            Some("four-nodes-ht20"),
+            1.0,
+        ),
+    ] {
+        let mut command = prepared(options, &tapline, scene, hours)?;
+        command.stderr(std::process::Stdio::inherit());
+        let text = output(title, &mut command)?;
+        print!("{text}");
+        let (head, tables) = text.split_once("\n\n").unwrap_or((&text, ""));
+        sections.push_str(&format!("## {title}\n\n{}\n\n{tables}\n", head.replace('\n', "  \n")));
+    }
+    let path = root().join("docs/benchmarks/soak.md");
+    let text = format!(
+        "# Soak\n\n`cargo xtask soak --hours {} --keep-minutes {} --document`, {} build, on {}. Virtual time: cycles as fast as they go,\nthrough the log and store of a server that forgets and prunes. Outcomes, leaves and rows by the second are kept {} minutes, raw input {},\nso that what time bounds is full early; other levels of the rollups as by default.\n\n{sections}",
+        options.hours,
+        options.keep_minutes,
+        if options.debug { "unoptimised" } else { "optimised" },
+        machine(),
+        options.keep_minutes,
+        options.keep_minutes.min(15),
+    );
+    std::fs::write(&path, text).map_err(|e| format!("cannot write {}: {e}", path.display()))
+}
+
+/// The command of one soak.
+fn prepared(options: &Options, tapline: &Path, scene: Option<&str>, hours: f64) -> Result<Command, String> {
+    let mut command = program(tapline);
+    command.arg("soak");
     let work = target().join("soak");
     std::fs::create_dir_all(&work).map_err(|e| format!("cannot make {}: {e}", work.display()))?;
-    let (config, site, recording) = match &options.scene {
+    let (config, site, recording) = match scene {
         Some(scene) => {
             let (config, recording) = (work.join("fleet.toml"), work.join("room.jsonl"));
-            let mut simulate = program(&tapline);
+            let mut simulate = program(tapline);
             simulate
                 .args(["simulate", "--scene", scene, "--write-config"])
                 .arg(&config);
@@ -73,7 +123,8 @@ pub(crate) fn soak(options: &Options) -> Result<(), String> {
         command.args(["--site", site]);
     }
     command.args(["--manifest", "linked"]);
-    command.arg(format!("--hours={}", options.hours));
+    command.arg(format!("--hours={hours}"));
+    command.arg(format!("--learn={}", options.learn));
     command.arg(format!("--keep-minutes={}", options.keep_minutes));
     command.arg(format!("--raw-minutes={}", options.keep_minutes.min(15)));
     if let Some(report) = &options.report {
@@ -81,5 +132,5 @@ pub(crate) fn soak(options: &Options) -> Result<(), String> {
             .arg("--report")
             .arg(std::path::absolute(report).map_err(|e| e.to_string())?);
     }
-    run("soak", &mut command)
+    Ok(command)
 }

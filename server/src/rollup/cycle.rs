@@ -1,6 +1,6 @@
 //! From cycles to the rows of one window.
 
-use std::collections::BTreeMap;
+use std::{borrow::BorrowMut, collections::BTreeMap};
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use tapline_witness::outcome::{AreaPresence, LinkReport, Outcome, Person, Presence, PresenceState};
@@ -97,10 +97,10 @@ pub struct Carry {
     people: People,
 }
 
-/// Adds cycles of one window up.
+/// Adds cycles of one window up. `C`: the carry, lent or owned.
 #[derive(Debug)]
-pub struct Fold<'c> {
-    carry: &'c mut Carry,
+pub struct Fold<C> {
+    carry: C,
     /// Rows so far.
     pub rows: Rows,
     /// Events so far, ascending by time while the wall clock is.
@@ -109,9 +109,9 @@ pub struct Fold<'c> {
     last_seq: u64,
 }
 
-impl<'c> Fold<'c> {
+impl<C: BorrowMut<Carry>> Fold<C> {
     /// An empty window after the cycles that left `carry`.
-    pub fn new(carry: &'c mut Carry) -> Self {
+    pub fn new(carry: C) -> Self {
         Self {
             carry,
             rows: Rows::new(),
@@ -126,7 +126,7 @@ impl<'c> Fold<'c> {
         let t_ms = cycle.wall_ns.div_euclid(1_000_000);
         let outcome = cycle.outcome;
         self.last_seq = cycle.seq;
-        self.carry.latest_ns = cycle.wall_ns;
+        self.carry.borrow_mut().latest_ns = cycle.wall_ns;
         self.count(cycle);
         self.area(
             cycle,
@@ -149,7 +149,7 @@ impl<'c> Fold<'c> {
         for track in &outcome.tracks {
             self.track(cycle, t_ms, track);
         }
-        self.carry.people.forget(t_ms);
+        self.carry.borrow_mut().people.forget(t_ms);
         if let Some(times) = cycle.stage_us {
             add_times(self.row(Series::new(Kind::Stages, "")), &times);
         }
@@ -157,12 +157,17 @@ impl<'c> Fold<'c> {
 
     /// The rows, each area's with how it stood at the last cycle.
     pub fn finish(mut self) -> (Rows, Vec<Event>) {
-        for (series, (seq, end)) in self.ends {
+        self.close()
+    }
+
+    /// As [`Self::finish`]; the next window follows.
+    pub fn close(&mut self) -> (Rows, Vec<Event>) {
+        for (series, (seq, end)) in std::mem::take(&mut self.ends) {
             if let Some(row) = self.rows.get_mut(&series) {
                 row.end = if seq == self.last_seq { end } else { End::Absent };
             }
         }
-        (self.rows, self.events)
+        (std::mem::take(&mut self.rows), std::mem::take(&mut self.events))
     }
 
     fn row(&mut self, series: Series) -> &mut Row {
@@ -171,13 +176,14 @@ impl<'c> Fold<'c> {
 
     fn count(&mut self, cycle: &CycleInput<'_>) {
         let outcome = cycle.outcome;
-        let same_boot = self.carry.boot_id == cycle.boot_id;
+        let carry = self.carry.borrow_mut();
+        let same_boot = carry.boot_id == cycle.boot_id;
         // A slot is one tick: what lies between two of a boot is missed.
-        let missed = match self.carry.tick {
+        let missed = match carry.tick {
             Some(before) if same_boot => cycle.tick.saturating_sub(before).saturating_sub(1),
             _ => 0,
         };
-        (self.carry.boot_id, self.carry.tick) = (cycle.boot_id, Some(cycle.tick));
+        (carry.boot_id, carry.tick) = (cycle.boot_id, Some(cycle.tick));
         let sum = &mut self.row(Series::cycles()).sum;
         sum[cycles::CYCLES] += 1;
         sum[cycles::MISSED] += missed;
@@ -194,7 +200,7 @@ impl<'c> Fold<'c> {
 
     fn area(&mut self, cycle: &CycleInput<'_>, t_ms: i64, series: Series, presence: &Presence, people: Option<u16>) {
         let occupancy = Occupancy::of(presence.state);
-        let known = self.carry.areas.get(&series.key).copied();
+        let known = self.carry.borrow_mut().areas.get(&series.key).copied();
         let unbroken = known.filter(|a| (0..=STAY_GAP_MS).contains(&(t_ms - a.last_ms)));
         let ended = match (known, unbroken) {
             // Nobody looked for a while: the stay ended when it was last seen.
@@ -215,7 +221,7 @@ impl<'c> Fold<'c> {
             since_ms,
             last_ms: t_ms,
         };
-        self.carry.areas.insert(series.key.clone(), carry);
+        self.carry.borrow_mut().areas.insert(series.key.clone(), carry);
         if changed {
             self.events.push(Event {
                 t_ms,
@@ -253,7 +259,11 @@ impl<'c> Fold<'c> {
             let row = self.row(cycle.names.heat(at));
             row.sum[heat::TOTAL] += 1;
             *row.map.entry(cell_at(at)).or_default() += 1;
-            let step = self.carry.people.step(track.id, t_ms, at, cycle.names.place(at));
+            let step = self
+                .carry
+                .borrow_mut()
+                .people
+                .step(track.id, t_ms, at, cycle.names.place(at));
             way_mm = step.way_mm;
             if let Some((from, to)) = step.crossing {
                 self.row(Series::new(Kind::Flow, format!("{from}>{to}"))).sum[flow::CROSSINGS] += 1;

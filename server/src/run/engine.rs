@@ -449,19 +449,24 @@ pub(super) fn facts(core: &Core, in_force: &InForce, tick: u64, report: &Report)
         },
         privacy_class: PrivacyClass::from_byte(outcome.privacy_class).unwrap_or(PrivacyClass::Restricted),
         privacy_mode: PrivacyModeCode::from_byte(outcome.privacy_mode).unwrap_or(PrivacyModeCode::StrictNoIdentity),
-        outcome_code: match report {
-            r if r.deadline => OutcomeCode::Deadline,
-            r if r.fault => OutcomeCode::StageFault,
-            r if r.csi_frames == 0 && r.rss_values == 0 => OutcomeCode::NoInput,
-            _ if outcome.gate == tapline_witness::outcome::Gate::Reject => OutcomeCode::Rejected,
-            _ => OutcomeCode::Ok,
-        },
+        outcome_code: outcome_code(report, outcome),
         n_inputs: report.inputs,
         n_stages: report.stages,
         numeric_profile: in_force.numeric_profile,
         manifest_hash: in_force.manifest_hash,
         config_hash: in_force.config_hash,
         calibration_id: in_force.calibration_id,
+    }
+}
+
+/// How a cycle ended, as its leaf says it.
+pub fn outcome_code(report: &Report, outcome: &tapline_witness::outcome::Outcome) -> OutcomeCode {
+    match report {
+        r if r.deadline => OutcomeCode::Deadline,
+        r if r.fault => OutcomeCode::StageFault,
+        r if r.csi_frames == 0 && r.rss_values == 0 => OutcomeCode::NoInput,
+        _ if outcome.gate == tapline_witness::outcome::Gate::Reject => OutcomeCode::Rejected,
+        _ => OutcomeCode::Ok,
     }
 }
 

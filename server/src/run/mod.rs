@@ -17,4 +17,4 @@ pub mod start;
 mod swaps;
 mod trace;
 
-pub use engine::{Engine, EngineError, SlotInput, Stepped};
+pub use engine::{Engine, EngineError, SlotInput, Stepped, outcome_code};

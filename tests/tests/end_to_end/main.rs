@@ -9,4 +9,5 @@ mod recorded;
 mod remote;
 mod replay;
 mod rerun;
+mod soak;
 mod state;

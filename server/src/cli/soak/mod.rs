@@ -2,17 +2,19 @@
 //! that forgets and prunes; and what must not grow on the way.
 
 mod compare;
+mod recount;
 mod report;
 mod watch;
 
 use std::{
     path::{Path, PathBuf},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use clap::Args;
 
 use self::{
+    recount::{Compared, Recount},
     report::{Report, Soaked},
     watch::Watcher,
 };
@@ -23,8 +25,9 @@ use super::{
 };
 use crate::{
     log::{WINDOW_TILES, fsck},
+    rollup::Calendar,
     run::{
-        replay::{ReplayOptions, Soak, is_simulated, replay},
+        replay::{Learn, LearnFrom, ReplayOptions, Soak, is_simulated, replay},
         start::prepare_with,
     },
     store::retention::Retention,
@@ -50,6 +53,9 @@ pub(super) struct Options {
     /// Raw input is kept this long, minutes
     #[arg(long, default_value_t = 15)]
     raw_minutes: u64,
+    /// Learn the empty room from the first seconds; 0: do not
+    #[arg(long, default_value_t = 0.0, value_name = "SECONDS")]
+    learn: f64,
     /// Data directory of the run (default: a temporary one)
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
@@ -103,6 +109,8 @@ fn soak(options: &Options, recording: &Path, data_dir: &Path) -> std::result::Re
     let links = prepared.site.paths.len();
     let cycles = (options.hours * HOUR as f64) as u64;
     let mut watcher = Watcher::new(data_dir, cycles);
+    let calendar = Calendar::of(&prepared.site.timezone).unwrap_or_default();
+    let mut recount = Recount::new(&prepared.site, calendar);
     let keep_s = options.keep_minutes * 60;
     // A window is rolled up well within the time that its outcomes are kept.
     let window_tiles = WINDOW_TILES.min(keep_s * 20 / 256 / 4).max(1);
@@ -115,7 +123,11 @@ fn soak(options: &Options, recording: &Path, data_dir: &Path) -> std::result::Re
             data_dir: data_dir.to_owned(),
             real_time: false,
             calibration: None,
-            learn: None,
+            learn: (options.learn > 0.0).then(|| Learn {
+                from: LearnFrom::Start(Duration::ZERO),
+                length: Duration::from_secs_f64(options.learn.min(3_600.0)),
+                then_stop: false,
+            }),
             passes: u32::MAX,
             recorded: None,
             out: None,
@@ -130,7 +142,10 @@ fn soak(options: &Options, recording: &Path, data_dir: &Path) -> std::result::Re
                 },
                 window_tiles,
                 seconds_kept_s: keep_s,
-                watch: &mut |engine, gate, stepped| watcher.cycle(engine, gate, stepped),
+                watch: &mut |engine, gate, stepped| {
+                    recount.add(engine, stepped);
+                    watcher.cycle(engine, gate, stepped)
+                },
             }),
         },
     )
@@ -138,6 +153,10 @@ fn soak(options: &Options, recording: &Path, data_dir: &Path) -> std::result::Re
     progress.done();
     let seconds = begun.elapsed().as_secs_f64();
     let checked = fsck(data_dir, None).map_err(Failure::of)?;
+    let (recounted, counted_wrong) = match recount.compare(data_dir) {
+        Ok(compared) => (compared, None),
+        Err(Failure(why)) => (Compared::default(), Some(why)),
+    };
     let mut report = watcher.report();
     report.soak = Soaked {
         links,
@@ -156,6 +175,8 @@ fn soak(options: &Options, recording: &Path, data_dir: &Path) -> std::result::Re
         minimum_index: checked.minimum_index,
         rollups: checked.rollups,
         opened: checked.opened,
+        recounted,
+        counted_wrong,
         space: crate::store::backup::space(data_dir).map_err(Failure::of)?,
         ..report.soak
     };

@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use super::recount::Compared;
+
 /// Rows of the first two hours are warming up.
 const SETTLED: usize = 2;
 /// The resident set of the last hour may differ by this share from that of the second.
@@ -68,6 +70,9 @@ pub(super) struct Soaked {
     pub(super) minimum_index: u64,
     pub(super) rollups: u64,
     pub(super) opened: u64,
+    /// Rollup rows compared with a second count of the cycles, and what was wrong.
+    pub(super) recounted: Compared,
+    pub(super) counted_wrong: Option<String>,
     /// Bytes of each table and index at the end.
     pub(super) space: Vec<(String, u64)>,
     pub(super) hours: Vec<Hour>,
@@ -101,6 +106,11 @@ impl Soaked {
         let mut problems = Vec::new();
         if self.chain != "verified" {
             problems.push(format!("the log is not whole:\n{}", self.chain));
+        }
+        if let Some(why) = &self.counted_wrong {
+            problems.push(why.clone());
+        } else if self.recounted.windows[1] == 0 && self.cycles > 4_000 {
+            problems.push("no minute was rolled up".to_owned());
         }
         if let Some(most) = self
             .hours
@@ -162,6 +172,17 @@ impl Soaked {
             self.minimum_index,
             self.rollups,
             self.opened
+        );
+        let [seconds, minutes, hours, days] = self.recounted.windows;
+        let _ = writeln!(
+            text,
+            "rollups counted again from the cycles: {seconds} seconds, {minutes} minutes, {hours} hours, {days} days, {} rows: {}",
+            self.recounted.rows,
+            if self.counted_wrong.is_none() {
+                "equal"
+            } else {
+                "NOT equal"
+            }
         );
         if let Some(growth) = self.growth_bytes_a_day() {
             let _ = writeln!(text, "growth once full: {:.2} MB a day", growth / 1e6);
