@@ -549,7 +549,8 @@ def read_body(kind, data):
     elif kind == "BOOT":
         body = {"recovered_size": r.number(8), "recovered_root": r.hash(), "manifest": r.hash(),
                 "config": r.hash(), "calibration": r.hash()}
-        r.enum(5), r.number(2), r.take(96), r.text(), r.text(), r.text(), builds(r)
+        body["mode"] = r.enum(5)
+        r.number(2), r.take(96), r.text(), r.text(), r.text(), builds(r)
     elif kind == "SWAP":
         body = {"tick": r.number(8), "old": r.hash(), "manifest": r.hash(), "result": r.enum(3)}
         body["reason"] = r.number(2)
@@ -571,7 +572,8 @@ def read_body(kind, data):
     elif kind == "KEY":
         body = {"role": r.enum(2), "retired": r.enum(2), "name": r.text(), "public": r.take(32)}
     elif kind == "PRIVACY_MODE":
-        r.enum(5), r.enum(5), r.number(8), r.hash()
+        body = {"old": r.enum(5), "mode": r.enum(5), "tick": r.number(8)}
+        r.hash()
     elif kind == "GAP":
         r.take(24), r.enum(3)
     elif kind == "CLOCK_STEP":
@@ -676,7 +678,7 @@ class Walk:
             check(not begins or leaf.tick == 0, "a tick before the first cycle")
             boot = self.boot = {"id": leaf.boot_id, "mono": leaf.mono_ns, "tick": leaf.tick, "cycle": None,
                                 "complete": begins, "gap": False, "known": False,
-                                "manifest": [], "config": [], "calibration": []}
+                                "manifest": [], "config": [], "calibration": [], "mode": []}
             if leaf.kind == "BOOT":
                 self.in_force(leaf, check, index)
             elif leaf.kind == "CYCLE":
@@ -702,6 +704,9 @@ class Walk:
         elif leaf.kind in ("CONFIG", "CALIBRATION"):
             name = leaf.kind.lower()
             boot[name].append((leaf.body["tick"], leaf.body[name]))
+        elif leaf.kind == "PRIVACY_MODE":
+            check(not boot["mode"] or boot["mode"][-1][1] == leaf.body["old"], "not the mode before")
+            boot["mode"].append((leaf.body["tick"], leaf.body["mode"]))
         elif leaf.kind == "GAP":
             boot["gap"] = True
         self.last = (index, domain("leaf", data))
@@ -709,7 +714,7 @@ class Walk:
 
     def in_force(self, leaf, check, found_at_start):
         check(leaf.body["recovered_size"] == found_at_start, "recovered_size is not what was there")
-        for name in ("manifest", "config", "calibration"):
+        for name in ("manifest", "config", "calibration", "mode"):
             self.boot[name].append((0, leaf.body[name]))
 
     def cycle(self, leaf, check):
@@ -721,7 +726,7 @@ class Walk:
         else:
             check(leaf.tick >= boot["tick"], "the tick does not rise")
         boot["known"] = True
-        for name in ("manifest", "config", "calibration"):
+        for name in ("manifest", "config", "calibration", "mode"):
             now = [value for since, value in boot[name] if since <= leaf.tick]
             if now:
                 check(now[-1] == leaf.body[name], f"not the {name} in force")

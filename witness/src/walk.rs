@@ -1,5 +1,5 @@
 //! The rules that hold *between* leaves: sequence, `prev`, time, and that each cycle ran under the
-//! manifest, configuration and calibration that earlier leaves put in force.
+//! manifest, configuration, calibration and privacy mode that earlier leaves put in force.
 //!
 //! None of this proves that a leaf is in the log; the tree does (rule 4 of docs/witness-format.md). It is
 //! asked of leaves already proven to stand at their index.
@@ -7,7 +7,7 @@
 use thiserror::Error;
 
 use crate::{
-    body::{Body, Boot, Cycle, Swap, SwapResult, swap_reason},
+    body::{Body, Boot, Cycle, PrivacyMode, PrivacyModeCode, Swap, SwapResult, swap_reason},
     hash::{Hash, ZERO, witness},
     leaf::{self, Header, Kind, Leaf, LeafError, flags},
 };
@@ -66,6 +66,7 @@ struct BootState {
     manifests: Vec<Since>,
     configs: Vec<Since>,
     calibrations: Vec<Since>,
+    modes: Vec<(u64, PrivacyModeCode)>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -160,7 +161,7 @@ impl Walk {
                 if let Body::Cycle(cycle) = body {
                     state.cycle(rule, header, cycle)?;
                 }
-                state.came_into_force(body);
+                state.came_into_force(rule, body)?;
                 self.boot = Some(state);
             }
             (Some(state), body) => {
@@ -185,15 +186,7 @@ impl Walk {
                     Body::Boot(boot) if header.seq == 1 => state.put_in_force(rule, 0, boot)?,
                     Body::Boot(_) => return rule.broken("BOOT", "one a boot".into(), "a second one".into()),
                     Body::Genesis(_) => return rule.broken("GENESIS", "one a log".into(), "a second one".into()),
-                    Body::Swap(swap) => state.swapped(swap),
-                    Body::Config(config) => state.configs.push((config.effective_tick, config.new_config_hash)),
-                    Body::Calibration(calibration) => {
-                        state
-                            .calibrations
-                            .push((calibration.effective_tick, calibration.new_calibration_id));
-                    }
-                    Body::Gap(_) => state.gap_since_cycle = true,
-                    _ => {}
+                    body => state.came_into_force(rule, body)?,
                 }
                 (state.mono_ns, state.tick) = (header.mono_ns, header.tick);
             }
@@ -215,10 +208,11 @@ impl BootState {
             manifests: Vec::new(),
             configs: Vec::new(),
             calibrations: Vec::new(),
+            modes: Vec::new(),
         }
     }
 
-    fn came_into_force(&mut self, body: &Body) {
+    fn came_into_force(&mut self, rule: &Rule, body: &Body) -> Result<(), WalkError> {
         match body {
             Body::Swap(swap) => self.swapped(swap),
             Body::Config(config) => self.configs.push((config.effective_tick, config.new_config_hash)),
@@ -227,8 +221,19 @@ impl BootState {
                     .push((calibration.effective_tick, calibration.new_calibration_id));
             }
             Body::Gap(_) => self.gap_since_cycle = true,
+            Body::PrivacyMode(mode) => self.mode_changed(rule, mode)?,
             _ => {}
         }
+        Ok(())
+    }
+
+    fn mode_changed(&mut self, rule: &Rule, mode: &PrivacyMode) -> Result<(), WalkError> {
+        // One that is shown without the leaves before it says what it was.
+        if let Some((_, before)) = self.modes.last() {
+            rule.equal("privacy mode before", *before as u64, mode.old_mode as u64)?;
+        }
+        self.modes.push((mode.effective_tick, mode.new_mode));
+        Ok(())
     }
 
     /// A leaf that was not durable at its tick is withdrawn by a second one that rejects it.
@@ -247,6 +252,7 @@ impl BootState {
         self.manifests.push((0, boot.manifest_hash));
         self.configs.push((0, boot.config_hash));
         self.calibrations.push((0, boot.calibration_id));
+        self.modes.push((0, boot.privacy_mode));
         Ok(())
     }
 
@@ -284,6 +290,11 @@ impl BootState {
                 None => self.in_force_known = false,
             }
         }
+        let mut modes = self.modes.iter().rev();
+        match modes.find(|(since, _)| *since <= header.tick) {
+            Some((_, mode)) => rule.equal("privacy mode in force", *mode as u64, cycle.privacy_mode as u64)?,
+            None => self.in_force_known = false,
+        }
         let is_keyframe = header.flags & flags::KEYFRAME != 0;
         let due = self
             .last_cycle
@@ -306,7 +317,7 @@ impl BootState {
 pub const fn is_context(kind: Kind) -> bool {
     matches!(
         kind,
-        Kind::Genesis | Kind::Boot | Kind::Swap | Kind::Config | Kind::Calibration | Kind::Key
+        Kind::Genesis | Kind::Boot | Kind::Swap | Kind::Config | Kind::Calibration | Kind::Key | Kind::PrivacyMode
     )
 }
 

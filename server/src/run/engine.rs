@@ -7,7 +7,10 @@ use std::{
 
 use tapline_dsp::front::CalibrationStatus;
 use tapline_witness::{
-    body::{Audit, AuditResult, Body, ClockQuality, Config, OutcomeCode, PrivacyClass, PrivacyModeCode, SwapResult},
+    body::{
+        Audit, AuditResult, Body, ClockQuality, Config, OutcomeCode, PrivacyClass, PrivacyMode, PrivacyModeCode,
+        SwapResult,
+    },
     codec::Text,
     disposition::Disposition,
     hash::{Domain, Hash, ZERO},
@@ -234,7 +237,8 @@ impl Engine {
         Ok(activation)
     }
 
-    /// Takes another configuration of the same site from `tick` on: a CONFIG leaf names it.
+    /// Takes another configuration of the same site from `tick` on: a CONFIG leaf names it, and a PRIVACY_MODE leaf another
+    /// mode.
     ///
     /// # Errors
     /// When the log cannot go on.
@@ -244,6 +248,7 @@ impl Engine {
         if hash == self.in_force.config_hash {
             return Ok(());
         }
+        let old_mode = mode_code(self.core.site());
         if let Err(error) = self.core.set_site(site) {
             // The order was checked before it was taken.
             tracing::error!(%error, "the configuration stays as it was");
@@ -262,6 +267,16 @@ impl Engine {
         };
         self.append(stamp, &body, vec![blob])?;
         self.in_force.config_hash = hash;
+        let new_mode = mode_code(self.core.site());
+        if new_mode != old_mode {
+            let body = Body::PrivacyMode(PrivacyMode {
+                old_mode,
+                new_mode,
+                effective_tick: tick,
+                operator,
+            });
+            self.append(stamp, &body, Vec::new())?;
+        }
         self.notes.push(Note::Configured {
             now: SiteNow::of(self.core.site()),
             config_hash: hash,
@@ -430,6 +445,11 @@ impl Engine {
         }));
         hub.scope.show(&self.core, input.tick, &report.stage);
     }
+}
+
+/// The site's privacy mode as leaves have it.
+pub(super) fn mode_code(site: &Site) -> PrivacyModeCode {
+    PrivacyModeCode::from_byte(site.privacy.mode.code()).unwrap_or(PrivacyModeCode::StrictNoIdentity)
 }
 
 /// What the leaf of a step says beside its commitments.

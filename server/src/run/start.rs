@@ -9,12 +9,12 @@ use std::{
 
 use tapline_dsp::calibration::ArtefactError;
 use tapline_witness::{
-    body::{Boot, Host, PrivacyModeCode},
+    body::{Boot, Host},
     hash::{Domain, ZERO},
 };
 
 use super::{
-    engine::{Engine, EngineError, InForce},
+    engine::{Engine, EngineError, InForce, mode_code},
     notes::Begin,
     replay::ReplayError,
 };
@@ -339,8 +339,7 @@ impl Prepared {
             manifest_hash: in_force.manifest_hash,
             config_hash: in_force.config_hash,
             calibration_id: ZERO,
-            privacy_mode: PrivacyModeCode::from_byte(self.site.privacy.mode.code())
-                .unwrap_or(PrivacyModeCode::StrictNoIdentity),
+            privacy_mode: mode_code(&self.site),
             numeric_profile,
             host,
         };

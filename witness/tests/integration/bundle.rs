@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, io::Cursor};
 
 use proptest::prelude::*;
 use tapline_witness::{
-    body::PrivacyClass,
+    body::{PrivacyClass, PrivacyModeCode},
     bundle::{
         BundleError,
         build::{BundleRequest, InputsWithheld, LogSource, Prepared},
@@ -218,6 +218,43 @@ fn leaves_of_another_log_do_not_fit() {
     assert!(report.to_string().contains("log_id"), "{report}");
 }
 
+/// Logs in which the privacy mode changes, and the rule that each breaks.
+pub(crate) fn mode_cases() -> Vec<(&'static str, MemoryLog, Option<&'static str>)> {
+    use PrivacyModeCode::{CareWithConsent, PrivateHome, RawResearch};
+    let log = |change: fn(&mut MemoryLog)| {
+        let mut log = MemoryLog::new(1);
+        log.cycles(3);
+        change(&mut log);
+        log.cycles(3);
+        log
+    };
+    vec![
+        (
+            "mode with its leaf",
+            log(|l| l.mode(RawResearch, CareWithConsent)),
+            None,
+        ),
+        (
+            "mode without a leaf",
+            log(|l| l.mode = CareWithConsent),
+            Some("privacy mode in force is 3, expected 0"),
+        ),
+        (
+            "leaf with another mode before",
+            log(|l| l.mode(PrivateHome, CareWithConsent)),
+            Some("privacy mode before is 1, expected 0"),
+        ),
+        (
+            "leaf that no cycle follows",
+            log(|l| {
+                l.mode(RawResearch, CareWithConsent);
+                l.mode = RawResearch;
+            }),
+            Some("privacy mode in force is 0, expected 3"),
+        ),
+    ]
+}
+
 #[test]
 fn rules_between_leaves_are_checked() {
     // A second boot in the middle: its cycles need its BOOT leaf, which is carried along.
@@ -235,6 +272,13 @@ fn rules_between_leaves_are_checked() {
         256 + 179,
         "the tile of the BOOT leaf and that of the range"
     );
+    for (name, log, broken) in mode_cases() {
+        let report = check(&log.bundle(4, log.size(), false), &log.policy());
+        match broken {
+            None => assert!(report.is_accepted(), "{name}: {report}"),
+            Some(words) => assert!(report.to_string().contains(words), "{name}: {report}"),
+        }
+    }
     // A boot that does not know what it found.
     let mut log = MemoryLog::new(1);
     log.cycles(3);

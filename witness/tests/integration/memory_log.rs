@@ -36,6 +36,7 @@ pub(crate) struct MemoryLog {
     pub(crate) log_id: Hash,
     pub(crate) boot_id: [u8; 16],
     pub(crate) class: PrivacyClass,
+    pub(crate) mode: PrivacyModeCode,
     pub(crate) leaves: Vec<Vec<u8>>,
     pub(crate) kept: BTreeMap<u64, KeptCycle>,
     edge: Edge,
@@ -55,6 +56,7 @@ impl MemoryLog {
             log_id: log_id(log.verifier().name().as_str(), &public),
             boot_id: [seed; 16],
             class: PrivacyClass::Raw,
+            mode: PrivacyModeCode::RawResearch,
             leaves: Vec::new(),
             kept: BTreeMap::new(),
             edge: Edge::new(),
@@ -121,6 +123,18 @@ impl MemoryLog {
         self.leaves.push(leaf);
     }
 
+    /// Another privacy mode from the next cycle on, with a leaf that says what it was.
+    pub(crate) fn mode(&mut self, said: PrivacyModeCode, mode: PrivacyModeCode) {
+        let leaf = PrivacyMode {
+            old_mode: said,
+            new_mode: mode,
+            effective_tick: self.tick + 1,
+            operator: ZERO,
+        };
+        self.append(leaf.into(), 0);
+        self.mode = mode;
+    }
+
     pub(crate) fn cycles(&mut self, count: u64) {
         for _ in 0..count {
             self.cycle();
@@ -144,6 +158,7 @@ impl MemoryLog {
             version: OUTCOME_VERSION,
             tick: self.tick,
             privacy_class: self.class as u8,
+            privacy_mode: self.mode as u8,
             simulated: true,
             ..Default::default()
         };
@@ -159,7 +174,7 @@ impl MemoryLog {
         let body = Cycle {
             clock_quality: ClockQuality::Good,
             privacy_class: self.class,
-            privacy_mode: PrivacyModeCode::RawResearch,
+            privacy_mode: self.mode,
             outcome_code: OutcomeCode::Ok,
             n_inputs: 1,
             n_stages: 2,

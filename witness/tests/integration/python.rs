@@ -9,7 +9,7 @@ use tapline_witness::{
     verify::{Level, Seen, Verdict, VerifyRequest, verify},
 };
 
-use crate::{memory_log::MemoryLog, rotation};
+use crate::{bundle::mode_cases, memory_log::MemoryLog, rotation};
 
 struct Case {
     name: String,
@@ -53,6 +53,9 @@ fn cases() -> Vec<Case> {
     let mut add = |name: &str, bundle: Vec<u8>, policy: &str| cases.push(case(name, bundle, policy));
     add("range", log.bundle(14, 20, false), &policy);
     add("inputs", log.bundle(5, 12, true), &policy);
+    for (name, log, _) in mode_cases() {
+        add(name, log.bundle(4, log.size(), false), &policy);
+    }
     let mut long = MemoryLog::new(1);
     long.cycles(300);
     add("two tiles", long.bundle(250, 262, true), &policy);

@@ -63,6 +63,8 @@ trait Flavour: Send + 'static {
     const HANGS: bool = false;
     /// Of the instances only those with so few links hang.
     const HANGS_BELOW: usize = usize::MAX;
+    /// Answers a NaN in that call.
+    const NAN: bool = false;
     /// Never gives its state after that call.
     const MUTE: bool = false;
 }
@@ -82,6 +84,12 @@ struct Panics;
 impl Flavour for Panics {
     const NAME: &'static str = "panics";
     const PANICS: bool = true;
+}
+
+struct Nan;
+impl Flavour for Nan {
+    const NAME: &'static str = "nan";
+    const NAN: bool = true;
 }
 
 struct Hangs;
@@ -160,7 +168,11 @@ impl<F: Flavour> CirMethod for Plain<F> {
         if F::HANGS && self.calls == 40 && self.links < F::HANGS_BELOW {
             std::thread::sleep(Duration::MAX);
         }
-        let re = self.gain * self.calls as f32 + F::ADD;
+        let re = if F::NAN && self.calls == 40 {
+            f32::NAN
+        } else {
+            self.gain * self.calls as f32 + F::ADD
+        };
         self.calls += 1;
         output.taps.as_mut_slice().fill(C32 { re, im: 0.0 });
         output.summaries.as_mut_slice().fill(CirSummary {
@@ -175,6 +187,7 @@ const LINKED: &[PluginModule] = &[
     linked::cir::<Plain<Steady>>(),
     linked::cir::<Plain<Other>>(),
     linked::cir::<Plain<Panics>>(),
+    linked::cir::<Plain<Nan>>(),
 ];
 
 /// An engine that runs as `serve` does, but for the clock.
@@ -636,15 +649,24 @@ fn a_swap_whose_leaf_is_not_durable_does_not_happen() {
 
 #[test]
 fn a_stage_that_panics_is_skipped_then_replaced() {
-    let mut rig = Rig::with("panics", None);
+    skipped_then_replaced("panics", Disposition::Panic, swap_reason::PANIC);
+}
+
+#[test]
+fn a_stage_that_answers_nan_is_skipped_then_replaced() {
+    skipped_then_replaced("nan", Disposition::NonFinite, swap_reason::NONFINITE);
+}
+
+fn skipped_then_replaced(stage: &str, disposition: Disposition, reason: u16) {
+    let mut rig = Rig::with(stage, None);
     let a = rig.engine.in_force.manifest_hash;
     for _ in 0..200 {
-        if rig.slot() == Disposition::Panic {
+        if rig.slot() == disposition {
             break;
         }
     }
     let panicked = rig.tick - 1;
-    assert!((40..199).contains(&panicked), "no slot panicked");
+    assert!((40..199).contains(&panicked), "no slot ended so");
     let recovery = rig.until_final(1);
     assert_eq!(
         (recovery.kind, recovery.phase),
@@ -652,16 +674,13 @@ fn a_stage_that_panics_is_skipped_then_replaced() {
         "{}",
         recovery.message
     );
-    assert_eq!(recovery.reason, swap_reason::PANIC);
+    assert_eq!(recovery.reason, reason);
     assert_eq!(rig.slot(), Disposition::Ran);
     assert_eq!(rig.hub.manifest().generation, 2);
     assert!(rig.hub.manifest().text.contains("steady"));
     let (swaps, cycles) = rig.end();
     assert_eq!(swaps.len(), 1);
-    assert_eq!(
-        (swaps[0].result, swaps[0].reason),
-        (SwapResult::RolledBack, swap_reason::PANIC)
-    );
+    assert_eq!((swaps[0].result, swaps[0].reason), (SwapResult::RolledBack, reason));
     assert!(swaps[0].effective_tick > panicked);
     check_in_force(&swaps, &cycles, a);
 }
@@ -851,6 +870,20 @@ fn a_capture_obeys_swaps_recoveries_and_orders() {
     }
     assert_eq!(seen.map(|s| s.len()), [4, 3, 2]);
     assert!(fsck(&again, None).unwrap().is_clean());
+    // Each change of the mode is a leaf of its own, with the mode before.
+    let report = fsck(&dir.join("data"), None).unwrap();
+    assert!(report.is_clean(), "{report}");
+    let mut modes = Vec::new();
+    for bytes in Reader::open(&dir.join("data")).unwrap().leaves(0, 100_000).unwrap() {
+        if let Body::PrivacyMode(mode) = leaf::decode(&bytes).unwrap().body {
+            modes.push((mode.old_mode, mode.new_mode));
+        }
+    }
+    use tapline_witness::body::PrivacyModeCode::{CareWithConsent, RawResearch, StrictNoIdentity};
+    assert_eq!(
+        modes[modes.len() - 2..],
+        [(RawResearch, StrictNoIdentity), (StrictNoIdentity, CareWithConsent)]
+    );
 
     let error = replay_over(LESS, &copy, &kept.path().join("less")).unwrap_err();
     let is =
