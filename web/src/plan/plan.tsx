@@ -1,5 +1,5 @@
-/** The floor plan: four layers of canvas. Two stand still, the image changes ten times a second, the rest moves at the
- *  screen's rate. Its textual equivalent is the table of people beside it. */
+/** The floor plan: five layers of canvas. Two stand still, the image changes ten times a second, links and trails with each
+ *  cycle, and people move at the screen's rate. Its textual equivalent is the table of people beside it. */
 import { effect } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { follow } from "../api/client";
@@ -23,6 +23,7 @@ export function Plan({ site }: { site: Site }) {
     <div class="plan" ref={box} style={{ aspectRatio: `1 / ${aspect(site)}` }}>
       <canvas aria-hidden="true" />
       <canvas aria-hidden="true" class="heat" />
+      <canvas aria-hidden="true" />
       <canvas aria-hidden="true" />
       <canvas aria-hidden="true" />
     </div>
@@ -121,25 +122,44 @@ class Drawing {
     this.heat.draw(this.palette);
   }
 
-  private readonly moving = (time: number): void => {
-    this.request = requestAnimationFrame(this.moving);
+  /** What of the past is drawn: one cycle, on these layers. */
+  private drawn: readonly unknown[] = [];
+
+  /** Links, nodes and trails: new with each cycle. */
+  private cycled(newest: ReturnType<typeof latest>): void {
+    const on = layers.peek();
+    const what = [newest?.now, on.links, on.trails, this.frame, this.palette];
+    if (what.every((v, i) => v === this.drawn[i]) && this.drawn.length) return;
+    this.drawn = what;
     const c = this.contexts[3]!;
     const { frame: f, palette: p, site } = this;
     c.clearRect(0, 0, f.width, f.height);
+    if (newest && on.links) drawLinks(c, f, p, site, newest.now.cycle);
+    drawNodes(c, f, p, site);
+    if (newest && on.trails) drawTrails(c, f, p, recent());
+  }
+
+  /** What the people's layer shows; drawn again only when that changes. */
+  private posed: readonly unknown[] = [];
+
+  private readonly moving = (time: number): void => {
+    this.request = requestAnimationFrame(this.moving);
     const newest = latest();
     const on = layers.peek();
     // What is old is drawn pale: nobody shall take it for now.
     this.box.classList.toggle("old", stale.peek() !== undefined);
-    if (newest && on.links) drawLinks(c, f, p, site, newest.now.cycle);
-    drawNodes(c, f, p, site);
-    if (!newest) return;
-    const { now, before } = newest;
-    if (on.trails) drawTrails(c, f, p, recent());
-    if (on.truth && this.truth) {
-      const share = Math.min(1, (time - this.truth.at) / CYCLE_MS);
-      drawTruth(c, f, p, { ...this.truth, share }, on.figures);
-    }
-    const share = Math.min(1, Math.max(0, (time - now.at) / CYCLE_MS));
-    drawPeople(c, f, p, { from: before?.cycle, to: now.cycle, share }, on.figures);
+    this.cycled(newest);
+    const truth = on.truth ? this.truth : undefined;
+    const truthShare = truth ? Math.min(1, (time - truth.at) / CYCLE_MS) : 1;
+    const share = newest ? Math.min(1, Math.max(0, (time - newest.now.at) / CYCLE_MS)) : 1;
+    const nobody = !truth?.to.people.length && !newest?.now.cycle.tracks.length;
+    const what = nobody ? [this.frame] : [newest?.now, share, truth, truthShare, on.figures, this.frame, this.palette];
+    if (what.length === this.posed.length && what.every((v, i) => v === this.posed[i])) return;
+    this.posed = what;
+    const c = this.contexts[4]!;
+    const { frame: f, palette: p } = this;
+    c.clearRect(0, 0, f.width, f.height);
+    if (truth) drawTruth(c, f, p, { ...truth, share: truthShare }, on.figures);
+    if (newest) drawPeople(c, f, p, { from: newest.before?.cycle, to: newest.now.cycle, share }, on.figures);
   };
 }
