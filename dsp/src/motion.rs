@@ -4,8 +4,14 @@
 //! noise, which differs between receivers, gains and days, so a threshold on `s` does not transfer. Receiver
 //! noise is white from frame to frame, a moving body is not (its Doppler is a few tens of hertz at most): the
 //! covariance of neighbouring frames
-//! `c = mean_k mean_t (x_k[t] - m_k)(x_k[t-1] - m_k)` keeps the motion and loses the noise. Paths whose frames
-//! come too slowly for that (RSS meshes) use the whole variance.
+//! `c = mean_k mean_t (x_k[t] - m_k)(x_k[t-1] - m_k)` keeps the motion and loses the noise.
+//!
+//! It needs neighbours less than a quarter of a Doppler period apart. Where frames come more slowly, neighbours in
+//! frequency take their place: the echo of a body changes tones alike that are a thirteenth of the band apart (1.5 MHz
+//! of 20; its way round is a few tens of nanoseconds longer than the direct one), noise does not.
+//! `f = mean_t mean_k (x_k[t] - m_k)(x_{k+s}[t] - m_{k+s})` asks nothing of the frame rate. It is second
+//! choice because receivers correlate the noise of tones a little, by their filters. Paths with one value a
+//! frame (RSS meshes) use the whole variance.
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
@@ -22,8 +28,11 @@ pub struct WindowConfig {
     pub window_max_s: f32,
     /// Fast paths keep no more frames than this.
     pub frames_max: usize,
-    /// Neighbouring frames further apart than this say nothing about each other, seconds.
+    /// Neighbouring frames further apart than this say little about each other, seconds: a quarter of a period of 16 Hz,
+    /// which is a body that comes near both ends of a link at 1 m/s at 2.4 GHz.
     pub lag_max_s: f32,
+    /// After a longer gap the outlier filter forgets what was before it, seconds.
+    pub outlier_gap_s: f32,
 }
 
 impl Default for WindowConfig {
@@ -33,13 +42,16 @@ impl Default for WindowConfig {
             frames_min: 4,
             window_max_s: 6.0,
             frames_max: 128,
-            lag_max_s: 0.06,
+            lag_max_s: 0.016,
+            outlier_gap_s: 0.06,
         }
     }
 }
 
 /// Fewest frames a statistic is made from.
 pub const FRAMES_VALID: u32 = 4;
+/// Neighbours in frequency stand this share of the tones apart.
+const BAND_PARTS: usize = 13;
 
 /// What one window says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, BorshSerialize, BorshDeserialize)]
@@ -55,12 +67,16 @@ pub struct MotionStat {
     /// Mean over the tones of the covariance of neighbouring frames: motion alone. May be slightly negative.
     /// None when the frames are too far apart.
     pub coherent: Option<f32>,
+    /// Mean over the tones of the covariance of neighbours in frequency: motion, and what the receiver's filters make of
+    /// its noise. None where a frame is one value.
+    pub smooth: Option<f32>,
 }
 
 impl MotionStat {
-    /// Variance without the coherent part: the receiver's white noise (and what moves too fast for the frame rate).
-    pub fn white(&self) -> f32 {
-        detmath::max(self.variance - detmath::max(self.coherent.unwrap_or(0.0), 0.0), 0.0)
+    /// Variance without its coherent or smooth part: the receiver's white noise (and, without the coherent part, what
+    /// moves too fast for the frame rate).
+    pub fn without(&self, part: f32) -> f32 {
+        detmath::max(self.variance - detmath::max(part, 0.0), 0.0)
     }
 }
 
@@ -138,7 +154,7 @@ impl MotionWindow {
         }
         self.times_ns[slot] = time_ns;
         if let Some(hampel) = &mut self.hampel {
-            if gap_ns > seconds_to_ns(config.lag_max_s) {
+            if gap_ns > seconds_to_ns(config.outlier_gap_s) {
                 hampel.clear();
             }
             hampel.filter(&mut self.values[at], mask);
@@ -199,8 +215,10 @@ impl MotionWindow {
             count,
             variance: square,
             covariance: product,
+            across,
             deviation,
         } = scratch;
+        let apart = self.neighbour();
         // Means first: the two passes keep their accuracy however small the fluctuation is. Masked values are zero,
         // so neither pass branches and both run over all tones side by side.
         for back in (0..n).rev() {
@@ -243,11 +261,18 @@ impl MotionWindow {
                     *last = d;
                 }
             }
+            if let Some(apart) = apart {
+                for ((across, &d), &e) in across.iter_mut().zip(deviation.iter()).zip(&deviation[apart..]) {
+                    *across += d * e;
+                }
+            }
         }
 
         let (mut std, mut variance, mut covariance, mut tones) = (0.0_f32, 0.0_f32, 0.0_f32, 0_u32);
-        for (k, &chosen) in chosen.iter().enumerate() {
-            if chosen == 0 || count[k] < FRAMES_VALID {
+        let (mut smooth, mut neighbours) = (0.0_f32, 0_u32);
+        let usable = |k: usize| chosen[k] != 0 && count[k] >= FRAMES_VALID;
+        for k in 0..chosen.len() {
+            if !usable(k) {
                 continue;
             }
             let v = square[k] / (count[k] - 1) as f32;
@@ -257,6 +282,10 @@ impl MotionWindow {
             let share = count[k] as f32 / n as f32;
             covariance += product[k] / (pairs.max(1) as f32 * share * share);
             tones += 1;
+            if let Some(other) = apart.map(|a| k + a).filter(|&o| o < chosen.len() && usable(o)) {
+                smooth += across[k] / ((n - 1) as f32 * share * (count[other] as f32 / n as f32));
+                neighbours += 1;
+            }
         }
         if tones == 0 {
             return None;
@@ -269,7 +298,14 @@ impl MotionWindow {
             std: std / tones,
             variance: variance / tones,
             coherent: (2 * pairs >= n).then_some(covariance / tones),
+            smooth: (neighbours > 0).then(|| smooth / neighbours as f32),
         })
+    }
+
+    /// How many tones apart neighbours in frequency are; none with a single channel.
+    fn neighbour(&self) -> Option<usize> {
+        let channels = self.channels as usize;
+        (channels > 1).then(|| (channels / BAND_PARTS).max(1))
     }
 
     /// Root mean square deviation of channel 0 from `level` over the window ending at `end_ns`; none without a frame.
@@ -301,6 +337,7 @@ pub struct MotionScratch {
     count: Vec<u32>,
     variance: Vec<f32>,
     covariance: Vec<f32>,
+    across: Vec<f32>,
     deviation: Vec<f32>,
 }
 
@@ -319,6 +356,7 @@ impl MotionScratch {
             &mut self.mean,
             &mut self.variance,
             &mut self.covariance,
+            &mut self.across,
             &mut self.deviation,
         ] {
             v.clear();
@@ -359,26 +397,46 @@ mod tests {
 
     #[test]
     fn a_still_channel_has_no_motion() {
-        let s = stat(&filled(50, 20, |_, k| 1.0 + k as f32), [1, 1]).unwrap();
+        let s = stat(&filled(50, 10, |_, k| 1.0 + k as f32), [1, 1]).unwrap();
         assert_eq!((s.frames, s.std, s.variance, s.coherent), (50, 0.0, 0.0, Some(0.0)));
     }
 
     #[test]
     fn alternating_frames_by_hand() {
         // +1, -1, +1, -1: sample variance 4/3, neighbours' covariance -1.
-        let s = stat(&filled(4, 20, |i, _| if i % 2 == 0 { 1.0 } else { -1.0 }), [1, 0]).unwrap();
+        let s = stat(&filled(4, 10, |i, _| if i % 2 == 0 { 1.0 } else { -1.0 }), [1, 0]).unwrap();
         assert!((s.variance - 4.0 / 3.0).abs() < 1e-6);
         assert_eq!(s.coherent, Some(-1.0));
-        assert!((s.span_s - 0.06).abs() < 1e-6);
+        assert!((s.span_s - 0.03).abs() < 1e-6);
     }
 
     #[test]
     fn slow_fluctuation_is_coherent_and_slow_paths_have_no_covariance() {
         let slow = |i: usize, _| crate::detmath::sin(i as f32 * 0.2);
-        let s = stat(&filled(50, 20, slow), [1, 1]).unwrap();
+        let s = stat(&filled(50, 10, slow), [1, 1]).unwrap();
         assert!(s.coherent.unwrap() > 0.9 * s.variance);
         let s = stat(&filled(50, 600, slow), [1, 1]).unwrap();
         assert_eq!((s.frames, s.coherent), (4, None));
+    }
+
+    #[test]
+    fn what_tones_do_alike_is_smooth_whatever_the_frame_rate() {
+        // The same on both tones, then opposite, then on one alone: deviations of 1, sample variance 10/9.
+        let flip = |i: usize| if i.is_multiple_of(2) { 1.0 } else { -1.0 };
+        for (on_the_other, want) in [(1.0, 10.0 / 9.0), (-1.0, -10.0 / 9.0), (0.0, 0.0)] {
+            for step_ms in [10, 40, 90] {
+                let window = filled(
+                    10,
+                    step_ms,
+                    |i, k| if k == 0 { flip(i) } else { on_the_other * flip(i) },
+                );
+                let s = stat(&window, [1, 1]).unwrap();
+                assert_eq!((s.frames, s.coherent.is_some()), (10, step_ms == 10));
+                assert!((s.smooth.unwrap() - want).abs() < 1e-6, "{s:?}");
+            }
+        }
+        // Without a neighbour there is none.
+        assert_eq!(stat(&filled(10, 10, |i, _| flip(i)), [1, 0]).unwrap().smooth, None);
     }
 
     #[test]

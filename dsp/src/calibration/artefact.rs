@@ -1,6 +1,6 @@
 //! The calibration artefact: the site's empty-room baselines as one versioned file.
 //!
-//! Bytes: the eight bytes `TLCAL\0\0\x01`, then the borsh encoding of [`CalibrationArtefact`] (little-endian, raw
+//! Bytes: the eight bytes `TLCAL\0\0\x02`, then the borsh encoding of [`CalibrationArtefact`] (little-endian, raw
 //! IEEE-754 bits). Whoever witnesses a calibration hashes exactly these bytes.
 
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -9,7 +9,7 @@ use thiserror::Error;
 use super::PathBaseline;
 
 /// First bytes of the file: a name and the version of what follows.
-pub const MAGIC: [u8; 8] = *b"TLCAL\0\0\x01";
+pub const MAGIC: [u8; 8] = *b"TLCAL\0\0\x02";
 /// Largest file that is read.
 pub const BYTES_MAX: usize = 64 << 20;
 
@@ -162,7 +162,10 @@ impl PathBaseline {
         }
         let positive = |v: f32| v.is_finite() && v > 0.0;
         let quiet = &self.quiet;
-        if !positive(quiet.std) || !quiet.variance.is_finite() || quiet.coherent.is_some_and(|c| !positive(c)) {
+        if !positive(quiet.std)
+            || !quiet.variance.is_finite()
+            || [quiet.coherent, quiet.smooth].iter().flatten().any(|c| !positive(*c))
+        {
             return Some("its quiet level is not positive");
         }
         if !positive(self.rss_std_db) || self.rss_dbm.is_some_and(|v| !v.is_finite()) || !self.gain.is_finite() {
@@ -196,6 +199,7 @@ mod tests {
                 std: 1.0,
                 variance: 1.0,
                 coherent: None,
+                smooth: Some(1e-5),
             },
             ..PathBaseline::default()
         };

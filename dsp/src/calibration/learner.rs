@@ -74,12 +74,48 @@ pub struct Learner {
     stats: u32,
     std_sum: f64,
     variance_sum: f64,
-    coherent_count: u32,
-    coherent_mean: f64,
-    coherent_m2: f64,
     std_levels: LevelHistogram,
     variance_levels: LevelHistogram,
-    coherent_levels: LevelHistogram,
+    coherent: Part,
+    smooth: Part,
+}
+
+/// The coherent or the smooth part of the variance over the windows that had one.
+#[derive(Clone, Debug, Default, BorshSerialize, BorshDeserialize)]
+struct Part {
+    count: u32,
+    mean: f64,
+    m2: f64,
+    levels: LevelHistogram,
+}
+
+impl Part {
+    fn clear(&mut self) {
+        (self.count, self.mean, self.m2) = (0, 0.0, 0.0);
+        self.levels.clear();
+    }
+
+    fn add(&mut self, value: Option<f32>) {
+        let Some(value) = value else { return };
+        self.count += 1;
+        let d = f64::from(value) - self.mean;
+        self.mean += d / f64::from(self.count);
+        self.m2 += d * (f64::from(value) - self.mean);
+        self.levels.add(value);
+    }
+
+    /// Whether at least half of so many windows had it.
+    fn known(&self, windows: u32) -> bool {
+        2 * self.count >= windows
+    }
+
+    /// What quiet windows stay below: mean and two standard deviations.
+    fn level(&self, windows: u32) -> Option<f32> {
+        (self.count > 1 && self.known(windows)).then(|| {
+            let spread = (self.m2 / f64::from(self.count - 1)).sqrt() as f32;
+            detmath::max(detmath::max(self.mean as f32, 0.0) + 2.0 * spread, f32::MIN_POSITIVE)
+        })
+    }
 }
 
 impl Learner {
@@ -102,12 +138,10 @@ impl Learner {
             stats: 0,
             std_sum: 0.0,
             variance_sum: 0.0,
-            coherent_count: 0,
-            coherent_mean: 0.0,
-            coherent_m2: 0.0,
             std_levels: LevelHistogram::default(),
             variance_levels: LevelHistogram::default(),
-            coherent_levels: LevelHistogram::default(),
+            coherent: Part::default(),
+            smooth: Part::default(),
         }
     }
 
@@ -119,9 +153,10 @@ impl Learner {
             && arrays
                 .iter()
                 .all(|a| a.len() == channels && a.iter().all(|v| v.is_finite()))
-            && [&self.std_levels, &self.variance_levels, &self.coherent_levels]
-                .iter()
-                .all(|l| l.fits())
+            && [&self.std_levels, &self.variance_levels]
+                .into_iter()
+                .chain([&self.coherent, &self.smooth].map(|part| &part.levels))
+                .all(LevelHistogram::fits)
     }
 
     /// Forgets everything, keeping the memory.
@@ -144,13 +179,11 @@ impl Learner {
         (self.gain_sum, self.agc_sum, self.agc_count) = (0.0, 0, 0);
         (self.rss_count, self.rss_mean, self.rss_m2) = (0, 0.0, 0.0);
         (self.stats, self.std_sum, self.variance_sum) = (0, 0.0, 0.0);
-        (self.coherent_count, self.coherent_mean, self.coherent_m2) = (0, 0.0, 0.0);
-        for levels in [
-            &mut self.std_levels,
-            &mut self.variance_levels,
-            &mut self.coherent_levels,
-        ] {
+        for levels in [&mut self.std_levels, &mut self.variance_levels] {
             levels.clear();
+        }
+        for part in [&mut self.coherent, &mut self.smooth] {
+            part.clear();
         }
     }
 
@@ -194,14 +227,8 @@ impl Learner {
         self.variance_sum += f64::from(stat.variance);
         self.std_levels.add(stat.std);
         self.variance_levels.add(stat.variance);
-        if let Some(coherent) = stat.coherent {
-            let coherent = f64::from(coherent);
-            self.coherent_count += 1;
-            let d = coherent - self.coherent_mean;
-            self.coherent_mean += d / f64::from(self.coherent_count);
-            self.coherent_m2 += d * (coherent - self.coherent_mean);
-            self.coherent_levels.add(stat.coherent.unwrap_or(0.0));
-        }
+        self.coherent.add(stat.coherent);
+        self.smooth.add(stat.smooth);
     }
 
     /// Frames (CSI) or samples (RSS) taken so far.
@@ -224,10 +251,13 @@ impl Learner {
         if self.stats < 4 {
             return None;
         }
-        if 2 * self.coherent_count >= self.stats {
+        if let Some(part) = [&self.coherent, &self.smooth]
+            .into_iter()
+            .find(|part| part.known(self.stats))
+        {
             let variance = self.variance_levels.quantile(0.5)?;
-            let typical = self.coherent_levels.quantile(0.5)?;
-            let high = self.coherent_levels.quantile(0.9)?;
+            let typical = part.levels.quantile(0.5)?;
+            let high = part.levels.quantile(0.9)?;
             Some(typical > COHERENT_SHARE_MAX * variance || high > BURST_MAX * variance)
         } else if self.csi {
             None
@@ -288,7 +318,8 @@ impl Learner {
             windows: self.stats,
             std: (self.std_sum / n) as f32,
             variance: (self.variance_sum / n) as f32,
-            coherent: None,
+            coherent: self.coherent.level(self.stats),
+            smooth: self.smooth.level(self.stats),
         };
         if !self.csi {
             if self.stats == 0 {
@@ -298,11 +329,6 @@ impl Learner {
             level.variance = detmath::max(level.variance, RSS_STD_FLOOR_DB * RSS_STD_FLOOR_DB);
         }
         level.std = detmath::max(level.std, f32::MIN_POSITIVE);
-        if self.coherent_count > 1 && 2 * self.coherent_count >= self.stats {
-            let spread = (self.coherent_m2 / f64::from(self.coherent_count - 1)).sqrt() as f32;
-            let mean = detmath::max(self.coherent_mean as f32, 0.0);
-            level.coherent = Some(detmath::max(mean + 2.0 * spread, f32::MIN_POSITIVE));
-        }
         level
     }
 }
@@ -334,6 +360,7 @@ mod tests {
             std,
             variance: std * std,
             coherent: Some(coherent),
+            smooth: None,
         }
     }
 
@@ -409,6 +436,24 @@ mod tests {
             (1.0, tone, if i > 80 { stat(0.2, 0.03) } else { stat(0.02, 0.0) })
         });
         assert_eq!(burst.moved(), Some(true));
+    }
+
+    #[test]
+    fn slow_paths_are_judged_by_their_smooth_part() {
+        let tone = Complex32::new(1.0, 0.0);
+        let slow = |std: f32, smooth: f32| MotionStat {
+            coherent: None,
+            smooth: Some(smooth),
+            ..stat(std, 0.0)
+        };
+        assert_eq!(learner(40, |_| (1.0, tone, slow(0.1, 0.006))).moved(), Some(true));
+        let l = learner(40, |_| (1.0, tone, slow(0.02, 4e-5)));
+        assert_eq!(l.moved(), Some(false));
+        let quiet = l.baseline().unwrap().quiet;
+        assert!(quiet.coherent.is_none() && (quiet.smooth.unwrap() - 4e-5).abs() < 1e-9);
+        // 3.6e-4 of 5.6e-4 is smooth: over 4e-5 and a fifth of the 2e-4 that are not.
+        let now = slow(5.6e-4_f32.sqrt(), 3.6e-4);
+        assert!((quiet.motion_ratio(&now) - 4.5_f32.sqrt()).abs() < 1e-3);
     }
 
     #[test]

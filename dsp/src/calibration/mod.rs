@@ -19,6 +19,9 @@ use crate::{detmath, motion::MotionStat};
 /// frames over a window of 50 to 100 frames and some tens of tones has a standard deviation of 0.02 to 0.04 of the
 /// noise variance (tones of one receiver are not independent).
 pub const WHITE_SHARE: f32 = 0.05;
+/// The same for tones a thirteenth of the band apart: what the filters of an ESP32-C3 leave common to them, the most
+/// of the chips looked at (0.05 to 0.2).
+pub const FILTER_SHARE: f32 = 0.2;
 
 /// The quiet level of a path's motion statistic.
 #[derive(Clone, Copy, Debug, Default, PartialEq, BorshSerialize, BorshDeserialize)]
@@ -32,6 +35,8 @@ pub struct QuietLevel {
     /// Level the coherent variance of quiet windows stays below (mean and two standard deviations); none when frames
     /// come too slowly.
     pub coherent: Option<f32>,
+    /// The same for the smooth variance; none for RSS paths.
+    pub smooth: Option<f32>,
 }
 
 impl QuietLevel {
@@ -41,15 +46,20 @@ impl QuietLevel {
         change / quiet
     }
 
-    /// Fluctuation now and in the quiet room, as amplitudes in the same unit: coherent where both know it,
-    /// else whole. The quiet level of the coherent part grows with the white noise of the moment
-    /// ([`WHITE_SHARE`]), so that a receiver that is noisier today than at its calibration does not seem to move.
+    /// Fluctuation now and in the quiet room, as amplitudes in the same unit: coherent where both know it, else
+    /// smooth, else whole. The quiet level of either part grows with the white noise of the moment
+    /// ([`WHITE_SHARE`], [`FILTER_SHARE`]), so that a receiver that is noisier today than at its calibration does not
+    /// seem to move.
     pub fn change(&self, now: &MotionStat) -> (f32, f32) {
-        match (now.coherent, self.coherent) {
-            (Some(coherent), Some(quiet)) => (
-                detmath::max(coherent, 0.0).sqrt(),
-                (quiet + WHITE_SHARE * now.white()).sqrt(),
-            ),
+        let part = |now_part: f32, quiet: f32, share: f32| {
+            (
+                detmath::max(now_part, 0.0).sqrt(),
+                (quiet + share * now.without(now_part)).sqrt(),
+            )
+        };
+        match ((now.coherent, self.coherent), (now.smooth, self.smooth)) {
+            ((Some(coherent), Some(quiet)), _) => part(coherent, quiet, WHITE_SHARE),
+            (_, (Some(smooth), Some(quiet))) => part(smooth, quiet, FILTER_SHARE),
             _ => (now.std, self.std),
         }
     }
