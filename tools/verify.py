@@ -560,9 +560,18 @@ def read_body(kind, data):
         body["attestation"] = r.hash()
         builds(r)
     elif kind == "ROLLUP":
-        r.take(32 + 96 + 8 * 16 + 8)
-        r.list(lambda: (r.hash(), r.number(8)))
-        r.take(8 * 9 + 16 + 8 + 4 + 4), r.enum(2), r.option(r.hash), r.hash()
+        body = {"start": r.number(8), "end": r.number(8), "first_wall_ns": r.number(8, signed=True),
+                "last_wall_ns": r.number(8, signed=True)}
+        for name in ("first_prev", "last_witness", "range_digest"):
+            body[name] = r.hash()
+        for name, count in (("by_outcome", 5), ("by_class", 4), ("by_disposition", 7)):
+            body[name] = [r.number(8) for _ in range(count)]
+        body["missed_ticks"] = r.number(8)
+        body["by_manifest"] = r.list(lambda: (r.hash(), r.number(8)))
+        body["occupancy"] = [r.number(8) for _ in range(9)]
+        body["quality_sum"], body["quality_count"] = int.from_bytes(r.take(16), "little", signed=True), r.number(8)
+        body["quality_min_bits"], body["quality_max_bits"] = r.number(4), r.number(4)
+        r.enum(2), r.option(r.hash), r.hash()
     elif kind == "CONFIG":
         body = {"old": r.hash(), "config": r.hash(), "tick": r.number(8)}
         r.hash()
@@ -753,12 +762,15 @@ def check_inputs(data, expected):
 
 
 def check_stages(data, expected):
-    r, count = Reader(data), 0
+    r, count, dispositions = Reader(data), 0, []
     while r.at < len(data):
-        r.take(4), r.enum(7), r.take(12), r.hash()
+        r.take(4)
+        dispositions.append(r.enum(7))
+        r.take(12), r.hash()
         count += 1
     if count != expected:
         raise ValueError(f"{count} stages, the leaf says {expected}")
+    return dispositions
 
 
 def ascending(values):
@@ -806,12 +818,13 @@ def check_outcome(data, leaf):
     privacy = (r.enum(4), r.enum(5))
     demotion = r.number(1)
     r.enum(4), r.enum(REASONS)
-    maybe_float(), r.float(), maybe_float(), r.float()
+    score = maybe_float()
+    r.float(), maybe_float(), r.float()
     ascending(vector(lambda: r.enum(4)))
     presence()
     ascending(vector(area))
     ascending(vector(area))
-    r.option(lambda: r.number(2))
+    people = r.option(lambda: r.number(2))
     ascending(vector(person))
     ascending(vector(link))
     r.end()
@@ -819,6 +832,7 @@ def check_outcome(data, leaf):
              and bool(simulated) == bool(leaf.flags & SIMULATED) and (demotion or not leaf.flags & DEMOTED))
     if not agree:
         raise ValueError("outcome and leaf differ in tick, privacy class or mode, simulated or demoted")
+    return people, score
 
 
 REASONS = 12
@@ -847,6 +861,8 @@ class Verifier:
         self.required += ["WITNESSED"] if policy.quorum else []
         self.required += ["FRESH"] if fresh else []
         self.head, self.time_s, self.leaves, self.opened = None, None, 0, 0
+        # For rollups: bytes and decoded form of every leaf, and what opened cycles hold: (dispositions, (people, score)).
+        self.seen_leaves, self.facts = {}, {}
 
     def accepted(self):
         return all(self.levels[level][0] == "PASS" for level in self.required)
@@ -1021,6 +1037,7 @@ class Verifier:
                 check(leaf_hash(data) == expected, f"leaf {seq}: its bytes are not those hashed in the tree")
                 leaf = walk.step(seq, data)
                 self.leaves += 1
+                self.seen_leaves[seq] = (data, leaf)
                 refer(leaf, references)
                 if leaf.kind == "GENESIS":
                     genesis = leaf.body
@@ -1064,7 +1081,7 @@ class Verifier:
             require(commit(name, *opening) == leaf.body[name], "INTEGRITY",
                     f"cycle {leaf.seq}: {name} are not what the leaf commits to")
             try:
-                check[name](opening[1])
+                self.facts.setdefault(leaf.seq, {})[name] = check[name](opening[1])
             except ValueError as error:
                 raise Fail("INTEGRITY", f"cycle {leaf.seq}: {name}: {error}") from None
         self.opened += 1
@@ -1114,11 +1131,75 @@ def refer(leaf, references):
             references[body[field]] = purpose
 
 
+def ordered_bits(value):
+    bits = struct.unpack("<I", struct.pack("<f", value))[0]
+    return bits ^ 0xFFFFFFFF if bits >> 31 else bits | 1 << 31
+
+
+def add_up(saved, start, end):
+    """What a ROLLUP leaf over these leaves has to say."""
+    first, last = saved.seen_leaves[start], saved.seen_leaves[end - 1]
+    sums = {"start": start, "end": end, "first_wall_ns": first[1].wall_ns, "last_wall_ns": last[1].wall_ns,
+            "first_prev": first[1].prev, "last_witness": domain("leaf", last[0]), "missed_ticks": 0,
+            "by_outcome": [0] * 5, "by_class": [0] * 4, "by_disposition": [0] * 7, "occupancy": [0] * 9,
+            "quality_sum": 0, "quality_count": 0, "quality_min_bits": 2**32 - 1, "quality_max_bits": 0}
+    manifests, before, opened, cycles = {}, None, 0, 0
+    for seq in range(start, end):
+        leaf, facts = saved.seen_leaves[seq][1], saved.facts.get(seq, {})
+        if leaf.kind != "CYCLE":
+            continue
+        cycles += 1
+        sums["by_outcome"][leaf.body["code"]] += 1
+        sums["by_class"][leaf.body["class"]] += 1
+        manifests[leaf.body["manifest"]] = manifests.get(leaf.body["manifest"], 0) + 1
+        if before and before.boot_id == leaf.boot_id:
+            sums["missed_ticks"] += max(0, leaf.tick - before.tick - 1)
+        before = leaf
+        if "stages" not in facts or "outcome" not in facts:
+            continue
+        opened += 1
+        for disposition in facts["stages"]:
+            sums["by_disposition"][disposition] += 1
+        people, score = facts["outcome"]
+        sums["occupancy"][8 if people is None else min(people, 7)] += 1
+        if score is not None:
+            sums["quality_sum"] += round(score * 2**24)
+            sums["quality_count"] += 1
+            sums["quality_min_bits"] = min(sums["quality_min_bits"], ordered_bits(score))
+            sums["quality_max_bits"] = max(sums["quality_max_bits"], ordered_bits(score))
+    sums["by_manifest"] = sorted(manifests.items())
+    tiles = [[leaf_hash(saved.seen_leaves[seq][0]) for seq in range(at, at + 256)] for at in range(start, end, 256)]
+    sums["range_digest"] = domain("range", b"".join(fold(tile) for tile in tiles))
+    return sums, opened == cycles and opened > 0
+
+
+def rollups(later, saved):
+    """(leaf, start, end, verdict, fields that differ) of every ROLLUP leaf: against leaves saved before they were pruned."""
+    found = []
+    for seq, (_, leaf) in sorted(later.seen_leaves.items()):
+        if leaf.kind != "ROLLUP":
+            continue
+        body = leaf.body
+        start, end = body["start"], body["end"]
+        whole = 0 <= start < end and start % 256 == end % 256 == 0
+        if not whole or any(at not in saved.seen_leaves for at in range(start, end)):
+            found.append((seq, start, end, "NOT_CHECKED", []))
+            continue
+        sums, opened = add_up(saved, start, end)
+        by_outcomes = ("by_disposition", "occupancy", "quality_sum", "quality_count", "quality_min_bits",
+                       "quality_max_bits")
+        skip = () if opened and any(body["occupancy"]) else by_outcomes
+        differs = [name for name, value in sums.items() if name not in skip and body[name] != value]
+        found.append((seq, start, end, "FAIL" if differs else "PASS", differs))
+    return found
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("bundle")
     parser.add_argument("--policy", required=True)
     parser.add_argument("--state", help="JSON file of what was seen before; moved on when everything passes")
+    parser.add_argument("--saved", help="a bundle saved before pruning: every ROLLUP leaf is held against its leaves")
     parser.add_argument("--now", type=int, help="the present, Unix seconds, for FRESH")
     parser.add_argument("--max-age", type=int, default=60)
     parser.add_argument("--json", action="store_true")
@@ -1135,6 +1216,7 @@ def main():
                 pass
         with open(args.bundle, "rb") as file:
             data = file.read((512 << 20) + 1)
+        saved = open(args.saved, "rb").read((512 << 20) + 1) if args.saved else None
     except (OSError, ValueError) as error:
         print(f"verify.py: {error}", file=sys.stderr)
         return 2
@@ -1142,9 +1224,19 @@ def main():
     verifier = Verifier(policy, seen, bool(args.state), fresh)
     verifier.run(data)
     head = verifier.head
+    rolled = None
+    if saved is not None and verifier.accepted():
+        before = Verifier(policy, {}, False, None)
+        before.run(saved)
+        if not before.accepted() or before.head.origin != head.origin:
+            print(f"verify.py: {args.saved} is not a bundle of this log that verifies", file=sys.stderr)
+            return 2
+        rolled = rollups(verifier, before)
+    verdicts = [verdict for *_, verdict, _ in rolled or []]
+    accepted = verifier.accepted() and (saved is None or "PASS" in verdicts and "FAIL" not in verdicts)
     if args.json:
         print(json.dumps({
-            "accepted": verifier.accepted(), "required": verifier.required,
+            "accepted": accepted, "required": verifier.required,
             "origin": head.origin if head else None, "size": head.size if head else None,
             "root": head.root.hex() if head else None, "time_s": verifier.time_s,
             "leaves": verifier.leaves, "cycles_opened": verifier.opened,
@@ -1156,11 +1248,13 @@ def main():
         if head:
             print(f"log {head.origin}, size {head.size}")
         print(f"{verifier.leaves} leaves, {verifier.opened} cycles opened")
+        for seq, start, end, verdict, differs in rolled or []:
+            print(f"ROLLUP leaf {seq} over {start} to {end}: {verdict} {' '.join(differs)}".rstrip())
     if verifier.accepted() and args.state:
         seen[head.origin] = {"size": head.size, "root": head.root.hex()}
         with open(args.state, "w", encoding="utf-8") as file:
             json.dump(seen, file)
-    return 0 if verifier.accepted() else 1
+    return 0 if accepted else 1
 
 
 if __name__ == "__main__":

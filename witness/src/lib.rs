@@ -29,6 +29,7 @@ pub mod outcome_codec;
 pub mod policy;
 pub mod proof;
 pub mod render;
+pub mod rolled;
 pub mod rollup;
 pub mod tile;
 pub mod tree;

@@ -12,8 +12,10 @@ use std::{
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use tapline_witness::{
+    bundle::read::Bundle,
     checkpoint::Checkpoint,
     policy::Policy,
+    rolled::{RolledUp, against_saved},
     verify::{Level, Report, Seen, Verdict, VerifyRequest, verify},
 };
 
@@ -35,6 +37,9 @@ pub(super) struct Options {
     /// What was seen of each log before; moved on when everything passes
     #[arg(long, value_name = "FILE")]
     state: Option<PathBuf>,
+    /// A bundle that was saved before its leaves were pruned: every ROLLUP leaf of the bundle is held against its leaves
+    #[arg(long, value_name = "FILE", requires = "bundle")]
+    saved: Option<PathBuf>,
     /// The checkpoint must be signed within this time of now, for example `60s`
     #[arg(long, value_name = "TIME", value_parser = super::output::duration)]
     fresh: Option<Duration>,
@@ -109,12 +114,16 @@ fn bundle_report(options: &Options, policy: &Policy, bundle: &Path) -> Result {
         report.set(Level::Replayed, verdict);
         replayed = rerun;
     }
+    let rolled = match &options.saved {
+        None => None,
+        Some(saved) => Some(rolled_up(policy, bundle, saved, &report)?),
+    };
     if let (Some(path), true, Some((origin, now_seen))) = (&options.state, report.is_accepted(), report.seen()) {
         seen.insert(origin, now_seen);
         write_state(path, &seen)?;
     }
-    print(&shown(&report, replayed.as_ref(), options.json)?);
-    Ok(if report.is_accepted() {
+    print(&shown(&report, replayed.as_ref(), rolled.as_deref(), options.json)?);
+    Ok(if report.is_accepted() && rolled.as_deref().is_none_or(holds) {
         Outcome::Yes
     } else {
         Outcome::No
@@ -145,7 +154,7 @@ fn store_report(options: &Options, data_dir: &Path) -> Result {
         levels: levels.to_vec(),
         required: vec![Level::Replayed],
     };
-    print(&shown(&report, replayed.as_ref(), options.json)?);
+    print(&shown(&report, replayed.as_ref(), None, options.json)?);
     Ok(if passed { Outcome::Yes } else { Outcome::No })
 }
 
@@ -186,22 +195,78 @@ fn replay(options: &Options, input: Stdio) -> std::result::Result<(Verdict, Opti
     Ok((verdict, Some(rerun)))
 }
 
-fn shown(report: &Report, replayed: Option<&Rerun>, json: bool) -> std::result::Result<String, Failure> {
+/// Holds the ROLLUP leaves of a bundle against a saved one. That has to be of the same log, and verified as well.
+fn rolled_up(
+    policy: &Policy,
+    bundle: &Path,
+    saved: &Path,
+    report: &Report,
+) -> std::result::Result<Vec<RolledUp>, Failure> {
+    if !report.is_accepted() {
+        return Ok(Vec::new());
+    }
+    let open = |path: &Path| File::open(path).map_err(|e| Failure(format!("cannot read {}: {e}", path.display())));
+    let nothing = BTreeMap::new();
+    let request = VerifyRequest {
+        policy,
+        seen: &nothing,
+        must_be_consistent: false,
+        fresh: None,
+        replay: false,
+    };
+    let of_saved = verify(BufReader::new(open(saved)?), &request);
+    if !of_saved.is_accepted() || of_saved.origin != report.origin {
+        return Err(Failure(format!(
+            "{} is not a bundle of this log that verifies:\n{of_saved}",
+            saved.display()
+        )));
+    }
+    let opened = |path: &Path| Bundle::open(BufReader::new(open(path)?)).map_err(Failure::of);
+    against_saved(&mut opened(saved)?, &mut opened(bundle)?).map_err(Failure::of)
+}
+
+/// True when at least one rollup was checked and none is false.
+fn holds(rolled: &[RolledUp]) -> bool {
+    let failed = |r: &RolledUp| matches!(r.verdict, Verdict::Fail(_));
+    rolled.iter().any(|r| r.verdict == Verdict::Pass) && !rolled.iter().any(failed)
+}
+
+fn shown(
+    report: &Report,
+    replayed: Option<&Rerun>,
+    rolled: Option<&[RolledUp]>,
+    json: bool,
+) -> std::result::Result<String, Failure> {
     if !json {
-        let verdict = if report.is_accepted() {
+        let verdict = if report.is_accepted() && rolled.is_none_or(holds) {
             "accepted"
         } else {
             "NOT accepted"
         };
         let replayed = replayed.map(line).unwrap_or_default();
-        return Ok(format!("{report}{replayed}\n{verdict}"));
+        let rolled: String = rolled.into_iter().flatten().map(rollup_line).collect();
+        return Ok(format!("{report}{replayed}{rolled}\n{verdict}"));
     }
     let mut value = serde_json::to_value(report).map_err(Failure::of)?;
-    value["accepted"] = report.is_accepted().into();
+    value["accepted"] = (report.is_accepted() && rolled.is_none_or(holds)).into();
+    if let Some(rolled) = rolled {
+        value["rollups"] = serde_json::to_value(rolled).map_err(Failure::of)?;
+    }
     if let Some(replayed) = replayed {
         value["replay"] = serde_json::to_value(replayed).map_err(Failure::of)?;
     }
     Ok(value.to_string())
+}
+
+/// What became of a ROLLUP leaf, in words.
+fn rollup_line(r: &RolledUp) -> String {
+    let what = match &r.verdict {
+        Verdict::Pass if r.outcomes => "PASS, outcomes too".to_owned(),
+        Verdict::Pass => "PASS, without the outcomes, which were not saved or not stated".to_owned(),
+        Verdict::Fail(why) => format!("FAIL  {why}"),
+        Verdict::NotChecked(why) => format!("NOT_CHECKED  {why}"),
+    };
+    format!("\nROLLUP leaf {} over {} to {}: {what}", r.leaf, r.start, r.end)
 }
 
 /// What was run again, in words.

@@ -8,6 +8,7 @@ mod memory_log;
 mod outcome;
 mod policy;
 mod python;
+mod rolled;
 mod rotation;
 mod strategies;
 mod tiles;
