@@ -12,8 +12,10 @@ use crate::{
     ingest::frames::Frames,
 };
 
-/// Slots of the golden run: ten seconds.
-const SLOTS: u64 = 200;
+/// Slots of the golden run: the empty room is learned, somebody comes in and walks.
+const SLOTS: u64 = 400;
+/// How long the empty room is learned, nanoseconds.
+const LEARN_NS: i64 = 10_000_000_000;
 /// Seed of its scene.
 const SEED: u64 = 1;
 /// Its scene.
@@ -34,6 +36,9 @@ pub enum GoldenError {
     /// The stages.
     #[error(transparent)]
     Host(#[from] crate::host::HostError),
+    /// Its empty room.
+    #[error(transparent)]
+    Calibration(#[from] tapline_dsp::calibration::ArtefactError),
     /// Its state.
     #[error(transparent)]
     State(#[from] crate::cycle::StateError),
@@ -61,6 +66,7 @@ pub fn digests() -> Result<Vec<(String, [u8; 32])>, GoldenError> {
     let mut all = Vec::new();
     for cir in ["cir-dense", "cir-fft"] {
         let (mut core, mut simulator) = simulated(SCENE, SEED, cir)?;
+        core.front.start_calibration(LEARN_NS);
         let mut hasher = Domain::Blob.hasher();
         let mut frames = Frames::default();
         let mut datagram = Vec::new();
@@ -85,6 +91,9 @@ pub fn digests() -> Result<Vec<(String, [u8; 32])>, GoldenError> {
             });
             hasher.update(core.stages_list());
             hasher.update(core.outcome_bytes());
+            if let Some(Ok(learned)) = core.front.take_calibration() {
+                core.front.load_calibration(&learned)?;
+            }
         }
         let mut state = Vec::new();
         core.export_state(&mut state)?;

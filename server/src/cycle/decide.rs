@@ -211,10 +211,12 @@ fn judge(front: &Front, coherence: Option<f32>, seen: &Seen<'_>, out: &mut Outco
     list.clear();
     let surely = |p: Option<f32>, sure: bool| p.is_some_and(|p| if sure { p >= SURE } else { p <= 1.0 - SURE });
     let certain = |t: &Track| persons::is_active(t) && t.existence >= SURE && t.coasted_cycles == 0;
-    if surely(evidence.probability, false) && seen.tracks.iter().any(certain) {
+    let followed = seen.tracks.iter().any(certain);
+    if surely(evidence.probability, false) && followed {
         list.push(Contradiction::EmptyButTracked);
     }
-    if surely(evidence.moving_probability, true) && seen.image.valid == 1 && !shows_somebody(seen) {
+    // Whoever is followed bears the motion out: few CSI links make no image of one person.
+    if surely(evidence.moving_probability, true) && seen.image.valid == 1 && !followed && !shows_somebody(seen) {
         list.push(Contradiction::MotionWithoutImage);
     }
     let fresh = front
