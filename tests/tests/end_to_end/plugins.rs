@@ -169,22 +169,30 @@ fn the_log_survives(plugin: &str, signal: i32) {
     let manifest = bad(plugin, directory.path());
     let config = scene_config("demo", directory.path());
     let data = directory.path().join("data");
-    let mut server = Server::start_with(&config, &data, &["--manifest", manifest.to_str().expect("plain")]);
-    let room = Room::start("demo", server.udp);
+    let manifest = manifest.to_str().expect("plain");
     let mut published = 0;
-    until("the end of the process", || {
-        if let Some(note) = server.get("/checkpoint")
-            && let Some(size) = note
-                .split("\r\n\r\n")
-                .nth(1)
-                .and_then(|n| n.lines().nth(1)?.parse::<u64>().ok())
-        {
-            published = size;
-        }
-        server.has_ended()
+    // On a busy machine the stage may be late before its forty-first call, and is then replaced: once more.
+    let ended_by = (0..5).find_map(|_| {
+        let mut server = Server::start_with(&config, &data, &["--manifest", manifest]);
+        let room = Room::start("demo", server.udp);
+        until("the end of the process", || {
+            if let Some(note) = server.get("/checkpoint")
+                && let Some(size) = note
+                    .split("\r\n\r\n")
+                    .nth(1)
+                    .and_then(|n| n.lines().nth(1)?.parse::<u64>().ok())
+            {
+                published = size;
+            }
+            let replaced = server
+                .get("/v1/plugins/swap/latest")
+                .is_some_and(|a| a.contains("RECOVERY"));
+            server.has_ended() || replaced
+        });
+        drop(room);
+        server.ended_by()
     });
-    assert_eq!(server.ended_by(), Some(signal));
-    drop(room);
+    assert_eq!(ended_by, Some(signal));
     assert!(published > 0, "nothing was published before the process ended");
     let kept = leaves(&data);
     assert!(kept >= published, "{kept} leaves after a checkpoint of {published}");

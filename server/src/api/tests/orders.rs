@@ -309,3 +309,179 @@ async fn health_comes_at_once_and_when_it_changes() {
     let third = health(&mut socket).await;
     assert_eq!(third["problems"], json!([{ "what": "node 1", "text": "silent" }]));
 }
+
+/// A swap by REST and by GraphQL: the order, the decision about it, and what cannot be decided any more.
+#[tokio::test]
+async fn a_swap_under_review_is_confirmed_or_cancelled() {
+    use crate::live::attempt::Phase;
+
+    let bench = Bench::new();
+    let router = bench.router();
+    let rest = |path: &str, body: Value| {
+        let mut request = post(body.to_string());
+        *request.uri_mut() = path.parse().unwrap();
+        request
+    };
+    let answered = async |path: &str, body: Value| {
+        let (status, _, text) = call(&router, rest(path, body)).await;
+        (status.as_u16(), serde_json::from_str::<Value>(&text).unwrap())
+    };
+    let next = || bench.commands.lock().unwrap().try_recv();
+    let phase = |phase: Phase| {
+        let attempt = bench.hub.attempts.list().last().cloned().unwrap();
+        bench.hub.attempts.update(&crate::live::attempt::Attempt {
+            phase,
+            ..(*attempt).clone()
+        });
+    };
+    let wish = json!({ "stage": "cir", "plugin": "built-in:cir-dense", "shadowCycles": 7, "review": true });
+    let (status, attempt) = answered("/v1/plugins/swap", wish.clone()).await;
+    assert_eq!(
+        (status, &attempt["phase"], &attempt["id"]),
+        (202, &json!("QUEUED"), &json!(1))
+    );
+    let Ok(Command::Swap(order)) = next() else {
+        panic!("no order")
+    };
+    assert_eq!((order.attempt, order.shadow_cycles, order.review), (1, 7, true));
+
+    // Nothing is compared yet: it can be dropped, not taken.
+    let decide = "/v1/plugins/swap/1";
+    let (status, refused) = answered(decide, json!({ "confirm": true })).await;
+    assert_eq!(
+        (status, &refused["error"]["code"]),
+        (400, &json!("INVALID_ARGUMENT")),
+        "{refused}"
+    );
+    assert!(next().is_err());
+    phase(Phase::Compared);
+    let (status, attempt) = answered(decide, json!({ "confirm": true })).await;
+    assert_eq!((status, &attempt["phase"]), (202, &json!("COMPARED")));
+    let is = matches!(
+        next(),
+        Ok(Command::DecideSwap {
+            attempt: 1,
+            go: true,
+            ..
+        })
+    );
+    assert!(is, "the cycle is told");
+    data(&router, "mutation { cancelSwap(id: 1) { id } }").await;
+    assert!(matches!(
+        next(),
+        Ok(Command::DecideSwap {
+            attempt: 1,
+            go: false,
+            ..
+        })
+    ));
+    data(&router, "mutation { confirmSwap(id: 1) { id } }").await;
+    assert!(matches!(
+        next(),
+        Ok(Command::DecideSwap {
+            attempt: 1,
+            go: true,
+            ..
+        })
+    ));
+
+    for over in [Phase::Committed, Phase::Applied, Phase::Rejected, Phase::RolledBack] {
+        phase(over);
+        for confirm in [true, false] {
+            let (status, refused) = answered(decide, json!({ "confirm": confirm })).await;
+            assert_eq!(status, 400, "{over:?} {refused}");
+        }
+    }
+    for (path, body) in [
+        ("/v1/plugins/swap/2", json!({ "confirm": true })),
+        ("/v1/plugins/swap/latest", json!({ "confirm": true })),
+        (decide, json!({ "confirm": "yes" })),
+        (decide, json!({})),
+    ] {
+        let (status, refused) = answered(path, body).await;
+        assert_eq!(
+            (status, &refused["error"]["code"]),
+            (400, &json!("INVALID_ARGUMENT")),
+            "{path} {refused}"
+        );
+    }
+    let negative = ask(&router, "mutation { confirmSwap(id: -1) { id } }").await;
+    assert_eq!(code(&negative), "INVALID_ARGUMENT", "{negative}");
+    assert!(next().is_err(), "nothing of it reaches the cycle");
+    assert_eq!(answered("/v1/plugins/rollback", json!({ "stage": "cir" })).await.0, 202);
+    assert!(matches!(next(), Ok(Command::Swap(order)) if !order.review && order.attempt == 2));
+}
+
+/// Keys of a log are shown; without a log of its own a server exchanges none.
+#[tokio::test]
+async fn signing_keys_are_shown_and_exchanged_one_at_a_time() {
+    use tapline_witness::{
+        body::{Genesis, Key, KeyAction, KeyRole},
+        codec::Text,
+        keyset::KeySet,
+        note::{KeyType, Name, Signer},
+    };
+
+    let bench = Bench::new();
+    let router = bench.router();
+    let rotate = "mutation { rotateKey(role: LOG) { vkey } }";
+    assert_eq!(code(&ask(&router, rotate).await), "INTERNAL");
+    let public = |name: &str, kind, seed| {
+        let name = Name::new(name).unwrap();
+        Signer::from_seed(name, kind, &[seed; 32]).verifier().public_key()
+    };
+    let genesis = Genesis {
+        format_version: 1,
+        replay: false,
+        origin: Text::new("tapline.test/keys"),
+        log_key: public("tapline.test/keys", KeyType::Ed25519, 1),
+        cosigner_key: public("tapline.test/keys/time", KeyType::Cosignature, 2),
+        predecessor: None,
+    };
+    let mut keys = KeySet::of(&genesis).unwrap();
+    bench.hub.publish_keys(keys.clone());
+    let directory = tempfile::tempdir().unwrap();
+    bench.hub.keep_in(directory.path());
+    assert_eq!(
+        code(&ask(&router, "mutation { retireKey(role: LOG) { vkey } }").await),
+        "INVALID_ARGUMENT"
+    );
+    let made = data(&router, rotate).await;
+    let (action, command) = ordered(&bench);
+    assert!(action.starts_with("key.add log "), "{action}");
+    let Some(Command::Key(key)) = command else {
+        panic!("{command:?}")
+    };
+    assert_eq!((key.role, key.action), (KeyRole::Log, KeyAction::Added));
+    // The private half is on the disk before the order, readable by its owner only, and in no answer.
+    let files: Vec<_> = std::fs::read_dir(directory.path().join("keys")).unwrap().collect();
+    assert_eq!(files.len(), 1);
+    let path = files[0].as_ref().unwrap().path();
+    let secret = std::fs::read_to_string(&path).unwrap();
+    assert!(secret.starts_with("PRIVATE+KEY+") && !made.to_string().contains("PRIVATE"));
+    use std::os::unix::fs::PermissionsExt as _;
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+
+    keys.apply(7, &Key { ..key }).unwrap();
+    bench.hub.publish_keys(keys);
+    assert_eq!(
+        code(&ask(&router, rotate).await),
+        "INVALID_ARGUMENT",
+        "two sign already"
+    );
+    let shown = data(
+        &router,
+        "{ signingKeys { role vkey since retired } witnessPolicy server { logKey } }",
+    )
+    .await;
+    assert_eq!(shown["signingKeys"].as_array().unwrap().len(), 3);
+    assert_eq!(shown["signingKeys"][2]["since"], 7);
+    assert_eq!(shown["server"]["logKey"], made["rotateKey"]["vkey"]);
+    assert!(shown["witnessPolicy"].as_str().unwrap().ends_with("quorum none\n"));
+    let retired = data(&router, "mutation { retireKey(role: LOG) { vkey } }").await;
+    assert_ne!(
+        retired["retireKey"]["vkey"], made["rotateKey"]["vkey"],
+        "the older one goes"
+    );
+    assert!(ordered(&bench).0.starts_with("key.retire log "));
+}
