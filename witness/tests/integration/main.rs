@@ -10,6 +10,7 @@ mod policy;
 mod python;
 mod rolled;
 mod rotation;
+mod secrecy;
 mod strategies;
 mod tiles;
 mod tree;

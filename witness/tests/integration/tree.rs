@@ -261,3 +261,29 @@ proptest! {
         prop_assert!(verify_consistency(old, &root, size, &root, &proof).is_err());
     }
 }
+
+#[test]
+fn proof_bombs_are_refused_by_their_numbers_alone() {
+    let many = vec![[7; 32]; 100_000];
+    let huge = [1_u64 << 63, (1 << 63) + 1, u64::MAX - 1, u64::MAX];
+    let (leaf, root) = ([1; 32], [2; 32]);
+    for size in huge {
+        for index in [0, 1, size / 2, size - 1] {
+            for length in [0, 1, 62, 63, 64, 65, many.len()] {
+                assert!(verify_inclusion(&leaf, index, size, &many[..length], &root).is_err());
+                if index > 0 {
+                    assert!(verify_consistency(index, &leaf, size, &root, &many[..length]).is_err());
+                }
+            }
+        }
+        assert!(verify_inclusion(&leaf, size, size, &[], &root).is_err());
+        assert!(verify_consistency(size, &leaf, size - 1, &root, &[]).is_err());
+    }
+    // Nothing is looked up or allocated for a range that no tree can have.
+    let (_, tiles) = Tiles::grow(3);
+    for index in huge {
+        assert!(prove_inclusion(&tiles, index, u64::MAX).is_err());
+        // A tree is consistent with itself, whatever its size: that takes no hash.
+        assert_eq!(prove_consistency(&tiles, index, u64::MAX).is_ok(), index == u64::MAX);
+    }
+}

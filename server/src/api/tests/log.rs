@@ -33,7 +33,7 @@ use crate::{
 
 /// A real log behind the API.
 struct Served {
-    _place: Place,
+    place: Place,
     log: Option<Log>,
     bench: Bench,
     router: Router,
@@ -66,7 +66,7 @@ impl Served {
         .unwrap()
         .into_router();
         let mut served = Self {
-            _place: place,
+            place,
             log: Some(log),
             bench,
             router,
@@ -436,7 +436,7 @@ async fn more_than_an_hour_is_too_much() {
     let served = Served::new(20);
     let (status, _, body) = {
         served.reader.snapshot(|_| Ok(())).unwrap();
-        let db = rusqlite::Connection::open(served._place.data().join("tapline.db")).unwrap();
+        let db = rusqlite::Connection::open(served.place.data().join("tapline.db")).unwrap();
         db.execute_batch(&format!(
             "WITH RECURSIVE n(i) AS (SELECT 22 UNION ALL SELECT i + 1 FROM n WHERE i < {})
              INSERT INTO leaf SELECT i, 1, (SELECT body FROM leaf WHERE seq = 20) FROM n;
@@ -499,6 +499,44 @@ async fn raw_input_needs_a_class_that_allows_it_and_is_recorded() {
     let report = served.check(&bundle);
     assert!(report.is_accepted(), "{report}");
     assert_eq!(report.inputs_opened, report.cycles_opened);
+    no_secret_in(&served, &bundle);
+    no_secret_in(&served, &served.bundle("from=0&to=50").await.1);
+    let texts = ["/checkpoint", "/tile/entries/000.p/41", "/v1/witness/policy"];
+    for path in texts {
+        let (_, _, body) = served.answer(get(path)).await;
+        no_secret_in(&served, &body);
+    }
+}
+
+/// Searches for everything that must not leave: signing keys, the secrets behind the salts, where the data lies; as bytes,
+/// hexadecimal and base64.
+fn no_secret_in(served: &Served, bytes: &[u8]) {
+    let data = served.place.data();
+    let mut secrets = vec![data.to_string_lossy().into_owned().into_bytes()];
+    for file in ["log.key", "cosigner.key"] {
+        let text = std::fs::read_to_string(data.join("keys").join(file)).unwrap();
+        let blob = BASE64.decode(text.trim().splitn(5, '+').nth(4).unwrap()).unwrap();
+        secrets.push(blob[1..].to_vec());
+        secrets.push(text.trim().into());
+        secrets.push(b"PRIVATE+KEY".into());
+    }
+    let db = rusqlite::Connection::open(data.join(crate::store::DATABASE_FILE)).unwrap();
+    let mut blind = db.prepare("SELECT key FROM salt").unwrap();
+    let keys = blind.query_map([], |row| row.get::<_, Vec<u8>>(0)).unwrap();
+    secrets.extend(keys.map(Result::unwrap));
+    assert_eq!(
+        secrets.len(),
+        8,
+        "a path, three of each key file, the blind key of one tile"
+    );
+    let found = |needle: &[u8]| bytes.windows(needle.len()).any(|window| window == needle);
+    for secret in &secrets {
+        for shape in [secret.clone(), hex::encode(secret).into(), BASE64.encode(secret).into()] {
+            assert!(!found(&shape), "{}", String::from_utf8_lossy(&shape));
+        }
+    }
+    // The search finds what is there.
+    assert!(bytes.len() < 32 || found(&bytes[bytes.len() - 20..]));
 }
 
 #[tokio::test]
@@ -508,7 +546,7 @@ async fn pruning_cannot_tear_a_download() {
     let (_, whole) = served.bundle("from=2&to=600").await;
     let response = served.router.clone().oneshot(get(path)).await.unwrap();
     // The head is there, the body is still being made: now the first tile goes.
-    let db = rusqlite::Connection::open(served._place.data().join("tapline.db")).unwrap();
+    let db = rusqlite::Connection::open(served.place.data().join("tapline.db")).unwrap();
     db.execute_batch(
         "UPDATE meta SET v = 256 WHERE k = 'minimum_index';
          DELETE FROM leaf WHERE seq < 256;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tapline_witness::{
-    body::{Body, Gap, GapReason},
+    body::{Body, ClockStep, Gap, GapReason},
     checkpoint::Checkpoint,
     leaf::{self, flags},
 };
@@ -292,4 +292,64 @@ fn keys_of_another_log_are_refused() {
             ..
         })
     ));
+}
+
+#[test]
+fn a_wall_clock_that_is_set_breaks_nothing_and_signed_time_never_goes_back() {
+    const DAY_NS: i64 = 86_400_000_000_000;
+    let place = Place::new();
+    let mut log = place.open();
+    boot(&mut log, 0);
+    run(&mut log, 1..20).unwrap();
+    let mut signed_s = log.writer.flush().unwrap().time_s;
+    let mut tick = 20;
+    // A day back, ten years on, back again, before 1970, and a leap second.
+    for step_ns in [
+        -DAY_NS,
+        3_652 * DAY_NS,
+        -3_651 * DAY_NS,
+        -40_000 * DAY_NS,
+        -1_000_000_000,
+    ] {
+        let wall = |tick: u64| stamp(tick).wall_ns + step_ns;
+        let mut record = log.writer.checkout_blocking().unwrap();
+        let at = |tick: u64| crate::log::Stamp {
+            mono_ns: stamp(tick).mono_ns,
+            wall_ns: wall(tick),
+        };
+        let body = ClockStep {
+            before_ns: stamp(tick).wall_ns,
+            after_ns: wall(tick),
+        };
+        log.chain.append(at(tick), &body.into(), &mut record).unwrap();
+        log.writer.submit(record).unwrap();
+        for _ in 0..20 {
+            tick += 1;
+            let mut record = log.writer.checkout_blocking().unwrap();
+            fill(&log, tick, tapline_witness::body::PrivacyClass::Raw, &mut record);
+            log.chain.append_cycle(at(tick), &facts(tick), &mut record).unwrap();
+            log.writer.submit(record).unwrap();
+        }
+        let durable = log.writer.flush().unwrap();
+        assert!(
+            durable.time_s >= signed_s,
+            "{step_ns}: {} after {signed_s}",
+            durable.time_s
+        );
+        signed_s = durable.time_s;
+    }
+    shut_down(log, tick + 1);
+    let report = crate::log::fsck(&place.data(), None).unwrap();
+    assert!(report.is_clean(), "{report}");
+    // The steps can be seen: five leaves say them.
+    let steps = leaves(&place)
+        .iter()
+        .filter(|bytes| matches!(leaf::decode(bytes).unwrap().body, Body::ClockStep(_)))
+        .count();
+    assert_eq!(steps, 5);
+    // And the next start goes on.
+    let mut log = place.open();
+    boot(&mut log, 0);
+    run(&mut log, 1..5).unwrap();
+    shut_down(log, 5);
 }
