@@ -21,7 +21,7 @@ pub struct Blob {
 /// A leaf with what it commits to and the rows that follow from it.
 ///
 /// Records come empty from [`super::Writer::checkout`] and go back through [`super::Writer::submit`]; their
-/// buffers keep their capacity, so a steady cycle does not allocate.
+/// buffers keep their capacity, so a steady cycle does not allocate; only the state of a keyframe is given back.
 #[derive(Debug, Default)]
 pub struct Record {
     /// `inputs_list` (CYCLE only).
@@ -65,7 +65,9 @@ impl Record {
         self.inputs.clear();
         self.stages.clear();
         self.outcome.clear();
-        self.state.clear();
+        // Given back, not kept: one cycle of 256 and each swap has a state, of some hundred kilobytes, and it would end in
+        // every record in turn.
+        self.state = Vec::new();
         self.blobs.clear();
         self.world.clear();
         self.stage_us = None;
@@ -82,5 +84,20 @@ impl Record {
     /// Bytes of the leaf, once it is appended.
     pub fn leaf(&self) -> &[u8] {
         &self.leaf
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Record;
+
+    #[test]
+    fn an_emptied_record_keeps_the_buffers_of_a_cycle_and_no_state() {
+        let mut record = Record::with_capacity();
+        record.inputs.extend_from_slice(&[1; 100]);
+        record.state.extend_from_slice(&[2; 1 << 20]);
+        record.clear();
+        assert!(record.inputs.is_empty() && record.inputs.capacity() >= 16 << 10);
+        assert_eq!(record.state.capacity(), 0);
     }
 }
