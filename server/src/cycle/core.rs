@@ -93,6 +93,8 @@ pub struct Report {
     pub degraded_clock: bool,
     /// What became of the stages 1 to 10, and the microseconds each took (10 is the publisher's).
     pub stage: [(Disposition, u32); 10],
+    /// Of stage 9, what the witness took: commitments, leaf, rows, and the state of a keyframe, microseconds.
+    pub witness_us: u32,
     /// True when any plugin stage neither ran nor was skipped for want of input.
     pub fault: bool,
     /// True when a plugin stage ran into the deadline.

@@ -164,7 +164,8 @@ impl Engine {
         }
         let leaf = self.chain.append_cycle(stamp, &facts, &mut record)?;
         self.writer.submit(record)?;
-        report.stage[8].1 += begun.elapsed().as_micros() as u32;
+        report.witness_us = begun.elapsed().as_micros() as u32;
+        report.stage[8].1 += report.witness_us;
         let begun = Instant::now();
         self.publish(input, leaf, &report);
         report.stage[9] = (Disposition::Ran, begun.elapsed().as_micros() as u32);

@@ -25,7 +25,7 @@ const POSES: &str = "subscription { poses { skipped tick tMs cycle bootId simula
                      quality { score } presence { state probability } people \
                      tracks { id x y z sigmaM keypoints { name x y z sigmaM source } } } }";
 /// What a cycle took.
-const TIMES: &str = "subscription { cycles { skipped tick stages { tookUs } } }";
+pub(crate) const TIMES: &str = "subscription { cycles { skipped tick stages { tookUs } } }";
 
 /// What one subscriber saw while it was watched.
 #[derive(Default)]
@@ -82,12 +82,12 @@ async fn follow(mut subscription: Subscription, watch: Arc<AtomicBool>, stop: Ar
     Ok(seen)
 }
 
-fn runtime() -> Result<tokio::runtime::Runtime> {
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {
     Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
 }
 
 /// Learns the empty room, then waits until somebody is in it.
-async fn settle(connection: &mut Connection) -> Result<()> {
+pub(crate) async fn settle(connection: &mut Connection) -> Result<()> {
     connection
         .ask("mutation { startCalibration(seconds: 4) { order } }", json!({}))
         .await?;

@@ -1,4 +1,5 @@
-//! What many clients, slow clients and garbage cost: the load generator of `cargo xtask load`.
+//! What many clients, slow clients and garbage cost: the load generator of `cargo xtask load`; and what swaps and large
+//! bundles cost, for `cargo xtask bench trust`.
 //!
 //! It starts the given server, plays a room of four radios into it and holds the numbers of issue 7 against what it
 //! measures. Generator and server share the machine, so what the generator costs is in the numbers.
@@ -11,6 +12,7 @@ mod garbage;
 mod report;
 mod room;
 mod server;
+mod trust;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -28,6 +30,12 @@ struct Options {
     /// Only these
     #[arg(long, value_delimiter = ',', default_values_t = [What::Poses, What::Slow, What::Garbage], value_enum)]
     only: Vec<What>,
+    /// Swaps of `swaps`
+    #[arg(long, default_value_t = 100)]
+    swaps: usize,
+    /// Cycles in the store of `bundle`: an hour, which is the most that a bundle may hold
+    #[arg(long, default_value_t = 72_000)]
+    cycles: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -38,6 +46,10 @@ enum What {
     Slow,
     /// 50,000 datagrams a second that are none of ours
     Garbage,
+    /// Plugins exchanged again and again
+    Swaps,
+    /// An hour's bundle downloaded beside the cycle
+    Bundle,
 }
 
 impl std::fmt::Display for What {
@@ -46,6 +58,8 @@ impl std::fmt::Display for What {
             Self::Poses => "poses",
             Self::Slow => "slow",
             Self::Garbage => "garbage",
+            Self::Swaps => "swaps",
+            Self::Bundle => "bundle",
         })
     }
 }
@@ -65,14 +79,20 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> Result<bool> {
-    // The slow clients alone are run twice as long, before and with them.
-    let recorded = Recorded::new(options.seconds * 2 + 40)?;
+    // The slow clients and the bundle are run twice as long, before and with them; a swap takes some 3 s.
+    let mut seconds = options.seconds * 2 + 60;
+    if options.only.contains(&What::Swaps) {
+        seconds = seconds.max(options.swaps as u64 * 5 + 40);
+    }
+    let recorded = Recorded::new(seconds)?;
     let mut report = Report::default();
     for what in &options.only {
         let part = match what {
             What::Poses => clients::poses(&options.tapline, &recorded, options.seconds)?,
             What::Slow => clients::slow(&options.tapline, &recorded, options.seconds)?,
             What::Garbage => garbage::garbage(&options.tapline, &recorded, options.seconds)?,
+            What::Swaps => trust::swaps(&options.tapline, &recorded, options.swaps)?,
+            What::Bundle => trust::bundle(&options.tapline, &recorded, options.seconds, options.cycles)?,
         };
         report.add(part);
     }

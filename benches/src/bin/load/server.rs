@@ -20,7 +20,8 @@ pub(crate) struct Server {
     child: Child,
     pub(crate) http: SocketAddr,
     pub(crate) udp: SocketAddr,
-    _directory: tempfile::TempDir,
+    /// Lives as long as what runs in it.
+    directory: Option<tempfile::TempDir>,
 }
 
 impl Drop for Server {
@@ -33,6 +34,11 @@ impl Drop for Server {
 
 impl Server {
     pub(crate) fn start(tapline: &Path, room: &Recorded) -> Result<Self> {
+        Self::start_with(tapline, room, None)
+    }
+
+    /// Runs what a manifest names; none: what is built in.
+    pub(crate) fn start_with(tapline: &Path, room: &Recorded, manifest: Option<&Path>) -> Result<Self> {
         let directory = tempfile::tempdir()?;
         let scene = directory.path().join("scene.toml");
         let config = directory.path().join("fleet.toml");
@@ -43,18 +49,32 @@ impl Server {
         if !written.status.success() {
             return Err(String::from_utf8_lossy(&written.stderr).into_owned().into());
         }
+        let mut server = Self::serve(tapline, directory.path(), manifest)?;
+        server.directory = Some(directory);
+        Ok(server)
+    }
+
+    /// Goes on in a directory that holds `fleet.toml` and `data`.
+    pub(crate) fn start_in(tapline: &Path, directory: &Path) -> Result<Self> {
+        Self::serve(tapline, directory, None)
+    }
+
+    fn serve(tapline: &Path, directory: &Path, manifest: Option<&Path>) -> Result<Self> {
         let http = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let udp = UdpSocket::bind("127.0.0.1:0")?.local_addr()?;
         let mut serve = Command::new(tapline);
-        serve.arg("serve").arg("--config").arg(&config);
-        serve.arg("--data-dir").arg(directory.path().join("data"));
+        serve.arg("serve").arg("--config").arg(directory.join("fleet.toml"));
+        serve.arg("--data-dir").arg(directory.join("data"));
+        if let Some(manifest) = manifest {
+            serve.arg("--manifest").arg(manifest);
+        }
         serve.args(["--log", "warn", "--http", &http.to_string(), "--udp", &udp.to_string()]);
         let child = serve.env_remove("LD_LIBRARY_PATH").stdin(Stdio::null()).spawn()?;
         Ok(Self {
             child,
             http,
             udp,
-            _directory: directory,
+            directory: None,
         })
     }
 
@@ -80,6 +100,14 @@ impl Server {
         let found = status.lines().find_map(|l| l.strip_prefix(line)?.strip_prefix(':'));
         let number = found.and_then(|rest| rest.trim().split(' ').next());
         Ok(number.ok_or("no such line in /proc/PID/status")?.parse()?)
+    }
+
+    /// Different plugin libraries that are mapped: each is a sealed copy with an inode of its own.
+    pub(crate) fn libraries(&self) -> Result<usize> {
+        let maps = std::fs::read_to_string(format!("/proc/{}/maps", self.child.id()))?;
+        let inodes = maps.lines().filter(|line| line.contains("/memfd:tapline-"));
+        let inodes = inodes.filter_map(|line| line.split_whitespace().nth(4));
+        Ok(inodes.collect::<std::collections::BTreeSet<_>>().len())
     }
 
     /// Processor time so far, seconds.

@@ -1,8 +1,9 @@
 //! Runs the engine over a room, timed.
 
 use std::{
+    path::Path,
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use tapline_sim::Scene;
@@ -27,9 +28,6 @@ const WARM_UP: u64 = 200;
 const FLUSH: u64 = 100;
 /// How long a slot may wait for the log.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Wall clock of slot 0, Unix nanoseconds; any will do.
-const WALL_NS: i64 = 1_790_000_000_000_000_000;
-
 /// How cycles follow each other.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Pace {
@@ -43,6 +41,8 @@ pub(super) enum Pace {
 pub(super) struct Measured {
     pub(super) whole: Histogram,
     pub(super) stages: [Histogram; 10],
+    /// Of stage 9: commitments, leaf, rows, and the state of a keyframe.
+    pub(super) witness: Histogram,
     pub(super) frames: u64,
     pub(super) links: usize,
     ingest_us: u64,
@@ -58,8 +58,18 @@ impl Measured {
 /// Learns the empty room, warms up, then counts `cycles`.
 pub(super) fn drive(options: &Options, pace: Pace, cycles: u64) -> Result<Measured, Failure> {
     let scene = Scene::builtin(&options.scene).map_err(Failure::of)?;
-    let directory = tempfile::tempdir().map_err(Failure::of)?;
-    let (mut engine, hub) = engine(&scene, options, &directory)?;
+    let temporary = tempfile::tempdir().map_err(Failure::of)?;
+    let directory = match (&options.keep, pace) {
+        (Some(keep), Pace::BackToBack) => keep.as_path(),
+        _ => temporary.path(),
+    };
+    let lived_in = CALIBRATION_S * 20 + 20;
+    let counted = lived_in + WARM_UP;
+    // The last slot is now: a kept store is one of the past hour.
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_err(Failure::of)?;
+    let slots_ns = (counted + cycles) * SLOT_NS;
+    let wall_ns = (now.as_nanos() as i64).saturating_sub_unsigned(slots_ns);
+    let (mut engine, hub) = engine(&scene, options, directory, wall_ns)?;
     // Ends with the engine, whose hub it reads from.
     std::thread::spawn({
         let cycles = hub.subscribe();
@@ -68,6 +78,7 @@ pub(super) fn drive(options: &Options, pace: Pace, cycles: u64) -> Result<Measur
     let mut measured = Measured {
         whole: Histogram::default(),
         stages: Default::default(),
+        witness: Histogram::default(),
         frames: 0,
         links: engine.core.site().paths.len(),
         ingest_us: 0,
@@ -78,8 +89,6 @@ pub(super) fn drive(options: &Options, pace: Pace, cycles: u64) -> Result<Measur
     engine
         .start_calibration(start, CALIBRATION_S * 1_000_000_000)
         .map_err(Failure::of)?;
-    let lived_in = CALIBRATION_S * 20 + 20;
-    let counted = lived_in + WARM_UP;
     let mut begun = Instant::now();
     for tick in 0..counted + cycles {
         let end_ns = tick * SLOT_NS;
@@ -102,7 +111,7 @@ pub(super) fn drive(options: &Options, pace: Pace, cycles: u64) -> Result<Measur
                 tick,
                 stamp: Stamp {
                     mono_ns: end_ns + 1_000_000,
-                    wall_ns: WALL_NS + end_ns.cast_signed(),
+                    wall_ns: wall_ns + end_ns.cast_signed(),
                 },
                 t_ms: (end_ns / 1_000_000).cast_signed(),
                 frames: &frames,
@@ -113,6 +122,7 @@ pub(super) fn drive(options: &Options, pace: Pace, cycles: u64) -> Result<Measur
         let micros = step.elapsed().as_micros() as u32;
         if tick >= counted {
             measured.whole.add(micros);
+            measured.witness.add(stepped.report.witness_us);
             measured.frames += u64::from(stepped.report.inputs);
             measured.ingest_us += u64::from(stepped.report.stage[0].1);
             for (histogram, (_, micros)) in measured.stages.iter_mut().zip(stepped.report.stage) {
@@ -130,20 +140,17 @@ pub(super) fn drive(options: &Options, pace: Pace, cycles: u64) -> Result<Measur
     Ok(measured)
 }
 
-fn engine(scene: &Scene, options: &Options, directory: &tempfile::TempDir) -> Result<(Engine, Arc<Hub>), Failure> {
+fn engine(scene: &Scene, options: &Options, directory: &Path, wall_ns: i64) -> Result<(Engine, Arc<Hub>), Failure> {
     let simulator = tapline_sim::Simulator::new(scene.clone(), 1).map_err(Failure::of)?;
-    let config = directory.path().join("fleet.toml");
+    let config = directory.join("fleet.toml");
     std::fs::write(
         &config,
         fleet_file(&options.scene, PrivacyMode::RawResearch, &simulator),
     )
     .map_err(Failure::of)?;
     let prepared = start::prepare(&config, None, Some(&options.manifest)).map_err(Failure::of)?;
-    let log = LogOptions::live(directory.path().join("data"));
-    let stamp = Stamp {
-        mono_ns: 0,
-        wall_ns: WALL_NS,
-    };
+    let log = LogOptions::live(directory.join("data"));
+    let stamp = Stamp { mono_ns: 0, wall_ns };
     let started = prepared
         .start(log, stamp, environment::host(Vec::new()), 1, PATIENCE, true)
         .map_err(Failure::of)?;

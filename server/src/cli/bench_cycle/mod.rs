@@ -30,6 +30,9 @@ pub(super) struct Options {
     /// Manifest; `linked` for the stages built into the program
     #[arg(long, default_value = "plugins/manifest.toml")]
     manifest: PathBuf,
+    /// Leave the store of the run back to back in this directory, with its fleet file; it ends now
+    #[arg(long, value_name = "DIR")]
+    keep: Option<PathBuf>,
     /// As a document
     #[arg(long, conflicts_with = "json")]
     markdown: bool,
@@ -74,5 +77,7 @@ fn figures(measured: &drive::Measured) -> serde_json::Value {
     serde_json::json!({
         "cycles": measured.whole.count(), "p50_us": measured.whole.quantile(0.5),
         "p99_us": measured.whole.quantile(0.99), "ingest_frame_us": measured.ingest_frame_us(), "stages": stages,
+        "witness": { "p50_us": measured.witness.quantile(0.5), "p99_us": measured.witness.quantile(0.99),
+            "max_us": measured.witness.largest() },
     })
 }
