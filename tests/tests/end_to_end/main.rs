@@ -9,5 +9,4 @@ mod recorded;
 mod remote;
 mod replay;
 mod rerun;
-mod soak;
 mod state;

@@ -1,4 +1,5 @@
-//! Half an hour of cycles in virtual time: what forgets, prunes and adds up while it runs.
+//! Half an hour of cycles in virtual time: what forgets, prunes and adds up while it runs. A program of its own, so that it takes
+//! no core from tests that run in real time.
 
 use tapline_tests::{recording, root, run, succeed};
 
