@@ -4,3 +4,4 @@
 
 pub mod chart;
 pub mod cir_scene;
+pub mod strength_scene;

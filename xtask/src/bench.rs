@@ -41,7 +41,7 @@ enum What {
     Trust,
     /// CIR against the public crate `wifi-densepose-signal` (its own workspace; builds for some minutes)
     Cir,
-    /// Imaging and tracking
+    /// Imaging and tracking, imaging also against the public crate `wifi-densepose-signal`
     Sensing,
     /// CIR on synthetic multipath against the Cramér-Rao bound; also draws the curves
     CirAccuracy,
@@ -141,19 +141,34 @@ fn trust(options: &Options) -> Result<String, String> {
     ))
 }
 
-fn cir() -> Result<String, String> {
+/// Builds and runs one program of the workspace that has the public crate: what it printed, for which processor, and the
+/// version of the public crate.
+fn side_by_side(name: &str) -> Result<(String, &'static str, String), String> {
     let directory = root().join("benches/side-by-side");
     let cpu = build::best_cpu();
     let mut command = cargo();
     command
         .current_dir(&directory)
-        .args(["build", "--release", "--locked", "--target-dir", "target"])
+        .args([
+            "build",
+            "--release",
+            "--locked",
+            "--target-dir",
+            "target",
+            "--bin",
+            name,
+        ])
         .env("RUSTFLAGS", format!("-C target-cpu={cpu}"));
     run(&format!("build the side-by-side bench ({cpu})"), &mut command)?;
     let measured = output(
         "side by side",
-        &mut program(&directory.join("target/release/tapline-side-by-side")),
+        &mut program(&directory.join("target/release").join(name)),
     )?;
+    Ok((measured, cpu, locked_version(&directory, "wifi-densepose-signal")?))
+}
+
+fn cir() -> Result<String, String> {
+    let (measured, cpu, version) = side_by_side("tapline-side-by-side")?;
     Ok(format!(
         "# CIR, side by side\n\n\
          `cargo xtask bench cir`, on {}, built for {cpu}.\n\n\
@@ -163,7 +178,7 @@ fn cir() -> Result<String, String> {
          4 links on a thread each. Objective and gap of both are judged by one f64 routine from tones and taps alone. What\n\
          the methods are: [docs/cir.md](../cir.md).\n\n{measured}",
         machine(),
-        locked_version(&directory, "wifi-densepose-signal")?
+        version
     ))
 }
 
@@ -179,8 +194,13 @@ fn sensing() -> Result<String, String> {
         "sensing",
     ]);
     let measured = output("imaging and tracking", &mut command)?;
+    let (beside, cpu, version) = side_by_side("imaging")?;
     Ok(format!(
-        "# Imaging and tracking\n\n`cargo xtask bench sensing`, on {}. 2,000 cycles each, one core.\n\n{measured}",
+        "# Imaging and tracking\n\n`cargo xtask bench sensing`, on {}. 2,000 cycles each, one core.\n\n{measured}\n\
+         ## Tomography, side by side\n\n\
+         The same losses of the same links through this project and through `wifi-densepose-signal` {version}, in turns in one\n\
+         process, built for {cpu}. Each has its own link weights, so objectives do not compare; the public crate's images are judged by\n\
+         its own limit, the image it comes to after 100,000 iterations.\n\n{beside}",
         machine()
     ))
 }
