@@ -22,7 +22,7 @@ pub(crate) struct Options {
     /// Print, do not write
     #[arg(long)]
     dry_run: bool,
-    /// Measure this program, its plugins in `plugins/` beside it, instead of building one (`cycle` and `trust`)
+    /// Measure this program, its plugins in `plugins/` beside it, instead of building one (`cycle`, `trust`, `history`)
     #[arg(long, value_name = "FILE")]
     tapline: Option<PathBuf>,
     /// Swaps of `trust`
@@ -43,6 +43,8 @@ enum What {
     Cir,
     /// Imaging and tracking, imaging also against the public crate `wifi-densepose-signal`
     Sensing,
+    /// Questions about a year of a made-up site, from a cold file (writes some hundred megabytes below target/)
+    History,
     /// CIR on synthetic multipath against the Cramér-Rao bound; also draws the curves
     CirAccuracy,
 }
@@ -53,6 +55,7 @@ pub(crate) fn bench(options: &Options) -> Result<(), String> {
         What::Cycle => ("docs/benchmarks/cycle.md", cycle(options)?),
         What::Trust => ("docs/benchmarks/trust.md", trust(options)?),
         What::Cir => ("docs/benchmarks/cir.md", cir()?),
+        What::History => ("docs/benchmarks/history.md", history(options)?),
         What::Sensing => ("docs/benchmarks/sensing.md", sensing()?),
         What::CirAccuracy => ("docs/benchmarks/cir-accuracy.md", cir_accuracy()?),
     };
@@ -138,6 +141,30 @@ fn trust(options: &Options) -> Result<String, String> {
         burst[1],
         burst[2],
         String::from_utf8_lossy(&out.stdout).trim_end()
+    ))
+}
+
+fn history(options: &Options) -> Result<String, String> {
+    let tapline = tapline(options)?;
+    let directory = target().join("bench-history");
+    let mut command = program(&tapline);
+    command.args(["bench-history", "--dir"]).arg(&directory);
+    // Exit code 1: it measured, and a limit was not kept; the document says so.
+    let out = command
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(|e| format!("cannot start bench-history: {e}"))?;
+    if out.status.code().is_none_or(|code| code > 1) {
+        return Err(format!("bench-history failed ({})", out.status));
+    }
+    Ok(format!(
+        "# History\n\n\
+         `cargo xtask bench history`, on {}. The site is made up (`server/src/cli/bench_history/year.rs`), its rows are written by the\n\
+         roller's own writer in the order of time. For every question the file is opened anew and its pages are dropped before\n\
+         (`posix_fadvise`); the time holds opening it. Series and days differ from round to round. What the levels are:\n\
+         [docs/memory.md](../memory.md).\n\n{}",
+        machine(),
+        String::from_utf8_lossy(&out.stdout)
     ))
 }
 

@@ -2,6 +2,7 @@
 
 mod backup;
 mod bench_cycle;
+mod bench_history;
 mod bundle;
 mod calibrate;
 mod config;
@@ -114,6 +115,8 @@ enum Command {
     Rerun(rerun::Options),
     /// Time the cycle and its parts against their budgets
     BenchCycle(bench_cycle::Options),
+    /// Time questions about a year of a made-up site
+    BenchHistory(bench_history::Options),
     /// Run a recording over and over in virtual time, and check that nothing grows that must not
     Soak(soak::Options),
 }
@@ -150,6 +153,7 @@ pub fn main() -> ExitCode {
         }
         Command::Rerun(options) => rerun::run(&options),
         Command::BenchCycle(options) => bench_cycle::run(&options),
+        Command::BenchHistory(options) => bench_history::run(&options),
         Command::Soak(options) => soak::run(&options),
     };
     output::exit(outcome)

@@ -210,6 +210,20 @@ impl Roller {
         Ok(true)
     }
 
+    /// Writes a window's rows as if they had been added up, and the changes in it; for benches.
+    pub(crate) fn put(
+        &self,
+        tx: &Transaction<'_>,
+        level: Level,
+        (start_s, end_s): (i64, i64),
+        rows: &Rows,
+        events: &[Event],
+    ) -> Result<(), StoreError> {
+        self.write(tx, level, start_s, rows, Which::News)?;
+        write_events(tx, events)?;
+        set_cursor(tx, level, end_s)
+    }
+
     fn write(
         &self,
         tx: &Transaction<'_>,
