@@ -37,7 +37,8 @@ pub(super) enum Leaves {
     Anyway,
     /// Where in a room something moves: not under Restricted.
     Zones,
-    /// Single people, their positions and poses: not under Restricted.
+    /// Single people, their positions and poses, and what tells of one when only one is there, as the time spent in a cell:
+    /// not under Restricted, and not in a mode that lets out counts only.
     People,
     /// What tells that two sightings far apart were one person: under Raw and Derived only.
     Identity,
@@ -50,7 +51,7 @@ impl Leaves {
     #[cfg(test)]
     pub(super) const ALL: [Self; 5] = [Self::Anyway, Self::Zones, Self::People, Self::Identity, Self::Raw];
 
-    /// True when it may leave under this class (0 Raw, 1 Derived, 2 Anonymous, 3 Restricted).
+    /// True when this class (0 Raw, 1 Derived, 2 Anonymous, 3 Restricted) alone does not keep it back; [`Bar`] asks the mode too.
     pub(super) const fn under(self, class: u8) -> bool {
         class
             <= match self {
@@ -140,6 +141,30 @@ pub(super) fn of(parent: &str, field: &str) -> Option<&'static Rule> {
 pub(super) fn class(api: &Api) -> u8 {
     let mode = api.hub.configured().site.privacy.mode.class();
     api.hub.latest().map_or(mode, |c| c.outcome.privacy_class.max(mode))
+}
+
+/// What stands before everything that leaves: the class in force, and the mode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Bar {
+    /// The class in force ([`class`]).
+    pub(super) class: u8,
+    /// True when the mode lets out counts, but no single person.
+    pub(super) aggregate_only: bool,
+}
+
+impl Bar {
+    /// The bar now.
+    pub(super) fn of(api: &Api) -> Self {
+        Self {
+            class: class(api),
+            aggregate_only: api.hub.configured().site.privacy.mode.aggregate_only(),
+        }
+    }
+
+    /// True when it may leave.
+    pub(super) fn lets_out(self, leaves: Leaves) -> bool {
+        leaves.under(self.class) && !(self.aggregate_only && leaves >= Leaves::People)
+    }
 }
 
 /// Asks for the scopes of a request's root fields before any of it runs.
@@ -234,15 +259,15 @@ impl Extension for Held {
             return next.run(ctx, info).await;
         }
         let api = ctx.data_unchecked::<std::sync::Arc<Api>>();
-        let class = class(api);
-        if rule.leaves.under(class) {
+        let bar = Bar::of(api);
+        if bar.lets_out(rule.leaves) {
             return next.run(ctx, info).await;
         }
         match info.return_type {
             list if list.starts_with('[') => Ok(Some(Value::List(Vec::new()))),
             must if must.ends_with('!') => Err(refuse(Failure::privacy(
                 format!("{}.{}", info.parent_type, info.name),
-                class,
+                bar.class,
             ))),
             _ => Ok(Some(Value::Null)),
         }
@@ -327,7 +352,14 @@ mod tests {
     fn a_stricter_class_lets_out_nothing_more() {
         for leaves in Leaves::ALL {
             for class in 0..3 {
-                assert!(leaves.under(class) || !leaves.under(class + 1), "{leaves:?} {class}");
+                for aggregate_only in [false, true] {
+                    let bar = Bar { class, aggregate_only };
+                    let stricter = Bar {
+                        class: class + 1,
+                        ..bar
+                    };
+                    assert!(bar.lets_out(leaves) || !stricter.lets_out(leaves), "{leaves:?} {bar:?}");
+                }
             }
         }
     }

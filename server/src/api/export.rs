@@ -21,7 +21,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{
     Transport,
-    access::{self, Caller, Leaves, Route, Scope, route},
+    access::{Bar, Caller, Leaves, Route, Scope, route},
     bundle::{PIECE, Pipe, WAITING_PIECES},
     error::Failure,
 };
@@ -45,7 +45,7 @@ pub(super) fn router() -> Router<Arc<Transport>> {
     Router::new().route(PATH, get(download))
 }
 
-/// What a table gives away. Of [`What::Occupancy`] and [`What::Events`] the rows of zones are left out where zones may not leave.
+/// What a table gives away; time in a cell, by the second, is the way of a person. Of [`What::Occupancy`] and [`What::Events`] the rows of zones are left out where zones may not leave.
 const fn leaves(what: What) -> Leaves {
     match what {
         What::Operation | What::Latency | What::Occupancy | What::Events => Leaves::Anyway,
@@ -84,8 +84,7 @@ fn invalid(what: &'static str, found: &str, expected: String) -> Failure {
     }
 }
 
-/// `class`: in force. `aggregate_only`: the mode lets out counts, but no single person.
-fn read(uri: &Uri, class: u8, aggregate_only: bool) -> Result<Asked, Failure> {
+fn read(uri: &Uri, bar: Bar) -> Result<Asked, Failure> {
     let query = axum::extract::Query::<Query>::try_from_uri(uri).map_err(|error| Failure::Invalid {
         what: "query",
         found: error.to_string(),
@@ -105,9 +104,8 @@ fn read(uri: &Uri, class: u8, aggregate_only: bool) -> Result<Asked, Failure> {
             format!("one of {}", What::ALL.map(What::name).join(", ")),
         )
     })?;
-    // Time in a cell, by the second, is the way of a person.
-    if !leaves(what).under(class) || (aggregate_only && leaves(what) >= Leaves::People) {
-        return Err(Failure::privacy(format!("{PATH} with what={}", what.name()), class));
+    if !bar.lets_out(leaves(what)) {
+        return Err(Failure::privacy(format!("{PATH} with what={}", what.name()), bar.class));
     }
     let resolution = match resolution.as_deref() {
         None => Resolution::Auto,
@@ -121,7 +119,7 @@ fn read(uri: &Uri, class: u8, aggregate_only: bool) -> Result<Asked, Failure> {
         from,
         to,
         resolution,
-        zones: Leaves::Zones.under(class),
+        zones: bar.lets_out(Leaves::Zones),
     })
 }
 
@@ -154,8 +152,7 @@ impl Asked {
 }
 
 async fn download(State(transport): State<Arc<Transport>>, method: Method, uri: Uri) -> Result<Response, Failure> {
-    let mode = transport.api.hub.configured().site.privacy.mode;
-    let asked = read(&uri, access::class(&transport.api), mode.aggregate_only())?;
+    let asked = read(&uri, Bar::of(&transport.api))?;
     let limit = transport.api.limits.bundles;
     let permit = Arc::clone(&transport.bundles)
         .try_acquire_owned()

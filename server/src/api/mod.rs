@@ -395,9 +395,9 @@ async fn ruled(State(transport): State<Arc<Transport>>, mut request: Request, ne
     if let Err(failure) = json_only(&request) {
         return failure.into_response();
     }
-    let class = access::class(&transport.api);
-    if !rule.leaves.under(class) {
-        return Failure::privacy(format!("{} {}", rule.method, rule.path), class).into_response();
+    let bar = access::Bar::of(&transport.api);
+    if !bar.lets_out(rule.leaves) {
+        return Failure::privacy(format!("{} {}", rule.method, rule.path), bar.class).into_response();
     }
     next.run(request).await
 }

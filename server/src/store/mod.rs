@@ -4,6 +4,7 @@
 //! - [`rows`] writes the rows queries read, derived from committed bytes.
 //! - [`reader`] answers queries over read-only connections; readers never block the writer.
 //! - [`backup`] copies a store in use and says what takes the space.
+//! - [`manifests`] are the leaves that name a manifest, with its text.
 //! - [`tiles`] are the tree's hashes.
 //! - [`log_source`] is a snapshot as the log that bundles and proofs are cut from.
 //! - [`rollup`] adds up what happened by second, minute, hour and day, and answers from it.
@@ -11,6 +12,7 @@
 
 pub mod backup;
 pub mod log_source;
+pub mod manifests;
 pub mod reader;
 pub mod retention;
 pub mod rollup;

@@ -85,8 +85,8 @@ struct Happened(Vec<Happening>);
 impl Happened {
     /// What changed, in the order of its kinds; without what the privacy class in force does not let out.
     async fn events(&self, ctx: &Context<'_>) -> Vec<Event> {
-        let class = access::class(api(ctx));
-        let shown = self.0.iter().filter(|h| h.leaves.under(class));
+        let bar = access::Bar::of(api(ctx));
+        let shown = self.0.iter().filter(|h| bar.lets_out(h.leaves));
         shown.map(|h| h.event.clone()).collect()
     }
 }

@@ -33,7 +33,9 @@ pub(in crate::api) const RULES: &[Rule] = &[
         Anyway,
         "history linkHistory operationHistory occupancyChanges lastOccupied",
     ),
-    rule("Query", Read, Zones, "heatMap flows"),
+    rule("Query", Read, Zones, "flows"),
+    // Time in a cell is the way of a person where only one is there.
+    rule("Query", Read, People, "heatMap"),
     rule("Query", Read, Identity, "peopleSeen"),
     rule("History", Read, Anyway, "area knownTo level points timezone"),
     rule(
@@ -63,8 +65,8 @@ pub(in crate::api) const RULES: &[Rule] = &[
     rule("OccupancyChangeEdge", Read, Anyway, "cursor node"),
     rule("OccupancyChange", Read, Anyway, "area at cycle state"),
     rule("LastOccupied", Read, Anyway, "at now"),
-    rule("HeatMap", Read, Zones, "cellM cells level"),
-    rule("HeatCell", Read, Zones, "seconds x y"),
+    rule("HeatMap", Read, People, "cellM cells level"),
+    rule("HeatCell", Read, People, "seconds x y"),
     rule("Flow", Read, Zones, "from people to"),
     rule("PersonSeen", Read, Identity, "activeS meanX meanY person seenS wayM"),
 ];
@@ -218,7 +220,7 @@ impl MemoryQuery {
         let more = found.len() > first.unsigned_abs() as usize;
         found.truncate(first.unsigned_abs() as usize);
         let mut connection = Connection::new(after.is_some(), more);
-        let zones_shown = Zones.under(access::class(api));
+        let zones_shown = access::Bar::of(api).lets_out(Zones);
         for (change, number) in found {
             if change.area.starts_with("zone:") && !zones_shown {
                 continue;
@@ -253,7 +255,8 @@ impl MemoryQuery {
         }))
     }
 
-    /// Where in a room people spent their time.
+    /// Where in a room people spent their time; null where no single person leaves, by the privacy class or by a mode that lets
+    /// out counts only.
     #[graphql(complexity = "50 * child_complexity")]
     async fn heat_map(
         &self,
@@ -752,9 +755,9 @@ fn area_series(api: &Api, area: Option<&ID>) -> Result<Series, Failure> {
         return Ok(Series::new(Kind::Area, format!("room:{id}")));
     }
     if site.zones.iter().any(|z| z.id == id) {
-        let class = access::class(api);
-        if !Leaves::Zones.under(class) {
-            return Err(Failure::privacy("the history of a zone".to_owned(), class));
+        let bar = access::Bar::of(api);
+        if !bar.lets_out(Leaves::Zones) {
+            return Err(Failure::privacy("the history of a zone".to_owned(), bar.class));
         }
         return Ok(Series::new(Kind::Area, format!("zone:{id}")));
     }

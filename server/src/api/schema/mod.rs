@@ -6,6 +6,7 @@ mod events;
 mod health;
 mod keys;
 mod link;
+mod manifests;
 mod memory;
 mod mutation;
 mod past;
@@ -43,6 +44,7 @@ pub(crate) struct Query(
     query::CoreQuery,
     health::HealthQuery,
     keys::KeysQuery,
+    manifests::ManifestsQuery,
     memory::MemoryQuery,
     plugins::PluginsQuery,
     recordings::RecordingsQuery,
@@ -77,6 +79,7 @@ pub(super) const AREAS: &[&[Rule]] = &[
     health::RULES,
     keys::RULES,
     link::RULES,
+    manifests::RULES,
     memory::RULES,
     mutation::RULES,
     past::RULES,
@@ -105,6 +108,9 @@ fn builder(limits: &Limits) -> SchemaBuilder<Query, Mutation, Subscription> {
         )
         .override_output_type_description::<Connection<String, memory::OccupancyChange>>(
             "A page of changes of occupancy, newest first (Relay cursor connection).",
+        )
+        .override_output_type_description::<Connection<u64, manifests::ManifestChange>>(
+            "A page of manifests, newest first (Relay cursor connection).",
         )
         .override_output_type_description::<Connection<String, recordings::Recording>>(
             "A page of recordings, ascending by name (Relay cursor connection).",

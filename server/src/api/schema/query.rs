@@ -227,7 +227,7 @@ impl CoreQuery {
         let api = api(ctx);
         let world = api.read(move |history| history.world(at)).await?;
         let rooms = api.hub.facts.site.rooms.len();
-        Ok(world_class::visible(world, access::class(api), rooms).into())
+        Ok(world_class::visible(world, access::Bar::of(api), rooms).into())
     }
 
     /// A leaf of the witness log; null when there is none of this number, or when retention has taken it.

@@ -106,9 +106,9 @@ impl RecordingsMutation {
         #[graphql(desc = "How long, seconds, 1 to 86,400; default 600.")] seconds: Option<f64>,
     ) -> async_graphql::Result<Accepted> {
         let api = api(ctx);
-        let class = access::class(api);
-        if !Raw.under(class) {
-            return Err(Failure::privacy("a recording".to_owned(), class).into());
+        let bar = access::Bar::of(api);
+        if !bar.lets_out(Raw) {
+            return Err(Failure::privacy("a recording".to_owned(), bar.class).into());
         }
         let seconds = seconds.unwrap_or(USUAL_S);
         if !(1.0..=LONGEST_S).contains(&seconds) {

@@ -116,7 +116,7 @@ impl CoreSubscription {
                 durable.borrow_and_update();
                 let rooms = api.hub.facts.site.rooms.len();
                 let now = match api.read(|history| history.world(None)).await {
-                    Ok(world) => world_class::visible(world, access::class(&api), rooms),
+                    Ok(world) => world_class::visible(world, access::Bar::of(&api), rooms),
                     Err(failure) => return Some((Err(failure.into()), None)),
                 };
                 if let Some(update) = WorldUpdate::between(before.as_ref(), &now) {

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use crate::api::{access::Leaves, history::World};
+use crate::api::{
+    access::{Bar, Leaves},
+    history::World,
+};
 
 /// What a node gives away. Areas are the `rooms` rooms of the site, then its zones; what is not known is the most.
 fn leaves(id: &str, attributes: &str, rooms: usize) -> Leaves {
@@ -28,13 +31,13 @@ fn leaves(id: &str, attributes: &str, rooms: usize) -> Leaves {
     }
 }
 
-/// The part of a graph that leaves under a class.
-pub(crate) fn visible(mut world: World, class: u8, rooms: usize) -> World {
+/// The part of a graph that leaves.
+pub(in crate::api) fn visible(mut world: World, bar: Bar, rooms: usize) -> World {
     world
         .nodes
-        .retain(|node| leaves(&node.id, &node.attributes, rooms).under(class));
+        .retain(|node| bar.lets_out(leaves(&node.id, &node.attributes, rooms)));
     let shown: BTreeSet<&str> = world.nodes.iter().map(|n| n.id.as_str()).collect();
-    let ends = |id: &str| shown.contains(id) || leaves(id, "", rooms).under(class);
+    let ends = |id: &str| shown.contains(id) || bar.lets_out(leaves(id, "", rooms));
     world.edges.retain(|edge| ends(&edge.from) && ends(&edge.to));
     world
 }
@@ -81,11 +84,32 @@ mod tests {
                 edge("event:3", "state:1"),
             ],
         };
-        let seen = visible(world(), 3, 1);
+        let bar = |class| Bar {
+            class,
+            aggregate_only: class == 3,
+        };
+        let seen = visible(world(), bar(3), 1);
         let ids: Vec<_> = seen.nodes.iter().map(|n| n.id.as_str()).collect();
         assert_eq!(ids, ["room:0", "zone:0", "state:site", "state:0", "event:1", "event:2"]);
         let from: Vec<_> = seen.edges.iter().map(|e| e.from.as_str()).collect();
         assert_eq!(from, ["zone:0", "event:2"]);
-        assert_eq!(visible(world(), 2, 1), world());
+        assert_eq!(visible(world(), bar(2), 1), world());
+        let counts = Bar {
+            class: 2,
+            aggregate_only: true,
+        };
+        let counted = visible(world(), counts, 1);
+        let ids: Vec<_> = counted.nodes.iter().map(|n| n.id.as_str()).collect();
+        let shown = [
+            "room:0",
+            "zone:0",
+            "state:site",
+            "state:0",
+            "state:1",
+            "event:1",
+            "event:2",
+            "event:3",
+        ];
+        assert_eq!(ids, shown, "zones, but nobody");
     }
 }

@@ -170,6 +170,11 @@ async fn heat_flows_and_people_leave_by_class() {
             .any(|f| f["from"] == "sofa" && f["to"] == "living")
     );
     assert!(open["peopleSeen"].as_array().unwrap().len() > 1);
+    let (_place, router) = served("EnterpriseAnonymous");
+    let counts = data(&router, &query).await;
+    assert_eq!(counts["heatMap"], Value::Null, "as the export of it: {counts}");
+    assert!(!counts["flows"].as_array().unwrap().is_empty());
+    assert_eq!(counts["peopleSeen"], json!([]));
     let (_place, router) = served("StrictNoIdentity");
     let strict = ask(&router, &query).await;
     assert_eq!(strict["data"]["heatMap"], Value::Null, "{strict}");

@@ -6,6 +6,7 @@ mod hostile;
 mod http;
 mod live;
 mod log;
+mod manifests;
 mod memory;
 mod orders;
 mod page;
