@@ -10,7 +10,7 @@ use super::recount::Compared;
 const SETTLED: usize = 2;
 /// The resident set of the last hour may differ by this share from that of the second.
 const RSS_SHARE: f64 = 0.02;
-/// The 99th percentile of the last hour may be above that of the second by this share.
+/// The 99th percentile of the last quarter may be above that of the first, warming up left out, by this share.
 const P99_SHARE: f64 = 0.25;
 /// Most bytes a day that may be added once what is bounded by time is full.
 const GROWTH_BYTES: f64 = 5e6;
@@ -141,10 +141,13 @@ impl Soaked {
                     100.0 * grown
                 ));
             }
-            if last.p99_us as f64 > second.p99_us as f64 * (1.0 + P99_SHARE) {
+            // One hour's tail is the machine's: the median of a quarter of all rows is the program's.
+            let quarter = (self.hours.len() / 4).max(1);
+            let begin = median_p99(&self.hours[SETTLED - 1..][..quarter.min(self.hours.len() + 1 - SETTLED)]);
+            let end = median_p99(&self.hours[self.hours.len() - quarter..]);
+            if end as f64 > begin as f64 * (1.0 + P99_SHARE) {
                 problems.push(format!(
-                    "the 99th percentile of a cycle rose from {} to {} us",
-                    second.p99_us, last.p99_us
+                    "the 99th percentile of a cycle rose from {begin} us in the first quarter to {end} us in the last"
                 ));
             }
         }
@@ -208,4 +211,11 @@ impl Soaked {
         }
         text
     }
+}
+
+/// Median of the 99th percentiles of some rows, microseconds.
+fn median_p99(hours: &[Hour]) -> u64 {
+    let mut all: Vec<u64> = hours.iter().map(|h| h.p99_us).collect();
+    all.sort_unstable();
+    all.get(all.len() / 2).copied().unwrap_or_default()
 }
