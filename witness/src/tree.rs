@@ -130,31 +130,23 @@ impl Edge {
 
     /// Appends a leaf by its [`leaf_hash`]; `full` receives each tile that this leaf completes.
     pub fn append(&mut self, leaf_hash: Hash, mut full: impl FnMut(TileId, &[u8])) {
-        let mut hash = leaf_hash;
-        let mut level = 0;
-        loop {
-            if level % 8 == 0 {
-                self.put_into_tile(level / 8, &hash, &mut full);
-            }
-            if self.size >> level & 1 == 0 {
-                break;
-            }
-            hash = node_hash(&self.nodes[level], &hash);
-            level += 1;
-        }
-        self.nodes[level] = hash;
-        self.size += 1;
+        self.grow(leaf_hash, 0, &mut full);
     }
 
     /// Appends a whole tile of leaves by the hash over it: level 1 stays when leaves are pruned. Tiles of level 0 do
     /// not fall out. The size must be a multiple of 256.
     pub fn append_tile(&mut self, tile_hash: Hash, mut full: impl FnMut(TileId, &[u8])) {
         debug_assert!(self.size.is_multiple_of(TILE_WIDTH as u64));
-        let mut hash = tile_hash;
-        let mut level = 8;
+        self.grow(tile_hash, 8, &mut full);
+    }
+
+    /// Appends a whole subtree of `2^level` leaves by its hash.
+    fn grow(&mut self, subtree: Hash, level: usize, full: &mut impl FnMut(TileId, &[u8])) {
+        let (mut hash, leaves) = (subtree, 1 << level);
+        let mut level = level;
         loop {
-            if level % 8 == 0 {
-                self.put_into_tile(level / 8, &hash, &mut full);
+            if level.is_multiple_of(8) {
+                self.put_into_tile(level / 8, &hash, full);
             }
             if self.size >> level & 1 == 0 {
                 break;
@@ -163,7 +155,7 @@ impl Edge {
             level += 1;
         }
         self.nodes[level] = hash;
-        self.size += TILE_WIDTH as u64;
+        self.size += leaves;
     }
 
     fn put_into_tile(&mut self, level: usize, hash: &Hash, full: &mut impl FnMut(TileId, &[u8])) {

@@ -74,18 +74,19 @@ impl Pairs {
         keys.dedup();
         let ways = keys
             .iter()
-            .map(|k| {
+            .filter_map(|k| {
                 let mut of = csi().filter(|(_, p)| key(p) == *k);
                 let (first, second) = (of.next(), of.next());
-                let centre_khz = match first.map(|(_, p)| p.kind) {
-                    Some(PathKind::Csi { centre_khz, .. }) if centre_khz > 0 => centre_khz,
-                    _ => 2_437_000,
+                // Without a wavelength a turn of the phase is no way.
+                let centre_khz = match first?.1.kind {
+                    PathKind::Csi { centre_khz, .. } if centre_khz > 0 => centre_khz,
+                    _ => return None,
                 };
-                Way {
+                Some(Way {
                     pair: ends.partition_point(|e| *e < k.0),
                     paths: [first.map(|(i, _)| i), second.map(|(i, _)| i)],
                     wavelength_m: LIGHT_M_S / (centre_khz as f32 * 1e3),
-                }
+                })
             })
             .collect();
         Self {
