@@ -17,7 +17,7 @@ use std::{
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use tapline_witness::{
-    body::{AuditResult, Key},
+    body::{AuditResult, Host, Key},
     disposition::Disposition,
     hash::Domain,
     keyset::KeySet,
@@ -143,8 +143,34 @@ pub struct Diagnostics {
     pub cycles: u64,
     /// The decision trace of each area, by name: which evidence, which threshold, since when.
     pub why: BTreeMap<String, Vec<String>>,
-    /// State of the empty-room calibration, one line.
-    pub calibration: String,
+    /// The empty-room calibration.
+    pub calibration: Calibration,
+}
+
+/// Where the empty-room calibration stands.
+#[derive(Clone, Debug, Default)]
+pub struct Calibration {
+    /// One line for people.
+    pub line: String,
+    /// Digest of the one in force; none without one.
+    pub id: Option<[u8; 32]>,
+    /// When it was learned or loaded, Unix nanoseconds; none without one.
+    pub since_ns: Option<i64>,
+    /// By link path: what is known of the empty room there; none where nothing is.
+    pub paths: Vec<Option<LinkCalibration>>,
+}
+
+/// What a calibration knows of one link path.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct LinkCalibration {
+    /// Frames it was learned from, one a cycle at most.
+    pub frames: u32,
+    /// Tones that were measured often enough; none for a path that measures strength only.
+    pub tones: Option<u32>,
+    /// Mean received strength, dBm, where it is reported.
+    pub rssi_dbm: Option<f32>,
+    /// Mean gain setting of the receiver, dB, where it is reported.
+    pub agc_db: Option<f32>,
 }
 
 /// Orders to the cycle thread, taken at the next cycle boundary.
@@ -259,6 +285,8 @@ pub struct Facts {
     pub config: String,
     /// Its hash.
     pub config_hash: [u8; 32],
+    /// What runs, as the BOOT leaf has it.
+    pub host: Host,
 }
 
 /// The manifest of the cycles that run now; a swap or a recovery replaces it.

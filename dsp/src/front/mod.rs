@@ -21,7 +21,7 @@ pub use config::{Area, FrontConfig, FrontError, PathKind, PathSpec};
 pub use evidence::{AreaEvidence, DecisionTrace, LinkEvidence, TraceLink, valid};
 
 use crate::{
-    calibration::{CalibrationArtefact, CalibrationRefused},
+    calibration::{CalibrationArtefact, CalibrationRefused, PathBaseline},
     detmath,
     doppler::{PairSpectrum, Pairs},
     fusion::{Fused, Fusion},
@@ -308,6 +308,11 @@ impl Front {
     /// Seconds from the path's last frame to the end of the slot; none when there never was one.
     pub fn age_s(&self, path: usize) -> Option<f32> {
         self.paths[path].age_s
+    }
+
+    /// The empty room as the path sees it; none without a calibration of it.
+    pub fn baseline(&self, path: usize) -> Option<&PathBaseline> {
+        self.paths[path].baseline()
     }
 
     /// Evidence of every path, in the paths' order.

@@ -23,7 +23,7 @@ use tapline_witness::{
 };
 
 use super::{
-    Transport,
+    Api, Transport,
     access::{Caller, Leaves, Route, Scope, route},
     bundle,
     error::Failure,
@@ -137,15 +137,31 @@ pub(super) async fn proof(State(transport): State<Arc<Transport>>, uri: Uri) -> 
             expected: format!("below {}, the size of the published log", durable.size),
         });
     }
-    let read = transport
-        .api
-        .read_log(move |log| prove_inclusion(log, index, durable.size).map_err(|e| missing(&e)));
-    let text = format!(
-        "c2sp.org/tlog-proof@v1\nindex {index}\n{}\n{}",
-        lines(&read.await?),
-        durable.note
-    );
-    Ok(answer(TEXT, ASK_AGAIN, text))
+    let proof = Inclusion::prove(&transport.api, index, durable).await?;
+    Ok(answer(TEXT, ASK_AGAIN, proof.text()))
+}
+
+/// That a leaf is in a published tree.
+pub(super) struct Inclusion {
+    pub(super) index: u64,
+    pub(super) path: Vec<Hash>,
+    pub(super) head: Durable,
+}
+
+impl Inclusion {
+    /// Of leaf `index`, which is below the size of `head`.
+    pub(super) async fn prove(api: &Api, index: u64, head: Durable) -> Result<Self, Failure> {
+        let size = head.size;
+        let read = api.read_log(move |log| prove_inclusion(log, index, size).map_err(|e| missing(&e)));
+        let path = read.await?;
+        Ok(Self { index, path, head })
+    }
+
+    /// A c2sp.org/tlog-proof.
+    pub(super) fn text(&self) -> String {
+        let Self { index, path, head } = self;
+        format!("c2sp.org/tlog-proof@v1\nindex {index}\n{}\n{}", lines(path), head.note)
+    }
 }
 
 /// `GET /consistency?from=`: that the published tree continues the one of that size.

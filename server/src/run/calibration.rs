@@ -14,7 +14,9 @@ use super::{
     start::StartError,
 };
 use crate::{
+    config::PathKind,
     cycle::Core,
+    live,
     log::{Blob, Chain, Stamp, Writer},
 };
 
@@ -23,6 +25,8 @@ use crate::{
 pub(super) struct Calibrations {
     file: Option<Vec<u8>>,
     refused: Option<CalibrationRefused>,
+    /// When the one in force was learned or loaded, Unix nanoseconds.
+    since_ns: Option<i64>,
     /// What became of the calibration of an earlier process: when it was learned there, and why it is not used.
     earlier: Option<(i64, Option<String>)>,
 }
@@ -127,11 +131,15 @@ impl Calibrations {
         writer.submit(record)?;
         in_force.calibration_id = id;
         self.file = Some(bytes);
+        self.since_ns = Some(stamp.wall_ns);
         Ok(paths)
     }
 
     /// Notes that a calibration of an earlier process was tried.
     pub(super) fn reloaded(&mut self, since_ns: i64, refused: Option<String>) {
+        if refused.is_none() {
+            self.since_ns = Some(since_ns);
+        }
         self.earlier = Some((since_ns, refused));
     }
 
@@ -148,6 +156,28 @@ impl Calibrations {
 
     pub(super) fn file(&self) -> Option<&[u8]> {
         self.file.as_deref()
+    }
+
+    /// Everything, as of now.
+    pub(super) fn status(&self, core: &Core, in_force: &InForce) -> live::Calibration {
+        let paths = core.site().paths.iter().enumerate();
+        let of = |(path, configured): (usize, &crate::config::Path)| {
+            let b = core.front.baseline(path)?;
+            let csi = matches!(configured.kind, PathKind::Csi(_));
+            Some(live::LinkCalibration {
+                frames: b.frames,
+                tones: csi.then(|| b.mask.iter().map(|m| u32::from(*m != 0)).sum()),
+                rssi_dbm: b.rss_dbm,
+                agc_db: b.agc_db,
+            })
+        };
+        let id = Some(in_force.calibration_id).filter(|id| *id != ZERO);
+        live::Calibration {
+            line: self.line(core),
+            id,
+            since_ns: id.and(self.since_ns),
+            paths: paths.map(of).collect(),
+        }
     }
 
     pub(super) fn line(&self, core: &Core) -> String {

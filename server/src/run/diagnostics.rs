@@ -69,7 +69,7 @@ impl Observer {
             missed_ticks,
             cycles,
             why: why(engine, site),
-            calibration: engine.calibration_line(),
+            calibration: engine.calibration(),
         };
         (self.before, self.at) = (counters, now);
         diagnostics

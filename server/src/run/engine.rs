@@ -358,6 +358,11 @@ impl Engine {
         self.calibrations.line(&self.core)
     }
 
+    /// Where calibration stands, with what it knows of each link path.
+    pub fn calibration(&self) -> live::Calibration {
+        self.calibrations.status(&self.core, &self.in_force)
+    }
+
     /// The last calibration that ended well, as a file's bytes.
     pub fn calibration_file(&self) -> Option<&[u8]> {
         self.calibrations.file()

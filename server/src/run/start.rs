@@ -341,7 +341,7 @@ impl Prepared {
             calibration_id: ZERO,
             privacy_mode: mode_code(&self.site),
             numeric_profile,
-            host,
+            host: host.clone(),
         };
         let blob = |hash, kind, text: &str| Blob {
             hash,
@@ -379,6 +379,7 @@ impl Prepared {
                 plugin_dir: self.core.host.preparer().plugin_dir().to_owned(),
                 config: self.config_text.clone(),
                 config_hash: in_force.config_hash,
+                host,
             };
             let manifest = live::InForce {
                 text: self.manifest_text.clone(),

@@ -11,6 +11,7 @@
 //! - [`retention`] forgets what is past its time, a small batch at a time; `salts` are the secrets that go with it.
 
 pub mod backup;
+pub mod calibrations;
 pub mod log_source;
 pub mod manifests;
 pub mod reader;

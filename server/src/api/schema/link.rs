@@ -9,7 +9,7 @@ pub(in crate::api) const RULES: &[Rule] = &[
         "Link",
         Read,
         Anyway,
-        "channel kind latest path rx rxAntenna tier tx txAntenna",
+        "calibration channel kind latest path rx rxAntenna tier tx txAntenna",
     ),
     rule("LinkReport", Read, Anyway, "ageMs coherence path"),
     rule(
@@ -23,6 +23,7 @@ use tapline_witness::outcome;
 
 use super::{
     api,
+    calibrations::LinkCalibration,
     scalars::{Long, decimal},
 };
 use crate::config::{PathKind, Site};
@@ -80,6 +81,13 @@ impl Link {
             PathKind::Csi(tier) => Some(tier.name()),
             PathKind::Rss => None,
         }
+    }
+
+    /// What the calibration in force knows of it; null when that knows nothing of this path, so that its coherence, motion and
+    /// tomography have nothing to compare with.
+    async fn calibration(&self, ctx: &Context<'_>) -> Option<LinkCalibration> {
+        let diagnostics = api(ctx).hub.diagnostics();
+        diagnostics.calibration.paths.get(self.path)?.as_ref().map(Into::into)
     }
 
     /// What it said in the newest cycle; null before the first cycle.

@@ -12,7 +12,7 @@ use tapline_witness::{
 use super::{
     api,
     plugins::PluginStage,
-    query::invalid,
+    query::newest_first,
     scalars::{Long, Timestamp, hex},
 };
 use crate::{
@@ -67,15 +67,7 @@ impl ManifestsQuery {
         #[graphql(desc = "Older than this cursor.")] after: Option<String>,
         #[graphql(desc = "So many, 1 to 50.", default = 20)] first: i32,
     ) -> async_graphql::Result<Connection<u64, ManifestChange, EmptyFields, EmptyFields>> {
-        if !(1..=PAGE).contains(&first) {
-            return Err(invalid("first", first, format!("1 to {PAGE}")).into());
-        }
-        let parse = |text: &str| {
-            let wrong = || invalid("after", text.escape_default(), "a cursor of an earlier page".to_owned());
-            text.parse::<u64>().map_err(|_| wrong())
-        };
-        let before = after.as_deref().map(parse).transpose()?;
-        let first = first.unsigned_abs();
+        let (before, first) = newest_first(after.as_deref(), first, PAGE)?;
         let api = api(ctx);
         let durable = api.hub.durable().borrow().size;
         let mut found = api

@@ -1,5 +1,6 @@
 //! The GraphQL schema: what a front-end can ask, order and follow.
 
+mod calibrations;
 mod configure;
 mod cycle;
 mod events;
@@ -42,6 +43,8 @@ use super::{
 #[derive(Default, MergedObject)]
 pub(crate) struct Query(
     query::CoreQuery,
+    calibrations::CalibrationsQuery,
+    events::EventsQuery,
     health::HealthQuery,
     keys::KeysQuery,
     manifests::ManifestsQuery,
@@ -73,6 +76,7 @@ pub(crate) struct Subscription(
 
 /// The rules of all fields.
 pub(super) const AREAS: &[&[Rule]] = &[
+    calibrations::RULES,
     configure::RULES,
     cycle::RULES,
     events::RULES,
@@ -108,6 +112,12 @@ fn builder(limits: &Limits) -> SchemaBuilder<Query, Mutation, Subscription> {
         )
         .override_output_type_description::<Connection<String, memory::OccupancyChange>>(
             "A page of changes of occupancy, newest first (Relay cursor connection).",
+        )
+        .override_output_type_description::<Connection<u64, calibrations::CalibrationChange>>(
+            "A page of calibrations, newest first (Relay cursor connection).",
+        )
+        .override_output_type_description::<Connection<u64, events::PastEvents>>(
+            "A page of past changes, ascending (Relay cursor connection).",
         )
         .override_output_type_description::<Connection<u64, manifests::ManifestChange>>(
             "A page of manifests, newest first (Relay cursor connection).",

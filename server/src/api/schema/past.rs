@@ -12,8 +12,9 @@ pub(in crate::api) const RULES: &[Rule] = &[
         "Leaf",
         Read,
         Anyway,
-        "at base64 bodyBytes bootId degradedClock demoted durable hex keyframe kind logId monoNs prev seq simulated tick witness",
+        "at base64 bodyBytes bootId degradedClock demoted durable hex inclusionProof keyframe kind logId monoNs prev seq simulated tick witness",
     ),
+    rule("InclusionProof", Read, Anyway, "checkpoint hashes index size text"),
     rule("Checkpoint", Read, Anyway, "note size"),
     rule("TrackPoint", Read, Anyway, "at bootId cycle durable simulated tMs tick"),
     rule("TrackPoint", Read, People, "person"),
@@ -34,8 +35,8 @@ pub(in crate::api) const RULES: &[Rule] = &[
     ),
 ];
 
-use async_graphql::{Context, ID, Json, SimpleObject};
-use base64::Engine as _;
+use async_graphql::{ComplexObject, Context, ID, Json, SimpleObject};
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use tapline_witness::{
     hash,
     leaf::{self, flags},
@@ -52,6 +53,7 @@ use crate::{
     api::{
         error::Failure,
         history::{self, CyclePage, StoredCycle},
+        log::Inclusion,
     },
     live,
 };
@@ -290,6 +292,7 @@ impl From<history::WorldEdge> for WorldEdge {
 
 /// A leaf of the witness log (docs/witness-format.md).
 #[derive(SimpleObject)]
+#[graphql(complex)]
 pub(crate) struct Leaf {
     /// Its number, which is its index in the tree.
     seq: Long,
@@ -357,9 +360,45 @@ impl Leaf {
             body_bytes: body.len() as u32,
             durable: seq < durable,
             hex: hex(bytes),
-            base64: base64::engine::general_purpose::STANDARD.encode(bytes),
+            base64: BASE64.encode(bytes),
         })
     }
+}
+
+#[ComplexObject]
+impl Leaf {
+    /// Proof that the newest published checkpoint covers it (RFC 9162, 2.1.3); null when none does yet.
+    #[graphql(complexity = "20 + child_complexity")]
+    async fn inclusion_proof(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<InclusionProof>> {
+        let api = api(ctx);
+        let head = api.hub.durable().borrow().clone();
+        let Some(index) = self.seq.unsigned().filter(|seq| *seq < head.size) else {
+            return Ok(None);
+        };
+        let proof = Inclusion::prove(api, index, head).await?;
+        Ok(Some(InclusionProof {
+            index: proof.index.into(),
+            size: proof.head.size.into(),
+            hashes: proof.path.iter().map(|hash| BASE64.encode(hash)).collect(),
+            text: proof.text(),
+            checkpoint: proof.head.note,
+        }))
+    }
+}
+
+/// Proof that a leaf is in the tree of a published checkpoint.
+#[derive(SimpleObject)]
+struct InclusionProof {
+    /// Number of the leaf.
+    index: Long,
+    /// Leaves of the tree.
+    size: Long,
+    /// Hashes from the leaf's sibling up to the root's child (SHA-256), base64.
+    hashes: Vec<String>,
+    /// The signed note of the tree, verbatim.
+    checkpoint: String,
+    /// All of it as one text (C2SP tlog-proof), as `GET /proof` gives it.
+    text: String,
 }
 
 /// A signed checkpoint of the witness log (C2SP tlog-checkpoint).

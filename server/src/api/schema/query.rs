@@ -7,13 +7,14 @@ use async_graphql::{
 
 use super::{
     api,
+    calibrations::Calibration,
     cycle::CycleObject,
     link::Link,
     now,
     past::{self, Checkpoint, Leaf, TrackPoint, World},
     scalars::{Long, hex},
     site::Site,
-    status::{Calibration, DecisionTrace, Document, Node, Plugin, Server, UnknownSender},
+    status::{DecisionTrace, Document, Node, Plugin, Server, UnknownSender},
     world_class,
 };
 use crate::api::{
@@ -108,7 +109,7 @@ impl CoreQuery {
     /// The empty-room calibration.
     async fn calibration(&self, ctx: &Context<'_>) -> Calibration {
         Calibration {
-            status: api(ctx).hub.diagnostics().calibration.clone(),
+            now: api(ctx).hub.diagnostics().calibration.clone(),
         }
     }
 
@@ -314,10 +315,22 @@ async fn page(
 }
 
 /// An argument that may not be negative.
-fn natural(what: &'static str, found: Long) -> Result<u64, Failure> {
+pub(super) fn natural(what: &'static str, found: Long) -> Result<u64, Failure> {
     found
         .unsigned()
         .ok_or_else(|| invalid(what, found.0, "a whole number from 0".to_owned()))
+}
+
+/// Arguments of a connection that goes from the newest back: the cursor to go on below, and how many.
+pub(super) fn newest_first(after: Option<&str>, first: i32, most: i32) -> Result<(Option<u64>, u32), Failure> {
+    if !(1..=most).contains(&first) {
+        return Err(invalid("first", first, format!("1 to {most}")));
+    }
+    let parse = |text: &str| {
+        let wrong = || invalid("after", text.escape_default(), "a cursor of an earlier page".to_owned());
+        text.parse().map_err(|_| wrong())
+    };
+    Ok((after.map(parse).transpose()?, first.unsigned_abs()))
 }
 
 pub(crate) fn invalid(what: &'static str, found: impl ToString, expected: String) -> Failure {

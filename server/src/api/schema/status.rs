@@ -23,11 +23,16 @@ pub(in crate::api) const RULES: &[Rule] = &[
         "Server",
         Read,
         Anyway,
-        "bootId cyclesRun logKey logOrigin missedTicks mode notReadyReason notUsed otherSites ready received startedAt uptimeS version",
+        "bootId build cyclesRun logKey logOrigin missedTicks mode notReadyReason notUsed otherSites ready received startedAt uptimeS version",
     ),
     rule("Count", Read, Anyway, "count name"),
     rule("Document", Read, Anyway, "hash text"),
-    rule("Calibration", Read, Anyway, "status"),
+    rule(
+        "Build",
+        Read,
+        Anyway,
+        "cargoLock fingerprint flags program rustc target",
+    ),
     rule("DecisionTrace", Read, Anyway, "area"),
     // The lines name links and what they see.
     rule("DecisionTrace", Read, Zones, "lines"),
@@ -64,6 +69,19 @@ impl Server {
     /// Version of the program.
     async fn version(&self) -> &'static str {
         env!("CARGO_PKG_VERSION")
+    }
+
+    /// What runs: this very program, and what it was built from; as the BOOT leaf of this process has it.
+    async fn build(&self, ctx: &Context<'_>) -> Build {
+        let host = &api(ctx).hub.facts.host;
+        Build {
+            program: (host.program != [0; 32]).then(|| hex(&host.program)),
+            cargo_lock: hex(&host.cargo_lock),
+            fingerprint: hex(&host.fingerprint),
+            rustc: host.rustc.as_str().to_owned(),
+            target: host.target.as_str().to_owned(),
+            flags: host.flags.as_str().to_owned(),
+        }
     }
 
     /// Seconds since the process started.
@@ -144,6 +162,23 @@ impl Server {
     }
 }
 
+/// What runs.
+#[derive(SimpleObject)]
+struct Build {
+    /// Digest of the program file, 64 hex digits; null when it could not be read at start.
+    program: Option<String>,
+    /// Digest of the `Cargo.lock` it was built from, 64 hex digits.
+    cargo_lock: String,
+    /// What its arithmetic gave at start, 64 hex digits: equal on machines that replay each other's cycles.
+    fingerprint: String,
+    /// Compiler.
+    rustc: String,
+    /// Target triple.
+    target: String,
+    /// Optimisation, CPU features and compiler flags.
+    flags: String,
+}
+
 /// How often something happened.
 #[derive(SimpleObject)]
 pub(crate) struct Count {
@@ -169,13 +204,6 @@ pub(crate) struct Document {
     pub(crate) hash: String,
     /// The text, verbatim.
     pub(crate) text: String,
-}
-
-/// The empty-room calibration.
-#[derive(SimpleObject)]
-pub(crate) struct Calibration {
-    /// Its state in words: whether there is one, how old, how far a running one is.
-    pub(crate) status: String,
 }
 
 /// Why an area's state is what it is.

@@ -9,6 +9,7 @@ use axum::{
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use ct_merkle::{ConsistencyProof, InclusionProof, RootHash};
+use serde_json::json;
 use sha2::Sha256;
 use signed_note::{Note, StandardVerifier, VerifierList};
 use tapline_witness::{
@@ -226,6 +227,15 @@ async fn foreign_code_accepts_checkpoint_tiles_and_proofs() {
         assert!(text.starts_with(&format!("c2sp.org/tlog-proof@v1\nindex {index}\n")));
         let (path, note) = proof(&text, 2);
         assert_eq!(note, served.text("/checkpoint").await);
+        let question =
+            format!("{{ leaf(seq: {index}) {{ durable inclusionProof {{ index size hashes checkpoint text }} }} }}");
+        let told = super::data(&served.router, &question).await["leaf"].take();
+        let hashes: Vec<_> = path.iter().map(|hash| BASE64.encode(hash)).collect();
+        assert_eq!(
+            told,
+            json!({ "durable": true, "inclusionProof": {
+                "index": index, "size": size, "hashes": hashes, "checkpoint": note, "text": text } })
+        );
         let leaf = &leaves[index as usize];
         let theirs = path.iter().map(|hash| tlog::Hash(*hash)).collect();
         tlog::check_record(&theirs, size, root, index, tlog::record_hash(leaf)).unwrap();

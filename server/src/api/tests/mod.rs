@@ -1,6 +1,7 @@
 //! The API as its clients meet it: routes called as a service, websockets on a real loopback port.
 
 mod auth;
+mod calibrations;
 mod export;
 mod hostile;
 mod http;
@@ -44,7 +45,8 @@ use super::{
 use crate::{
     config::Fleet,
     live::{
-        Command, Cycle, Diagnostics, Durable, Facts, Hub, InForce, NodeStatus, PluginStatus, Readiness, UnknownSender,
+        Calibration, Command, Cycle, Diagnostics, Durable, Facts, Hub, InForce, LinkCalibration, NodeStatus,
+        PluginStatus, Readiness, UnknownSender,
     },
 };
 
@@ -102,6 +104,7 @@ impl Bench {
             plugin_dir: std::path::PathBuf::new(),
             config: "id = \"flat\"\n".to_owned(),
             config_hash: [2; 32],
+            host: crate::run::environment::host(Vec::new()),
         };
         let manifest = InForce {
             text: "generation = 1\n".to_owned(),
@@ -271,7 +274,20 @@ fn diagnostics() -> Diagnostics {
             ),
             ("sofa".to_owned(), vec!["link 1: 4.5 times its quiet level".to_owned()]),
         ]),
-        calibration: "none".to_owned(),
+        calibration: Calibration {
+            line: "in force on 1 of 2 link paths".to_owned(),
+            id: Some([4; 32]),
+            since_ns: Some(1_795_454_525_250_000_000),
+            paths: vec![
+                Some(LinkCalibration {
+                    frames: 590,
+                    tones: Some(52),
+                    rssi_dbm: Some(-48.5),
+                    agc_db: None,
+                }),
+                None,
+            ],
+        },
     }
 }
 

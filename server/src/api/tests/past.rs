@@ -180,3 +180,93 @@ async fn a_broken_store_is_reported_without_its_secrets() {
     let live = data(&router, "{ cycle { cycle } }").await;
     assert_eq!(live["cycle"]["cycle"], 30, "the live view does not need the store");
 }
+
+/// Thirty cycles: the person leaves with the eleventh and comes back with the twenty-first, whose slot comes two late.
+fn coming_and_going() -> Bench {
+    let bench = Bench::new();
+    for n in 1..=30 {
+        let mut now = cycle(n);
+        if (11..=20).contains(&n) {
+            now.outcome.tracks.clear();
+            now.outcome.presence.state = PresenceState::Empty;
+        }
+        if n > 20 {
+            now.outcome.tick += 2;
+        }
+        now.outcome_bytes = borsh::to_vec(&now.outcome).unwrap();
+        bench.store.keep(&now);
+        bench.hub.publish(Arc::new(now));
+    }
+    bench
+}
+
+#[tokio::test]
+async fn what_changed_is_told_again() {
+    let bench = coming_and_going();
+    let router = bench.router();
+    let ask_events = |arguments: &str| {
+        format!(
+            "{{ events{arguments} {{ pageInfo {{ hasNextPage endCursor }} edges {{ cursor node {{ cycle tick
+               events {{ kind area toState person missedSlots }} }} }} }} }}"
+        )
+    };
+    let all = data(&router, &ask_events("")).await["events"].take();
+    let none = json!(null);
+    let change = |kind: &str, area: &Value, state: &Value, person: &Value, missed: &Value| json!({ "kind": kind, "area": area, "toState": state, "person": person, "missedSlots": missed });
+    let (site, who) = (json!("flat"), json!("43981"));
+    assert_eq!(
+        all["edges"],
+        json!([
+            { "cursor": "11", "node": { "cycle": 11, "tick": 21, "events": [
+                change("PRESENCE", &site, &json!("EMPTY"), &none, &none),
+                change("PERSON_GONE", &none, &none, &who, &none)] } },
+            { "cursor": "21", "node": { "cycle": 21, "tick": 33, "events": [
+                change("SLOTS_MISSED", &none, &none, &none, &json!(2)),
+                change("PRESENCE", &site, &json!("OCCUPIED_MOVING"), &none, &none),
+                change("PERSON_APPEARED", &none, &none, &who, &none)] } },
+        ])
+    );
+    // Page by page; the change with the first cycle of a range is told too.
+    let first = data(&router, &ask_events("(first: 1)")).await["events"].take();
+    assert_eq!(first["pageInfo"], json!({ "hasNextPage": true, "endCursor": "11" }));
+    let second = data(&router, &ask_events("(first: 1, after: \"11\")")).await["events"].take();
+    assert_eq!(second["pageInfo"], json!({ "hasNextPage": false, "endCursor": "21" }));
+    assert_eq!(second["edges"][0], all["edges"][1]);
+    let range = data(&router, &ask_events("(fromCycle: 11, toCycle: 20)")).await["events"].take();
+    assert_eq!(range["edges"], json!([all["edges"][0]]));
+    for bad in [
+        "(fromCycle: 1, toCycle: 12001)",
+        "(fromCycle: -1)",
+        "(first: 0)",
+        "(first: 501)",
+        "(after: \"x\")",
+    ] {
+        assert_eq!(code(&ask(&router, &ask_events(bad)).await), "INVALID_ARGUMENT", "{bad}");
+    }
+}
+
+#[tokio::test]
+async fn past_events_name_nobody_where_people_are_not_shown() {
+    let bench = coming_and_going();
+    let mut strict = cycle(31);
+    strict.outcome.privacy_class = 3;
+    bench.hub.publish(Arc::new(strict));
+    let question = "{ events(toCycle: 30) { nodes { events { kind person } } } }";
+    let told = data(&bench.router(), question).await.to_string();
+    assert!(told.contains("PRESENCE") && !told.contains("PERSON"), "{told}");
+}
+
+#[tokio::test]
+async fn the_program_says_what_it_was_built_from() {
+    let answer = data(
+        &Bench::new().router(),
+        "{ server { build { program cargoLock fingerprint rustc target flags } } }",
+    )
+    .await;
+    let build = &answer["server"]["build"];
+    for digest in ["program", "cargoLock", "fingerprint"] {
+        assert_eq!(build[digest].as_str().unwrap().len(), 64, "{digest}");
+    }
+    assert!(build["rustc"].as_str().unwrap().starts_with("rustc "), "{build}");
+    assert!(build["flags"].as_str().unwrap().contains("opt-level="), "{build}");
+}
