@@ -8,6 +8,8 @@ use std::{
 
 use clap::{Args, ValueEnum};
 
+mod trust;
+
 use crate::{
     build,
     run::{cargo, output, program, root, run, target},
@@ -25,12 +27,8 @@ pub(crate) struct Options {
     /// Measure this program, its plugins in `plugins/` beside it, instead of building one (`cycle`, `trust`, `history`)
     #[arg(long, value_name = "FILE")]
     tapline: Option<PathBuf>,
-    /// Swaps of `trust`
-    #[arg(long, default_value_t = 100)]
-    swaps: usize,
-    /// Cycles in the bundle of `trust`: an hour
-    #[arg(long, default_value_t = 72_000)]
-    cycles: u64,
+    #[command(flatten)]
+    trust: trust::Options,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -53,7 +51,7 @@ enum What {
 pub(crate) fn bench(options: &Options) -> Result<(), String> {
     let (file, text) = match options.what {
         What::Cycle => ("docs/benchmarks/cycle.md", cycle(options)?),
-        What::Trust => ("docs/benchmarks/trust.md", trust(options)?),
+        What::Trust => (trust::FILE, trust::document(&tapline(options)?, &options.trust)?),
         What::Cir => ("docs/benchmarks/cir.md", cir()?),
         What::History => ("docs/benchmarks/history.md", history(options)?),
         What::Sensing => ("docs/benchmarks/sensing.md", sensing()?),
@@ -79,69 +77,6 @@ fn cycle(options: &Options) -> Result<String, String> {
         "bench-cycle",
         program(&tapline(options)?).args(["bench-cycle", "--markdown"]),
     )
-}
-
-/// The most that witnessing may cost a cycle at 20 Hz, p99, microseconds.
-const WITNESS_US: u64 = 300;
-/// Cycles at 20 Hz over which it is measured: two minutes.
-const PACED: &str = "2400";
-
-fn trust(options: &Options) -> Result<String, String> {
-    let tapline = tapline(options)?;
-    let mut build = cargo();
-    build.args(["build", "--release", "--package", "tapline-benches", "--bin", "load"]);
-    run("build the load generator", &mut build)?;
-    println!("==> witnessing");
-    let json = output(
-        "bench-cycle",
-        program(&tapline).args(["bench-cycle", "--json", "--cycles", "4000", "--paced", PACED]),
-    )?;
-    let json: serde_json::Value = serde_json::from_str(&json).map_err(|e| format!("bench-cycle: {e}: {json}"))?;
-    let figure = |pace: &str, name: &str| json[pace]["witness"][name].as_u64();
-    let row = |pace| {
-        Some([
-            figure(pace, "p50_us")?,
-            figure(pace, "p99_us")?,
-            figure(pace, "max_us")?,
-        ])
-    };
-    let (Some(paced), Some(burst)) = (row("real_time"), row("back_to_back")) else {
-        return Err(format!("bench-cycle says nothing of witnessing: {json}"));
-    };
-    let kept = if paced[1] <= WITNESS_US { "yes" } else { "**no**" };
-    println!("==> swaps and bundle");
-    let mut load = program(&target().join("release/load"));
-    load.arg(&tapline).args(["--only=swaps,bundle", "--seconds=60"]);
-    load.arg(format!("--swaps={}", options.swaps))
-        .arg(format!("--cycles={}", options.cycles));
-    let out = load
-        .stderr(Stdio::inherit())
-        .output()
-        .map_err(|e| format!("cannot start the load generator: {e}"))?;
-    // Exit code 1: it measured, and a limit was not kept; that is written down too.
-    if out.status.code().is_none_or(|code| code > 1) {
-        return Err(format!("the load generator failed ({})", out.status));
-    }
-    Ok(format!(
-        "# What trust costs\n\n`cargo xtask bench trust`, on {}; server and load generator on the same machine.\n\n\
-         ## Witnessing, a cycle\n\n\
-         Part of stage 9: lists and outcome copied, commitments with their salts, leaf, rows; and in each 256th cycle the whole\n\
-         state. Scene and engine of [cycle.md](cycle.md), {PACED} cycles at 20 Hz, 4000 back to back. Microseconds.\n\n\
-         | cycles | p50 | p99 | longest | limit of the p99 | kept |\n|---|---:|---:|---:|---:|---|\n\
-         | at 20 Hz | {} | {} | {} | {WITNESS_US} | {kept} |\n| back to back | {} | {} | {} | | |\n\n\
-         The room of the two measurements below is that of [load.md](load.md): four radios of 100 frames a second each. The store of\n\
-         the bundle is made beforehand, by the same engine and scene.\n\n{}\n\
-         A swap loads no bytes twice: a library that was mapped once is found by its hash and used again. The state of a keyframe,\n\
-         which each swap makes, is given back when it is on disk.\n",
-        machine(),
-        paced[0],
-        paced[1],
-        paced[2],
-        burst[0],
-        burst[1],
-        burst[2],
-        String::from_utf8_lossy(&out.stdout).trim_end()
-    ))
 }
 
 fn history(options: &Options) -> Result<String, String> {

@@ -76,6 +76,10 @@ pub struct Slot<'f> {
     pub obey: Option<Obey>,
 }
 
+/// What witnessing a cycle consists of: lists and outcome copied into a record, the state of a keyframe, changes of the
+/// graph, commitments and leaf, the record handed to the writer thread.
+pub const WITNESS_PARTS: [&str; 5] = ["copies", "state", "changes", "leaf", "handover"];
+
 /// What a step did, beside its outcome.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Report {
@@ -93,8 +97,8 @@ pub struct Report {
     pub degraded_clock: bool,
     /// What became of the stages 1 to 10, and the microseconds each took (10 is the publisher's).
     pub stage: [(Disposition, u32); 10],
-    /// Of stage 9, what the witness took: commitments, leaf, rows, and the state of a keyframe, microseconds.
-    pub witness_us: u32,
+    /// Of stage 9, what the witness took: a time for each of [`WITNESS_PARTS`], nanoseconds.
+    pub witness_ns: [u32; WITNESS_PARTS.len()],
     /// True when any plugin stage neither ran nor was skipped for want of input.
     pub fault: bool,
     /// True when a plugin stage ran into the deadline.
@@ -131,9 +135,11 @@ pub struct Core {
     outcome: Outcome,
     outcome_bytes: Vec<u8>,
     not_used: Vec<(&'static str, u64)>,
+    state_buffers: StateBuffers,
 }
 
-#[derive(BorshSerialize, BorshDeserialize)]
+/// A state that is read.
+#[derive(BorshDeserialize)]
 struct StateBlob {
     version: u16,
     intake: Vec<u8>,
@@ -142,6 +148,26 @@ struct StateBlob {
     privacy: PrivacyGate,
     published: Published,
     world: World,
+}
+
+/// A state that is written: the fields of [`StateBlob`].
+#[derive(BorshSerialize)]
+struct StateParts<'a> {
+    version: u16,
+    intake: &'a [u8],
+    front: &'a [u8],
+    host: &'a [u8],
+    privacy: &'a PrivacyGate,
+    published: &'a Published,
+    world: &'a World,
+}
+
+/// Filled anew for each keyframe, so that it faults no fresh memory in.
+#[derive(Default)]
+struct StateBuffers {
+    intake: Vec<u8>,
+    front: Vec<u8>,
+    host: Vec<u8>,
 }
 
 const STATE_VERSION: u16 = 2;
@@ -182,6 +208,7 @@ impl Core {
             outcome: Outcome::default(),
             outcome_bytes: Vec::new(),
             not_used: Vec::new(),
+            state_buffers: StateBuffers::default(),
             site,
         })
     }
@@ -445,21 +472,23 @@ impl Core {
     /// # Errors
     /// [`StateError`] when a plugin cannot give its state.
     pub fn export_state(&mut self, into: &mut Vec<u8>) -> Result<(), StateError> {
-        let mut blob = StateBlob {
+        let StateBuffers { intake, front, host } = &mut self.state_buffers;
+        intake.clear();
+        front.clear();
+        host.clear();
+        self.intake.export_state(intake);
+        self.front.export_state(front);
+        self.host.export_state(host).map_err(|e| StateError(e.to_string()))?;
+        let parts = StateParts {
             version: STATE_VERSION,
-            intake: Vec::new(),
-            front: Vec::new(),
-            host: Vec::new(),
-            privacy: self.privacy.clone(),
-            published: self.published.clone(),
-            world: self.world.clone(),
+            intake,
+            front,
+            host,
+            privacy: &self.privacy,
+            published: &self.published,
+            world: &self.world,
         };
-        self.intake.export_state(&mut blob.intake);
-        self.front.export_state(&mut blob.front);
-        self.host
-            .export_state(&mut blob.host)
-            .map_err(|e| StateError(e.to_string()))?;
-        borsh::to_writer(into, &blob).map_err(|e| StateError(e.to_string()))
+        borsh::to_writer(into, &parts).map_err(|e| StateError(e.to_string()))
     }
 
     /// Takes the stages out that have failed in a recorded state: a stage that did not give its state in time is failed

@@ -13,5 +13,5 @@ mod published;
 mod setup;
 mod stages;
 
-pub use self::core::{Core, Obey, Report, Slot, StateError};
+pub use self::core::{Core, Obey, Report, Slot, StateError, WITNESS_PARTS};
 pub use setup::{SetupError, host_spec};

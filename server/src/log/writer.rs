@@ -4,7 +4,8 @@ use std::{
     cell::Cell,
     sync::{
         Arc, OnceLock,
-        mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
+        atomic::{AtomicBool, Ordering},
+        mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel},
     },
     thread::JoinHandle,
     time::{Duration, Instant},
@@ -39,8 +40,8 @@ pub struct Durable {
 pub struct WriterOptions {
     /// Records between checkout and commit; the bound of the queue.
     pub records: usize,
-    /// Longest a record waits for others; none means only `batch` and flushes make commits, so that
-    /// checkpoints fall at the same sizes in every run (replay).
+    /// How long a record waits for others while somebody calls [`Writer::breathe`], else a quarter more at most; none means
+    /// only `batch` and flushes make commits, so that checkpoints fall at the same sizes in every run (replay).
     pub interval: Option<Duration>,
     /// Records after which a commit does not wait any longer. At most half of `records`.
     pub batch: usize,
@@ -93,8 +94,14 @@ enum Message {
 pub struct Writer {
     to_writer: Option<SyncSender<Message>>,
     free: Receiver<Record>,
+    states: Receiver<Vec<u8>>,
     rollups: Receiver<Box<Rollup>>,
-    in_flight: Cell<usize>,
+    options: WriterOptions,
+    /// Records handed over since the thread was last woken, and when the first of them was.
+    unannounced: Cell<usize>,
+    waiting_since: Cell<Option<Instant>>,
+    /// Set before the thread is woken: it commits what it has.
+    wanted: Arc<AtomicBool>,
     durable: watch::Receiver<Durable>,
     ended: Arc<OnceLock<String>>,
     thread: Option<JoinHandle<()>>,
@@ -108,6 +115,11 @@ impl Writer {
         roller: Option<Roller>,
     ) -> Result<Self, LogError> {
         let records = options.records.max(2);
+        let options = WriterOptions {
+            records,
+            batch: options.batch.clamp(1, records / 2),
+            ..options
+        };
         // Room for every record and a flush: submitting never blocks.
         let (to_writer, messages) = sync_channel(records + 1);
         let (give_back, free) = sync_channel(records);
@@ -115,22 +127,24 @@ impl Writer {
             // The channel has room for all of them.
             let _ = give_back.try_send(Record::with_capacity());
         }
+        // One: a keyframe comes with every 256th cycle, and its record may come back to the cycle much later.
+        let (give_state, states) = sync_channel(1);
         let (to_cycle, rollups) = sync_channel(1);
         let (published, durable) = watch::channel(durable);
         let ended = Arc::new(OnceLock::new());
+        let wanted = Arc::new(AtomicBool::new(false));
         let worker = Worker {
             committer,
             messages,
+            wanted: Arc::clone(&wanted),
             give_back,
+            give_state,
             published,
             ended: Arc::clone(&ended),
             roller,
             wal_holds_forgotten: false,
             pruner: options.window_tiles.map(|tiles| Pruner::new(tiles, to_cycle)),
-            options: WriterOptions {
-                batch: options.batch.clamp(1, records / 2),
-                ..options
-            },
+            options,
         };
         let thread = std::thread::Builder::new()
             .name("tapline-log".into())
@@ -139,8 +153,12 @@ impl Writer {
         Ok(Self {
             to_writer: Some(to_writer),
             free,
+            states,
             rollups,
-            in_flight: Cell::new(0),
+            options,
+            unannounced: Cell::new(0),
+            waiting_since: Cell::new(None),
+            wanted,
             durable,
             ended,
             thread: Some(thread),
@@ -154,7 +172,7 @@ impl Writer {
     pub fn checkout(&self, wait: Duration) -> Result<Record, LogError> {
         let record = self.free.recv_timeout(wait).map_err(|error| match error {
             RecvTimeoutError::Timeout => LogError::Busy {
-                waiting: self.in_flight.get(),
+                waiting: self.options.records,
             },
             RecvTimeoutError::Disconnected => self.end(),
         })?;
@@ -174,19 +192,54 @@ impl Writer {
         self.free.recv().map_err(|_| self.end())
     }
 
-    /// Hands a record with its leaf to the writer. Never blocks.
+    /// An empty buffer for the state of a keyframe: that of an earlier one, when it is on disk.
+    pub fn state_buffer(&self) -> Vec<u8> {
+        let mut buffer = self.states.try_recv().unwrap_or_default();
+        buffer.clear();
+        buffer
+    }
+
+    /// Hands a record with its leaf to the writer. Never blocks, and wakes the writer for urgent leaves and whole batches
+    /// only: a thread that is woken may be run at once where its waker runs, and the cycle would wait for the commit.
     ///
     /// # Errors
     /// [`LogError::Ended`]: the process has to stop, and recover at its next start.
     pub fn submit(&self, record: Record) -> Result<(), LogError> {
-        self.in_flight.set(self.in_flight.get() + 1);
-        self.send(Message::Record(record))
+        let urgent = is_urgent(record.kind);
+        self.send(Message::Record(record))?;
+        self.unannounced.set(self.unannounced.get() + 1);
+        if urgent || self.unannounced.get() >= self.options.batch {
+            self.wake();
+        } else if self.waiting_since.get().is_none() {
+            self.waiting_since.set(Some(Instant::now()));
+        }
+        Ok(())
+    }
+
+    /// To be called when the cycle is done and nothing is urgent until the next: wakes the writer when a commit is due.
+    pub fn breathe(&self) {
+        if let (Some(since), Some(interval)) = (self.waiting_since.get(), self.options.interval)
+            && since.elapsed() + EARLY >= interval
+        {
+            self.wake();
+        }
+    }
+
+    fn wake(&self) {
+        self.unannounced.set(0);
+        self.waiting_since.set(None);
+        // After the records: whoever sees this sees them.
+        self.wanted.store(true, Ordering::Release);
+        if let Some(thread) = &self.thread {
+            thread.thread().unpark();
+        }
     }
 
     /// Waits until everything submitted is durable and published.
     pub fn flush(&self) -> Result<Durable, LogError> {
         let (done, wait) = sync_channel(1);
         self.send(Message::Flush(done))?;
+        self.wake();
         wait.recv().map_err(|_| self.end())?;
         Ok(self.durable.borrow().clone())
     }
@@ -222,6 +275,7 @@ impl Writer {
 
     fn join(&mut self) {
         self.to_writer = None;
+        self.wake();
         if let Some(thread) = self.thread.take() {
             // A panic of the writer shows as `ended` or a closed channel.
             let _ = thread.join();
@@ -236,6 +290,8 @@ impl Drop for Writer {
     }
 }
 
+/// A commit may come this much before its time, rather than a cycle later.
+const EARLY: Duration = Duration::from_millis(25);
 /// Idle slots after which the write-ahead log is checkpointed.
 const WAL_CHECKPOINT_EVERY: u32 = 10;
 /// Rows forgotten in one idle slot: well below a tenth of a second of work.
@@ -246,7 +302,9 @@ const ADD_UP_AT_CLOSE: Duration = Duration::from_secs(2);
 struct Worker {
     committer: Committer,
     messages: Receiver<Message>,
+    wanted: Arc<AtomicBool>,
     give_back: SyncSender<Record>,
+    give_state: SyncSender<Vec<u8>>,
     published: watch::Sender<Durable>,
     ended: Arc<OnceLock<String>>,
     options: WriterOptions,
@@ -292,29 +350,65 @@ impl Worker {
         }
     }
 
-    /// Fills the batch until it is full or urgent, its time is up, a flush is asked for, or nobody can send
-    /// any more (`false`).
+    /// Fills the batch until it is full or urgent, a commit is due, a flush is asked for, or nobody can send any more
+    /// (`false`).
     fn collect(&self, batch: &mut Vec<Record>) -> (Option<SyncSender<()>>, bool) {
-        let mut deadline: Option<Instant> = None;
+        match self.options.interval {
+            Some(interval) => self.collect_in_time(batch, interval + interval / 4),
+            None => self.collect_by_count(batch),
+        }
+    }
+
+    /// Sleeps until it is woken, or so long that whoever should wake it runs no cycles.
+    fn collect_in_time(&self, batch: &mut Vec<Record>, longest: Duration) -> (Option<SyncSender<()>>, bool) {
+        let mut due = Instant::now() + longest;
+        loop {
+            let wanted = self.wanted.swap(false, Ordering::Acquire);
+            match self.drain(batch) {
+                Drained::Empty => {}
+                Drained::Stopped(flush) => {
+                    // There may be more behind.
+                    self.wanted.fetch_or(wanted, Ordering::Relaxed);
+                    return (flush, true);
+                }
+                Drained::Ended => return (None, false),
+            }
+            let now = Instant::now();
+            if !batch.is_empty() && (wanted || now >= due) {
+                return (None, true);
+            }
+            if now >= due {
+                due = now + longest;
+            }
+            std::thread::park_timeout(due - now);
+        }
+    }
+
+    /// Takes what is there, up to a full batch, an urgent leaf or a flush.
+    fn drain(&self, batch: &mut Vec<Record>) -> Drained {
         while batch.len() < self.options.batch {
-            let message = match deadline {
-                Some(at) => self.messages.recv_timeout(at.saturating_duration_since(Instant::now())),
-                None => self.messages.recv().map_err(|_| RecvTimeoutError::Disconnected),
-            };
-            match message {
+            match self.messages.try_recv() {
                 Ok(Message::Record(record)) => {
                     let urgent = is_urgent(record.kind);
                     batch.push(record);
-                    if let (None, Some(interval)) = (deadline, self.options.interval) {
-                        deadline = Some(Instant::now() + interval);
-                    }
-                    if urgent && self.options.interval.is_some() {
-                        return (None, true);
+                    if urgent {
+                        return Drained::Stopped(None);
                     }
                 }
+                Ok(Message::Flush(done)) => return Drained::Stopped(Some(done)),
+                Err(TryRecvError::Empty) => return Drained::Empty,
+                Err(TryRecvError::Disconnected) => return Drained::Ended,
+            }
+        }
+        Drained::Stopped(None)
+    }
+
+    fn collect_by_count(&self, batch: &mut Vec<Record>) -> (Option<SyncSender<()>>, bool) {
+        while batch.len() < self.options.batch {
+            match self.messages.recv() {
+                Ok(Message::Record(record)) => batch.push(record),
                 Ok(Message::Flush(done)) => return (Some(done), true),
-                Err(RecvTimeoutError::Timeout) => return (None, true),
-                Err(RecvTimeoutError::Disconnected) => return (None, false),
+                Err(_) => return (None, false),
             }
         }
         (None, true)
@@ -333,6 +427,11 @@ impl Worker {
             published.send_replace(durable);
         })?;
         for mut record in batch.drain(..) {
+            let state = std::mem::take(&mut record.state);
+            if state.capacity() > 0 {
+                // Freed here when there is one already.
+                let _ = self.give_state.try_send(state);
+            }
             record.clear();
             // The cycle thread may have dropped its end already.
             let _ = self.give_back.try_send(record);
@@ -389,7 +488,96 @@ impl Worker {
     }
 }
 
+/// Why the writer took no more from its channel.
+enum Drained {
+    /// Nothing is there.
+    Empty,
+    /// A full batch, an urgent leaf, or a flush.
+    Stopped(Option<SyncSender<()>>),
+    /// Nothing is there, and nobody can send any more.
+    Ended,
+}
+
 /// Leaves that are signed at once: a swap waits for its durable leaf, a change of mode or key must be seen.
 fn is_urgent(kind: Option<Kind>) -> bool {
     matches!(kind, Some(Kind::Swap | Kind::PrivacyMode | Kind::Key | Kind::Shutdown))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::super::tests::support::{Place, boot, open_patiently, run, turn_mode};
+    use crate::log::{Log, LogOptions, WriterOptions};
+
+    /// Long enough that nothing is committed by it while a test runs; less than a machine runs before it can run a test.
+    const NEVER: Duration = Duration::from_secs(120);
+    const STUCK: Duration = Duration::from_secs(60);
+
+    fn open(place: &Place, interval: Duration) -> Log {
+        let options = || LogOptions {
+            writer: WriterOptions {
+                interval: Some(interval),
+                batch: 16,
+                records: 64,
+                ..place.options().writer
+            },
+            ..place.options()
+        };
+        let mut log = open_patiently(options);
+        boot(&mut log, 0);
+        log.writer.flush().unwrap();
+        log
+    }
+
+    fn published(log: &Log) -> u64 {
+        log.writer.durable.borrow().size
+    }
+
+    fn until_published(log: &Log, size: u64) {
+        let begun = Instant::now();
+        while published(log) < size {
+            assert!(begun.elapsed() < STUCK, "{} of {size} are published", published(log));
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    #[test]
+    fn the_writer_sleeps_until_a_commit_is_due_and_a_cycle_is_done() {
+        let place = Place::new();
+        let mut log = open(&place, NEVER);
+        run(&mut log, 1..4).unwrap();
+        log.writer.breathe();
+        std::thread::sleep(Duration::from_millis(50));
+        assert_eq!(published(&log), 2, "nothing is due");
+        let long_ago = Instant::now().checked_sub(NEVER).expect("a machine that runs for long");
+        log.writer.waiting_since.set(Some(long_ago));
+        log.writer.breathe();
+        until_published(&log, 5);
+        log.writer.breathe();
+        run(&mut log, 4..6).unwrap();
+        std::thread::sleep(Duration::from_millis(50));
+        assert_eq!(published(&log), 5, "the next wait has begun");
+        assert_eq!(log.writer.close().unwrap().size, 7);
+    }
+
+    #[test]
+    fn a_whole_batch_and_an_urgent_leaf_wait_for_nobody() {
+        let place = Place::new();
+        let mut log = open(&place, NEVER);
+        run(&mut log, 1..17).unwrap();
+        until_published(&log, 18);
+        run(&mut log, 17..20).unwrap();
+        turn_mode(&mut log, 20);
+        until_published(&log, 22);
+        assert_eq!(log.writer.close().unwrap().size, 22);
+    }
+
+    #[test]
+    fn where_no_cycle_runs_records_are_committed_all_the_same() {
+        let place = Place::new();
+        let mut log = open(&place, Duration::from_millis(100));
+        run(&mut log, 1..4).unwrap();
+        until_published(&log, 5);
+    }
 }

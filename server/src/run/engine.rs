@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     config::{Site, witnessed},
-    cycle::{Core, Obey, Report, Slot, StateError},
+    cycle::{Core, Obey, Report, Slot, StateError, WITNESS_PARTS},
     host::{Generation, HostError, swap::Activation},
     ingest::frames::Frames,
     live::{self, Cycle, Hub},
@@ -106,6 +106,32 @@ pub struct Engine {
     rollup: Option<Body>,
 }
 
+/// Times of the parts of witnessing.
+struct Parts {
+    since: Instant,
+    took_ns: [u32; WITNESS_PARTS.len()],
+}
+
+impl Parts {
+    fn begin() -> Self {
+        Self {
+            since: Instant::now(),
+            took_ns: [0; WITNESS_PARTS.len()],
+        }
+    }
+
+    fn end(&mut self, part: usize) {
+        let now = Instant::now();
+        self.took_ns[part] = u32::try_from((now - self.since).as_nanos()).unwrap_or(u32::MAX);
+        self.since = now;
+    }
+
+    fn sum_us(&self) -> u32 {
+        let sum: u64 = self.took_ns.iter().map(|ns| u64::from(*ns)).sum();
+        (sum / 1_000) as u32
+    }
+}
+
 impl Engine {
     /// Joins the parts. The log has its BOOT leaf already.
     pub fn new(
@@ -148,24 +174,30 @@ impl Engine {
             deadline: input.deadline,
             obey: input.obey,
         });
-        let begun = Instant::now();
+        let mut parts = Parts::begin();
         let mut record = self.writer.checkout(self.patience)?;
         record.inputs.extend_from_slice(self.core.inputs_list());
         record.stages.extend_from_slice(self.core.stages_list());
         record.outcome.extend_from_slice(self.core.outcome_bytes());
+        parts.end(0);
         if self.chain.keyframe_due(&self.in_force.manifest_hash) {
+            record.state = self.writer.state_buffer();
             self.core.export_state(&mut record.state)?;
         }
+        parts.end(1);
         record.world.append(&mut self.ended);
         world_rows(&self.core.world, &mut record);
+        parts.end(2);
         let facts = facts(&self.core, &self.in_force, input.tick, &report);
         if self.hub.is_some() {
             record.stage_us = Some(core::array::from_fn(|stage| report.stage[stage].1));
         }
         let leaf = self.chain.append_cycle(stamp, &facts, &mut record)?;
+        parts.end(3);
         self.writer.submit(record)?;
-        report.witness_us = begun.elapsed().as_micros() as u32;
-        report.stage[8].1 += report.witness_us;
+        parts.end(4);
+        report.witness_ns = parts.took_ns;
+        report.stage[8].1 += parts.sum_us();
         let begun = Instant::now();
         self.publish(input, leaf, &report);
         report.stage[9] = (Disposition::Ran, begun.elapsed().as_micros() as u32);
@@ -177,6 +209,7 @@ impl Engine {
             input.stamp,
         )?;
         self.roll_up(input.stamp)?;
+        self.writer.breathe();
         Ok(Stepped { leaf, stamp, report })
     }
 

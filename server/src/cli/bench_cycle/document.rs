@@ -37,7 +37,7 @@ pub(super) fn document(options: &Options, burst: &Measured, paced: &Measured, sk
         let row = [&paced.stages[index], &burst.stages[index]].map(columns);
         let _ = writeln!(text, "| {name} | {} | {} | {} |", row[0], row[1], budget_ms * 1_000);
     }
-    let row = [&paced.witness, &burst.witness].map(columns);
+    let row = [&paced.witness.whole, &burst.witness.whole].map(columns);
     let _ = writeln!(text, "| of decide: witnessing | {} | {} | 300 |", row[0], row[1]);
     let row = [&paced.whole, &burst.whole].map(columns);
     let _ = writeln!(text, "| **whole cycle** | {} | {} | 50000 |\n", row[0], row[1]);

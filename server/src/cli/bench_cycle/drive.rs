@@ -13,7 +13,7 @@ use super::{super::output::Failure, Options, room::Room};
 use crate::{
     cli::simulate::fleet_file,
     config::PrivacyMode,
-    cycle::clock::SLOT_NS,
+    cycle::{WITNESS_PARTS, clock::SLOT_NS},
     ingest::frames::Frames,
     live::Hub,
     log::{LogOptions, Stamp},
@@ -41,8 +41,8 @@ pub(super) enum Pace {
 pub(super) struct Measured {
     pub(super) whole: Histogram,
     pub(super) stages: [Histogram; 10],
-    /// Of stage 9: commitments, leaf, rows, and the state of a keyframe.
-    pub(super) witness: Histogram,
+    /// Of stage 9.
+    pub(super) witness: Witnessing,
     pub(super) frames: u64,
     pub(super) links: usize,
     ingest_us: u64,
@@ -52,6 +52,29 @@ impl Measured {
     /// Mean time of stage 1 for one frame.
     pub(super) fn ingest_frame_us(&self) -> f64 {
         self.ingest_us as f64 / self.frames.max(1) as f64
+    }
+}
+
+/// What witnessing took.
+#[derive(Default)]
+pub(super) struct Witnessing {
+    pub(super) whole: Histogram,
+    /// Whole, of the cycles that carry their state.
+    pub(super) keyframes: Histogram,
+    /// Each of [`WITNESS_PARTS`], in nanoseconds.
+    pub(super) parts_ns: [Histogram; WITNESS_PARTS.len()],
+}
+
+impl Witnessing {
+    fn add(&mut self, took_ns: &[u32; WITNESS_PARTS.len()], keyframe: bool) {
+        let micros = (took_ns.iter().map(|ns| u64::from(*ns)).sum::<u64>() / 1_000) as u32;
+        self.whole.add(micros);
+        if keyframe {
+            self.keyframes.add(micros);
+        }
+        for (histogram, ns) in self.parts_ns.iter_mut().zip(took_ns) {
+            histogram.add(*ns);
+        }
     }
 }
 
@@ -78,7 +101,7 @@ pub(super) fn drive(options: &Options, pace: Pace, cycles: u64) -> Result<Measur
     let mut measured = Measured {
         whole: Histogram::default(),
         stages: Default::default(),
-        witness: Histogram::default(),
+        witness: Witnessing::default(),
         frames: 0,
         links: engine.core.site().paths.len(),
         ingest_us: 0,
@@ -105,6 +128,7 @@ pub(super) fn drive(options: &Options, pace: Pace, cycles: u64) -> Result<Measur
         } else if tick.is_multiple_of(FLUSH) {
             engine.writer.flush().map_err(Failure::of)?;
         }
+        let keyframe = engine.chain.keyframe_due(&engine.in_force.manifest_hash);
         let step = Instant::now();
         let stepped = engine
             .slot(&SlotInput {
@@ -122,7 +146,7 @@ pub(super) fn drive(options: &Options, pace: Pace, cycles: u64) -> Result<Measur
         let micros = step.elapsed().as_micros() as u32;
         if tick >= counted {
             measured.whole.add(micros);
-            measured.witness.add(stepped.report.witness_us);
+            measured.witness.add(&stepped.report.witness_ns, keyframe);
             measured.frames += u64::from(stepped.report.inputs);
             measured.ingest_us += u64::from(stepped.report.stage[0].1);
             for (histogram, (_, micros)) in measured.stages.iter_mut().zip(stepped.report.stage) {

@@ -13,7 +13,13 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::output::{Outcome, Result, print};
-use crate::cycle::clock::{BUDGET, STAGE_NAMES};
+use crate::{
+    cycle::{
+        WITNESS_PARTS,
+        clock::{BUDGET, STAGE_NAMES},
+    },
+    run::histogram::Histogram,
+};
 
 /// What to measure.
 #[derive(Args)]
@@ -65,6 +71,18 @@ pub(super) fn run(options: &Options) -> Result {
     })
 }
 
+fn witnessing(witness: &drive::Witnessing) -> serde_json::Value {
+    let row = |h: &Histogram, unit: f64| {
+        let micros = |value: u64| value as f64 / unit;
+        serde_json::json!({ "count": h.count(), "p50_us": micros(h.quantile(0.5)), "p99_us": micros(h.quantile(0.99)),
+            "max_us": micros(u64::from(h.largest())) })
+    };
+    let parts = WITNESS_PARTS.iter().zip(&witness.parts_ns);
+    let parts: serde_json::Map<String, serde_json::Value> =
+        parts.map(|(name, h)| ((*name).to_owned(), row(h, 1e3))).collect();
+    serde_json::json!({ "whole": row(&witness.whole, 1.0), "keyframes": row(&witness.keyframes, 1.0), "parts": parts })
+}
+
 fn figures(measured: &drive::Measured) -> serde_json::Value {
     let stages: serde_json::Map<String, serde_json::Value> = STAGE_NAMES
         .iter()
@@ -77,7 +95,6 @@ fn figures(measured: &drive::Measured) -> serde_json::Value {
     serde_json::json!({
         "cycles": measured.whole.count(), "p50_us": measured.whole.quantile(0.5),
         "p99_us": measured.whole.quantile(0.99), "ingest_frame_us": measured.ingest_frame_us(), "stages": stages,
-        "witness": { "p50_us": measured.witness.quantile(0.5), "p99_us": measured.witness.quantile(0.99),
-            "max_us": measured.witness.largest() },
+        "witness": witnessing(&measured.witness),
     })
 }

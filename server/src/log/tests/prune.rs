@@ -2,11 +2,12 @@
 
 use std::{
     io,
+    path::Path,
     process::{Command, Stdio},
 };
 
 use tapline_witness::{
-    body::{Body, RetentionPolicy},
+    body::{Body, KeyAction, KeyRole, RetentionPolicy},
     bundle::build::{BundleRequest, Prepared},
     leaf,
     policy::Policy,
@@ -15,7 +16,10 @@ use tapline_witness::{
     verify::{VerifyRequest, verify},
 };
 
-use super::support::*;
+use super::{
+    rotate::{first_keys, prepared, turn},
+    support::*,
+};
 use crate::{
     log::{Faults, FsckReport, Log, LogError, LogOptions, Step, fsck},
     store::{DATABASE_FILE, log_source::SqlLog, retention::Retention, schema::open_reader},
@@ -73,6 +77,11 @@ fn clean(place: &Place) -> FsckReport {
 }
 
 fn bundle(place: &Place, from: u64, to: u64) -> Vec<u8> {
+    bundle_after(place, from, to, None)
+}
+
+/// A bundle that also shows a checkpoint of before, which the client kept.
+fn bundle_after(place: &Place, from: u64, to: u64, old: Option<(u64, String)>) -> Vec<u8> {
     let db = open_reader(&place.data().join(DATABASE_FILE)).unwrap();
     // The writer goes on forgetting meanwhile.
     db.execute_batch("BEGIN").unwrap();
@@ -86,7 +95,7 @@ fn bundle(place: &Place, from: u64, to: u64) -> Vec<u8> {
         to,
         inputs: false,
         checkpoint: (size, log.note(size).unwrap().unwrap()),
-        old: None,
+        old,
     };
     let mut bytes = Vec::new();
     Prepared::new(&log, request).unwrap().0.write(&mut bytes).unwrap();
@@ -167,6 +176,88 @@ fn old_tiles_go_and_what_is_left_is_proven() {
         assert_eq!((rollup.by_disposition[0], rollup.by_disposition[1]), (cycles, cycles));
         assert_eq!((rollup.missed_ticks, rollup.quality_count), (0, 0));
     }
+}
+
+/// What both verifiers say of a bundle under a policy; only ours, where there is no Python.
+fn accepted_by_both(place: &Place, bundle: &[u8], policy: &str) -> bool {
+    let parsed = Policy::parse(policy).unwrap();
+    let request = VerifyRequest {
+        policy: &parsed,
+        seen: &Default::default(),
+        must_be_consistent: false,
+        fresh: None,
+        replay: false,
+    };
+    let report = verify(io::Cursor::new(bundle), &request);
+    let file = |name: &str, bytes: &[u8]| {
+        let path = place.root.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path
+    };
+    let theirs = Command::new("python3")
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("../tools/verify.py"))
+        .arg(file("one.wbundle", bundle))
+        .arg("--policy")
+        .arg(file("policy.txt", policy.as_bytes()))
+        .output();
+    // Where there is no Python, the tests of `witness` that compare the verifiers say so.
+    if let Ok(out) = theirs {
+        assert_eq!(
+            out.status.code(),
+            Some(i32::from(!report.is_accepted())),
+            "{report}\n{}{}",
+            String::from_utf8_lossy(&out.stdout),
+            String::from_utf8_lossy(&out.stderr)
+        );
+    }
+    report.is_accepted()
+}
+
+/// The signing key is exchanged, and long after that the leaves of that time go: the tiles of the KEY leaves stay whole, and
+/// both verifiers follow from the old key to the new one over what is left.
+#[test]
+fn tiles_of_key_leaves_stay_and_a_rotation_is_followed_over_them() {
+    let place = Place::new();
+    let mut log = start(|| options(&place));
+    let before = log.chain.policy();
+    let [old, _] = first_keys(&log);
+    run_rolled(&mut log, 1..800).unwrap();
+    let new = prepared(&place, &log, KeyRole::Log);
+    let added = turn(&mut log, 800, KeyRole::Log, KeyAction::Added, &new).unwrap();
+    run_rolled(&mut log, 800..810).unwrap();
+    let both_signed = log.writer.flush().unwrap();
+    // Five tiles later: each action has a tile of its own.
+    run_rolled(&mut log, 810..2_100).unwrap();
+    let retired = turn(&mut log, 2_100, KeyRole::Log, KeyAction::Retired, &old).unwrap();
+    run_rolled(&mut log, 2_100..5_000).unwrap();
+    let after = log.chain.policy();
+    log.writer.close().unwrap();
+
+    let report = clean(&place);
+    assert!(report.minimum_index > retired + 512, "{report}");
+    let db = open_reader(&place.data().join(DATABASE_FILE)).unwrap();
+    let left = |tile: u64| -> i64 {
+        let range = [tile * 256, tile * 256 + 256].map(u64::cast_signed);
+        let count = "SELECT count(*) FROM leaf WHERE kind = 1 AND seq >= ?1 AND seq < ?2";
+        db.query_row(count, range, |row| row.get(0)).unwrap()
+    };
+    for key in [added, retired] {
+        assert!(left(key / 256) > 250, "the tile of KEY leaf {key} is kept whole");
+        assert_eq!(left(key / 256 + 1), 0, "its neighbour is not");
+    }
+
+    let (from, to) = (report.minimum_index + 5, report.leaves);
+    let kept = Some((both_signed.size, both_signed.note.to_string()));
+    assert_ne!(before, after);
+    assert!(accepted_by_both(&place, &bundle(&place, from, to), &after));
+    assert!(
+        !accepted_by_both(&place, &bundle(&place, from, to), &before),
+        "nobody vouches for the new key"
+    );
+    assert!(
+        accepted_by_both(&place, &bundle_after(&place, from, to, kept), &before),
+        "the checkpoint that both signed does"
+    );
 }
 
 #[test]

@@ -28,7 +28,13 @@ fn key_dir(place: &Place) -> PathBuf {
     place.data().join(KEY_DIR)
 }
 
-fn turn(log: &mut Log, tick: u64, role: KeyRole, action: KeyAction, key: &Verifier) -> Result<u64, LogError> {
+pub(super) fn turn(
+    log: &mut Log,
+    tick: u64,
+    role: KeyRole,
+    action: KeyAction,
+    key: &Verifier,
+) -> Result<u64, LogError> {
     let body = Key {
         role,
         action,
@@ -41,7 +47,7 @@ fn turn(log: &mut Log, tick: u64, role: KeyRole, action: KeyAction, key: &Verifi
     Ok(appended.seq)
 }
 
-fn prepared(place: &Place, log: &Log, role: KeyRole) -> Verifier {
+pub(super) fn prepared(place: &Place, log: &Log, role: KeyRole) -> Verifier {
     prepare_key(&key_dir(place), log.chain.origin(), role).unwrap()
 }
 
@@ -51,7 +57,7 @@ fn signers(note: &str) -> Vec<u32> {
     parsed.signatures.iter().map(|line| line.key_id).collect()
 }
 
-fn first_keys(log: &Log) -> [Verifier; 2] {
+pub(super) fn first_keys(log: &Log) -> [Verifier; 2] {
     let keys = log.chain.keys().keys();
     [keys[0].verifier.clone(), keys[1].verifier.clone()]
 }

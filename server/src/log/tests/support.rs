@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use tapline_witness::{
-    body::{Boot, ClockQuality, Host, OutcomeCode, PrivacyClass, PrivacyModeCode, Shutdown, ShutdownReason},
+    body::{
+        Boot, ClockQuality, Host, OutcomeCode, PrivacyClass, PrivacyMode, PrivacyModeCode, Shutdown, ShutdownReason,
+    },
     disposition::Disposition,
     hash::Domain,
     lists::{HOST_STAGE, Input, StageEntry},
@@ -162,6 +164,19 @@ pub(crate) fn run_in(log: &mut Log, ticks: std::ops::Range<u64>, class: PrivacyC
         log.writer.submit(record)?;
     }
     Ok(())
+}
+
+/// Appends a leaf that is signed at once.
+pub(crate) fn turn_mode(log: &mut Log, tick: u64) {
+    let mut record = log.writer.checkout_blocking().unwrap();
+    let body = PrivacyMode {
+        old_mode: PrivacyModeCode::RawResearch,
+        new_mode: PrivacyModeCode::StrictNoIdentity,
+        effective_tick: tick + 1,
+        operator: [0; 32],
+    };
+    log.chain.append(stamp(tick), &body.into(), &mut record).unwrap();
+    log.writer.submit(record).unwrap();
 }
 
 pub(crate) fn shut_down(mut log: Log, tick: u64) -> u64 {

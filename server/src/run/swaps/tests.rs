@@ -1,6 +1,7 @@
 //! The exchange of plugins in a whole engine, on simulated frames, slot by slot without a clock.
 
 mod late;
+mod tracker;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -323,6 +324,16 @@ impl Rig {
         shadow_cycles: u32,
         review: bool,
     ) -> u64 {
+        let candidate = Candidate {
+            stage: StageKind::Cir,
+            source,
+            blake3: None,
+            table: table.map(str::to_owned),
+        };
+        self.ask_with(kind, candidate, shadow_cycles, review)
+    }
+
+    fn ask_with(&mut self, kind: AttemptKind, candidate: Candidate, shadow_cycles: u32, review: bool) -> u64 {
         let old_manifest_hash = self.engine.in_force.manifest_hash;
         let attempt = self.hub.attempts.begin(true, |id| Attempt {
             kind,
@@ -332,12 +343,7 @@ impl Rig {
         let attempt = attempt.expect("no other attempt is under way").id;
         let order = SwapOrder {
             attempt,
-            candidate: Candidate {
-                stage: StageKind::Cir,
-                source,
-                blake3: None,
-                table: table.map(str::to_owned),
-            },
+            candidate,
             shadow_cycles,
             review,
             operator: Domain::Operator.hash(b"a test"),
