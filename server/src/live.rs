@@ -16,6 +16,10 @@ use std::{
 };
 
 use arc_swap::{ArcSwap, ArcSwapOption};
+use tapline_dsp::array::{
+    changes::{DriftClass, Verdict},
+    clock::ClockReport,
+};
 use tapline_witness::{
     body::{AuditResult, Host, Key},
     disposition::Disposition,
@@ -84,6 +88,19 @@ pub struct NodeStatus {
     pub address: Option<IpAddr>,
     /// One word (`ok`, `silent`, `never seen`, `slow`) and why.
     pub health: (&'static str, String),
+    /// How its clock does; none before the server looked.
+    pub clock: Option<ClockReport>,
+}
+
+/// How far a link path has moved from its calibration.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct LinkStatus {
+    /// What kind of change its quiet profile shows.
+    pub drift: DriftClass,
+    /// Deviation from the calibrated profile when it was last known, standard deviations.
+    pub sigma: Option<f32>,
+    /// Seconds since it stepped; none when it did not.
+    pub stepped_s: Option<u32>,
 }
 
 /// Somebody who sends but is not configured.
@@ -145,6 +162,11 @@ pub struct Diagnostics {
     pub why: BTreeMap<String, Vec<String>>,
     /// The empty-room calibration.
     pub calibration: Calibration,
+    /// By path; empty before the server looked.
+    pub links: Vec<LinkStatus>,
+    /// What the links together say of the quiet room, and how many seconds ago a change of the room began; none before the
+    /// server looked.
+    pub change: Option<(Verdict, Option<u32>)>,
 }
 
 /// Where the empty-room calibration stands.

@@ -62,8 +62,8 @@ pub struct ClockReport {
     pub drift_ppm: Option<f64>,
 }
 
-/// The clock of one node.
-#[derive(Clone, Debug, Default)]
+/// The clock of one node. It never allocates after it was made.
+#[derive(Clone, Debug)]
 pub struct ClockWatch {
     /// (second of arrival, least delay in it), ascending; at most [`BINS`].
     bins: Vec<(i64, f64)>,
@@ -71,13 +71,54 @@ pub struct ClockWatch {
     last: Option<(i64, i64)>,
     backwards: bool,
     frames_without_time: bool,
+    /// True from the first frame on that carries its time: then clock messages are not needed.
+    frames_with_time: bool,
+}
+
+impl Default for ClockWatch {
+    fn default() -> Self {
+        Self {
+            bins: Vec::with_capacity(BINS),
+            last: None,
+            backwards: false,
+            frames_without_time: false,
+            frames_with_time: false,
+        }
+    }
 }
 
 impl ClockWatch {
     /// Takes a frame: when it arrived, and when the node says that it was captured.
     pub fn frame(&mut self, arrival_ns: i64, capture_us: Option<u64>) {
-        let Some(capture_ns) = capture_us.and_then(|us| i64::try_from(us).ok()?.checked_mul(1_000)) else {
+        let Some(capture_us) = capture_us else {
             self.frames_without_time = true;
+            return;
+        };
+        if !self.frames_with_time {
+            // It may be another clock than that of the clock messages before.
+            self.bins.clear();
+            self.last = None;
+            self.frames_with_time = true;
+        }
+        self.take(arrival_ns, capture_us);
+    }
+
+    /// Takes a clock message of a node: when it arrived, and what the node's clock was when it was sent. It counts for
+    /// nodes only whose frames carry no time.
+    pub fn message(&mut self, arrival_ns: i64, sent_us: u64) {
+        if !self.frames_with_time {
+            self.take(arrival_ns, sent_us);
+        }
+    }
+
+    fn take(&mut self, arrival_ns: i64, capture_us: u64) {
+        // Beyond this no clock counts: 2^63 ns are 292 years. Half of it keeps the difference below in range.
+        let Some(capture_ns) = i64::try_from(capture_us)
+            .ok()
+            .and_then(|us| us.checked_mul(1_000))
+            .filter(|ns| *ns <= i64::MAX / 2)
+        else {
+            self.backwards = true;
             return;
         };
         if let Some((_, before_ns)) = self.last {
@@ -90,7 +131,7 @@ impl ClockWatch {
         self.last = Some((arrival_ns, capture_ns));
         let (second, delay_s) = (
             arrival_ns.div_euclid(1_000_000_000),
-            (arrival_ns - capture_ns) as f64 * 1e-9,
+            arrival_ns.saturating_sub(capture_ns) as f64 * 1e-9,
         );
         match self.bins.last_mut() {
             Some((newest, least)) if *newest == second => *least = detmath::min64(*least, delay_s),
@@ -112,7 +153,9 @@ impl ClockWatch {
             drift_ppm: fit.map(|f| f.1),
         };
         let Some((arrival_ns, _)) = self.last else {
-            let reason = if self.frames_without_time {
+            let reason = if self.backwards {
+                ClockReason::Invalid
+            } else if self.frames_without_time {
                 ClockReason::NoTime
             } else {
                 ClockReason::Stale
@@ -120,7 +163,7 @@ impl ClockWatch {
             return answer(ClockState::Reject, reason, None);
         };
         let fit = self.fit();
-        if (now_ns - arrival_ns) as f64 * 1e-9 > STALE_S {
+        if now_ns.saturating_sub(arrival_ns) as f64 * 1e-9 > STALE_S {
             return answer(ClockState::Reject, ClockReason::Stale, fit);
         }
         let Some((spread_s, drift_ppm)) = fit else {
@@ -224,6 +267,30 @@ mod tests {
         no_time.frame(0, None);
         assert_eq!(no_time.report(0).reason, ClockReason::NoTime);
         assert_eq!(ClockWatch::default().report(0).reason, ClockReason::Stale);
+    }
+
+    #[test]
+    fn clock_messages_stand_in_for_frames_without_a_time() {
+        let mut clock = ClockWatch::default();
+        for i in 0..30_i64 {
+            clock.frame(i * 1_000_000_000, None);
+            clock.message(i * 1_000_000_000, 5_000_000 + i as u64 * 1_000_000);
+        }
+        assert_eq!(clock.report(30_000_000_000).reason, ClockReason::Steady);
+        // Frames that carry a time are another clock, and from then on the only one.
+        clock.frame(30_000_000_000, Some(77));
+        clock.message(30_100_000_000, 35_100_000);
+        assert_eq!(clock.report(30_200_000_000).reason, ClockReason::TooShort);
+        assert_eq!(clock.bins.len(), 1);
+    }
+
+    #[test]
+    fn a_time_that_no_clock_shows_is_refused() {
+        let mut clock = ClockWatch::default();
+        clock.frame(0, Some(u64::MAX));
+        assert_eq!(clock.report(0).reason, ClockReason::Invalid);
+        clock.frame(i64::MIN, Some(4_000_000_000_000_000));
+        assert_eq!(clock.report(i64::MIN).reason, ClockReason::TooShort);
     }
 
     #[test]

@@ -99,6 +99,8 @@ pub struct RoomGeometry {
     pub places: u32,
     /// Median of the bound over them, metres.
     pub median_m: f64,
+    /// Its 10th percentile, metres: what is known best.
+    pub p10_m: f64,
     /// Its 90th percentile, metres.
     pub p90_m: f64,
     /// Share of the places that are known to [`LOCATED_M`] or better.
@@ -134,6 +136,7 @@ pub fn room(links: &[LinkLine], outline_m: &[[f32; 2]]) -> Option<RoomGeometry> 
     Some(RoomGeometry {
         places: bounds.len() as u32,
         median_m: at(0.5),
+        p10_m: at(0.1),
         p90_m: at(0.9),
         located: located as f64 / bounds.len() as f64,
         evenness: evenness[evenness.len() / 2],

@@ -19,7 +19,8 @@ pub struct NodeLink {
     pub line: LinkLine,
 }
 
-/// What a node is worth: how much the median bound of the room it helps most worsens without it, as a share.
+/// What a node is worth: how much the bound of the room it helps most worsens without it, as a share: its median, or where it
+/// is best or worst.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Worth {
     /// The node.
@@ -58,10 +59,12 @@ pub fn worth(nodes: &[u16], links: &[NodeLink], rooms: &[Vec<[f32; 2]>]) -> Vec<
             let (Some(with), Some(without)) = (whole, room(&rest, outline)) else {
                 continue;
             };
-            // The median says how well people are placed, the 90th percentile how far the room is covered.
+            // The median says how well people are placed, the 90th percentile how far the room is covered; where few links
+            // are, only the 10th says that any are there.
             let median = without.median_m / with.median_m - 1.0;
+            let near = without.p10_m / with.p10_m - 1.0;
             let far = without.p90_m / with.p90_m - 1.0;
-            let share = detmath::max64(median, far);
+            let share = detmath::max64(median, detmath::max64(near, far));
             if share > best.share {
                 best = Worth { node, share, room: i };
             }
@@ -156,6 +159,14 @@ mod tests {
         let all = worth(&[1, 2, 3, 4, 5], &links, &[ROOM.to_vec()]);
         assert!(all[4].nothing(), "{all:?}");
         assert!(all[..4].iter().all(|w| !w.nothing() && w.share > 0.1), "{all:?}");
+    }
+
+    /// A single link tells of few places, but its nodes are all there is.
+    #[test]
+    fn the_nodes_of_the_only_link_add_something() {
+        let nodes = [(1, [0.0, 0.0]), (2, [4.0, 4.0])];
+        let all = worth(&[1, 2], &mesh(&nodes), &[ROOM.to_vec()]);
+        assert!(all.iter().all(|w| !w.nothing()), "{all:?}");
     }
 
     #[test]

@@ -21,6 +21,7 @@
 //! threads, a few at a time. docs/api.md is the user's page.
 
 mod access;
+mod array;
 mod auth;
 mod bundle;
 mod error;
@@ -133,6 +134,8 @@ struct Api {
     recent: Arc<recent::Recent>,
     /// Clients that may still be sent what they missed.
     replays: Arc<Semaphore>,
+    /// What the places of the radios can tell, once somebody asked.
+    array: tokio::sync::OnceCell<Arc<array::Judged>>,
 }
 
 impl Api {
@@ -301,6 +304,7 @@ pub fn with_limits(
         configuring: tokio::sync::Mutex::new(()),
         recent,
         replays: Arc::new(Semaphore::new(resume::REPLAYS)),
+        array: tokio::sync::OnceCell::new(),
     });
     let schema = schema::build(Arc::clone(&api));
     let (stop, stopping) = watch::channel(false);

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use num_complex::Complex32;
-use tapline_dsp::{front::Front, tier::Tier};
+use tapline_dsp::{array::clock::ClockWatch, front::Front, tier::Tier};
 use tapline_wire::{BinLayout, CsiFrame, Datagram, RssReport};
 
 use super::{
@@ -40,6 +40,8 @@ pub struct Intake {
     nodes: Vec<NodeEntry>,
     paths: Vec<Path>,
     sequences: Vec<Sequence>,
+    /// What is known of the nodes' clocks. It decides nothing in the cycle, so it is no part of its state.
+    clocks: Vec<ClockWatch>,
     tones: Vec<Complex32>,
     mask: Vec<u8>,
     /// True when a frame of the current tick was simulated.
@@ -62,6 +64,8 @@ impl Intake {
         let widest = Tier::ALL.iter().map(|t| t.tones()).max().unwrap_or(0);
         Self {
             sequences: vec![Sequence::default(); nodes.len()],
+            // Not cloned: a clone has no room set aside.
+            clocks: nodes.iter().map(|_| ClockWatch::default()).collect(),
             nodes,
             paths: site.paths.clone(),
             tones: vec![Complex32::default(); widest],
@@ -76,6 +80,12 @@ impl Intake {
             Err(error) => Taken::NotUsed(error.reason()),
             Ok(Datagram::Csi(csi)) => self.csi(&csi, frame.arrival_ns, front),
             Ok(Datagram::Rss(report)) => self.rss(&report, frame.arrival_ns, front),
+            Ok(Datagram::Sync(sync)) => {
+                if let Ok(index) = self.nodes.binary_search_by_key(&u16::from(sync.node), |n| n.id) {
+                    self.clocks[index].message(frame.arrival_ns.cast_signed(), sync.local_us);
+                }
+                Taken::Other(tapline_wire::kind_of(frame.bytes).name())
+            }
             Ok(_) => Taken::Other(tapline_wire::kind_of(frame.bytes).name()),
         }
     }
@@ -89,6 +99,7 @@ impl Intake {
             Order::TooLate => return Taken::NotUsed("too_late"),
             Order::Newest | Order::Late | Order::Restart => {}
         }
+        self.clocks[index].frame(arrival_ns.cast_signed(), csi.capture_us);
         let node = &self.nodes[index];
         let Some(tx) = csi.tx_node.or(node.transmitter) else {
             return Taken::NotUsed("unknown_transmitter");
@@ -149,6 +160,11 @@ impl Intake {
     /// Sequence numbers of all nodes, by node id.
     pub fn sequences(&self) -> BTreeMap<u16, &Sequence> {
         self.nodes.iter().zip(&self.sequences).map(|(n, s)| (n.id, s)).collect()
+    }
+
+    /// Clocks of all nodes, by node id.
+    pub fn clocks(&self) -> BTreeMap<u16, &ClockWatch> {
+        self.nodes.iter().zip(&self.clocks).map(|(n, c)| (n.id, c)).collect()
     }
 
     /// Appends the state.
@@ -213,5 +229,85 @@ pub fn centre_khz_of(channel: u16) -> u32 {
         14 => 2_484_000,
         0..=13 => 2_407_000 + 5_000 * u32::from(channel),
         _ => 5_000_000 + 5_000 * u32::from(channel),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path as FilePath;
+
+    use tapline_dsp::{
+        array::clock::{ClockReason, ClockState},
+        front::FrontConfig,
+    };
+    use tapline_wire::{Samples, SyncPacket, Tlf1, TlfGrid};
+
+    use super::*;
+    use crate::config::Fleet;
+
+    /// Node 1 sends frames with a time, 30 ppm slow; node 2 clock messages only; node 3 nothing.
+    #[test]
+    fn clocks_are_judged_by_the_times_in_frames_and_in_clock_messages() {
+        let node = |id: u16| format!("[[site.node]]\nid = {id}\nposition_m = [{id}.0, 0.0, 1.0]\n");
+        let text = format!(
+            "version = 1\n[[site]]\nid = \"s\"\n[[site.room]]\nid = \"r\"\noutline_m = [[0.0, 0.0], [9.0, 0.0], [9.0, 9.0]]\n\
+             {}{}{}[site.mesh]\ntier = \"HT20\"\nchannels = [6]\n",
+            node(1),
+            node(2),
+            node(3)
+        );
+        let fleet = Fleet::parse(&text, FilePath::new("fleet.toml")).unwrap();
+        let mut intake = Intake::new(&fleet.select(None, "test").unwrap());
+        let mut front = Front::new(FrontConfig::default()).unwrap();
+        let mut bytes = Vec::new();
+        for i in 0..600_u64 {
+            let arrival_ns = i * 50_000_000;
+            bytes.clear();
+            let tlf1 = Tlf1 {
+                rx_node: 1,
+                tx_node: Some(2),
+                seq: i as u32,
+                capture_us: 7_000_000 + (i as f64 * 50_000.0 * (1.0 - 30e-6)) as u64,
+                mesh_time: false,
+                simulated: true,
+                centre_khz: 2_437_000,
+                bandwidth_mhz: 20,
+                grid: TlfGrid::Own(&[1]),
+                antennas: 1,
+                rssi_dbm: -40,
+                noise_dbm: -90,
+                agc_db: None,
+                boot_count: 1,
+                samples: Samples::I8(&[[1, 1]]),
+            };
+            tlf1.encode(None, &mut bytes).unwrap();
+            let sync = SyncPacket {
+                node: 2,
+                leader: true,
+                valid: true,
+                smoothed: false,
+                local_us: 9_000_000 + i * 50_000,
+                epoch_us: 0,
+                seq_high_water: 0,
+            };
+            let frame = |bytes: &[u8], intake: &mut Intake, front: &mut Front| {
+                let frame = Frame {
+                    source: 0,
+                    arrival_ns,
+                    bytes,
+                };
+                intake.take(&frame, front)
+            };
+            frame(&bytes, &mut intake, &mut front);
+            bytes.clear();
+            sync.encode(&mut bytes);
+            assert!(matches!(frame(&bytes, &mut intake, &mut front), Taken::Other(_)));
+        }
+        let report = |node: u16| intake.clocks()[&node].report(30_000_000_000);
+        let (framed, messages, silent) = (report(1), report(2), report(3));
+        assert_eq!((framed.state, framed.reason), (ClockState::Admit, ClockReason::Steady));
+        assert!((framed.drift_ppm.unwrap() - 30.0).abs() < 3.0, "{framed:?}");
+        assert_eq!((messages.reason, messages.drift_ppm), (ClockReason::Steady, Some(0.0)));
+        assert_eq!((silent.state, silent.reason), (ClockState::Reject, ClockReason::Stale));
     }
 }

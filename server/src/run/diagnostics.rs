@@ -2,13 +2,18 @@
 
 use std::time::Instant;
 
-use tapline_dsp::front::AreaEvidence;
+use tapline_dsp::{
+    array::changes::{LinkWatch, Verdict, verdict},
+    front::{AreaEvidence, valid},
+    presence::PresenceState,
+};
+use tapline_witness::hash::Hash;
 
 use super::Engine;
 use crate::{
     config::{NodeRole, Site},
     ingest::gatekeeper::{Counters, Gatekeeper},
-    live::{Diagnostics, Hub, NodeStatus, PluginStatus},
+    live::{Diagnostics, Hub, LinkStatus, NodeStatus, PluginStatus},
 };
 
 /// A node that was silent for longer is not well, seconds.
@@ -18,6 +23,14 @@ const SILENT_S: f64 = 2.0;
 pub(super) struct Observer {
     before: Counters,
     at: Instant,
+    links: Links,
+}
+
+/// The quiet levels of the links since the calibration in force.
+#[derive(Default)]
+struct Links {
+    calibration_id: Hash,
+    watches: Vec<LinkWatch>,
 }
 
 impl Observer {
@@ -25,16 +38,25 @@ impl Observer {
         Self {
             before: gate.counters(),
             at: Instant::now(),
+            links: Links::default(),
         }
     }
 
-    /// Everything, as of now.
-    pub(super) fn look(&mut self, engine: &Engine, gate: &Gatekeeper, cycles: u64, missed_ticks: u64) -> Diagnostics {
+    /// Everything, as of now: `now_ns` by the clock of arrivals.
+    pub(super) fn look(
+        &mut self,
+        engine: &Engine,
+        gate: &Gatekeeper,
+        now_ns: u64,
+        cycles: u64,
+        missed_ticks: u64,
+    ) -> Diagnostics {
         let now = Instant::now();
         let span_s = (now - self.at).as_secs_f64().max(1e-3);
         let counters = gate.counters();
         let site = engine.core.site();
         let sequences = engine.core.intake().sequences();
+        let clocks = engine.core.intake().clocks();
         let sensors = site.nodes.iter().filter(|n| n.role == NodeRole::Sensor);
         let nodes = sensors.map(|node| {
             let count = counters.nodes.get(&node.id).cloned().unwrap_or_default();
@@ -54,8 +76,10 @@ impl Observer {
                 rssi_dbm: count.rssi_dbm,
                 address: count.address,
                 health: health(last_seen_s, rate_hz),
+                clock: clocks.get(&node.id).map(|c| c.report(now_ns.cast_signed())),
             }
         });
+        let (links, change) = self.links.look(engine, now_ns);
         let mut not_used = counters.not_used.clone();
         for (reason, count) in engine.core.not_used() {
             *not_used.entry(reason).or_default() += count;
@@ -70,9 +94,42 @@ impl Observer {
             cycles,
             why: why(engine, site),
             calibration: engine.calibration(),
+            links,
+            change: Some(change),
         };
         (self.before, self.at) = (counters, now);
         diagnostics
+    }
+}
+
+impl Links {
+    /// Takes one second of every link.
+    fn look(&mut self, engine: &Engine, now_ns: u64) -> (Vec<LinkStatus>, (Verdict, Option<u32>)) {
+        let (front, paths) = (&engine.core.front, &engine.core.site().paths);
+        let now_s = (now_ns / 1_000_000_000) as u32;
+        if self.watches.len() != paths.len() || self.calibration_id != engine.in_force.calibration_id {
+            self.calibration_id = engine.in_force.calibration_id;
+            self.watches = vec![LinkWatch::default(); paths.len()];
+        }
+        // Whoever walks about is no change of the room.
+        let quiet = front.site().state != PresenceState::OccupiedMoving;
+        for (watch, link) in self.watches.iter_mut().zip(front.links()) {
+            watch.second(now_s, (quiet && link.has(valid::DRIFT)).then_some(link.drift_sigma));
+        }
+        let ago = |at_s: u32| now_s.saturating_sub(at_s);
+        let status = |watch: &LinkWatch| LinkStatus {
+            drift: watch.class(),
+            sigma: watch.sigma(),
+            stepped_s: watch.stepped_at().map(ago),
+        };
+        let links = self.watches.iter().map(status).collect();
+        let ends: Vec<_> = paths.iter().map(|p| (p.tx, p.rx)).collect();
+        let verdict = verdict(&self.watches, &ends);
+        let since = match verdict {
+            Verdict::RoomChanged { at_s, .. } => Some(ago(at_s)),
+            _ => None,
+        };
+        (links, (verdict, since))
     }
 }
 

@@ -296,7 +296,7 @@ impl Live {
             }
             if tick.is_multiple_of(20) {
                 self.hub
-                    .publish_diagnostics(observer.look(&self.engine, &self.gate, cycles, missed));
+                    .publish_diagnostics(observer.look(&self.engine, &self.gate, due_ns, cycles, missed));
             }
         }
         self.shut_down(cycles, missed)

@@ -11,6 +11,7 @@ pub(in crate::api) const RULES: &[Rule] = &[
         Anyway,
         "calibration channel kind latest path rx rxAntenna tier tx txAntenna",
     ),
+    rule("Link", Read, Zones, "drift"),
     rule("LinkReport", Read, Anyway, "ageMs coherence path"),
     rule(
         "LinkReport",
@@ -23,6 +24,7 @@ use tapline_witness::outcome;
 
 use super::{
     api,
+    array::LinkDrift,
     calibrations::LinkCalibration,
     scalars::{Long, decimal},
 };
@@ -88,6 +90,11 @@ impl Link {
     async fn calibration(&self, ctx: &Context<'_>) -> Option<LinkCalibration> {
         let diagnostics = api(ctx).hub.diagnostics();
         diagnostics.calibration.paths.get(self.path)?.as_ref().map(Into::into)
+    }
+
+    /// How far its quiet profile has moved from its calibration; null before the server looked.
+    async fn drift(&self, ctx: &Context<'_>) -> Option<LinkDrift> {
+        api(ctx).hub.diagnostics().links.get(self.path).map(LinkDrift::from)
     }
 
     /// What it said in the newest cycle; null before the first cycle.

@@ -1,5 +1,6 @@
 //! The GraphQL schema: what a front-end can ask, order and follow.
 
+mod array;
 mod calibrations;
 mod configure;
 mod cycle;
@@ -76,6 +77,7 @@ pub(crate) struct Subscription(
 
 /// The rules of all fields.
 pub(super) const AREAS: &[&[Rule]] = &[
+    array::RULES,
     calibrations::RULES,
     configure::RULES,
     cycle::RULES,

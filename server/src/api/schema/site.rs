@@ -4,6 +4,7 @@ use async_graphql::{Context, ID, Object, SimpleObject};
 
 use super::{
     api,
+    array::{self, RoomGeometry, SiteArray},
     cycle::{Presence, PrivacyMode},
     scalars::decimal,
 };
@@ -17,7 +18,7 @@ pub(in crate::api) const RULES: &[Rule] = &[
         "Site",
         Read,
         Anyway,
-        "doors id name presence privacyMode retention rooms zones",
+        "array doors id name presence privacyMode retention rooms zones",
     ),
     rule(
         "Retention",
@@ -29,7 +30,7 @@ pub(in crate::api) const RULES: &[Rule] = &[
         "Room",
         Read,
         Anyway,
-        "doors heightM id name outline people presence zones",
+        "doors geometry heightM id name outline people presence zones",
     ),
     rule("Room", Read, Zones, "why"),
     rule("Zone", Read, Anyway, "id name outline room"),
@@ -94,6 +95,11 @@ impl Site {
     /// Privacy mode in force: the fleet file's, or what `setPrivacyMode` made it.
     async fn privacy_mode(&self, ctx: &Context<'_>) -> Option<PrivacyMode> {
         PrivacyMode::from_code(api(ctx).hub.configured().site.privacy.mode.code())
+    }
+
+    /// The radios as an array: how they hang together, and whether the quiet room is still the calibrated one.
+    async fn array(&self, ctx: &Context<'_>) -> async_graphql::Result<SiteArray> {
+        array::site_array(ctx).await
     }
 
     /// How long what is kept.
@@ -164,6 +170,12 @@ impl Room {
     async fn doors(&self, ctx: &Context<'_>) -> Vec<Door> {
         let doors = configured(ctx).doors.iter();
         doors.filter(|d| d.room == self.room(ctx).id).map(Door::from).collect()
+    }
+
+    /// What the places of the radios can tell of people's places in it; null when it has no inside, and when the site is too
+    /// large to judge that (`site.array.leftOut`).
+    async fn geometry(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<RoomGeometry>> {
+        array::room_geometry(ctx, self.0).await
     }
 
     /// Presence in it in the newest cycle; null when nothing was said about it.

@@ -4,6 +4,7 @@ use async_graphql::{Context, Enum, ID, Object, SimpleObject};
 
 use super::{
     api,
+    array::{self, NodeClock, Placement},
     scalars::{Long, Timestamp, decimal, hex},
 };
 use crate::api::access::{
@@ -40,7 +41,8 @@ pub(in crate::api) const RULES: &[Rule] = &[
         "Node",
         Read,
         Anyway,
-        "address frames health healthReason id lastSeenS loss name notUsed rateHz reboots role rssiDbm simulated x y z",
+        "address clockQuality frames health healthReason id lastSeenS loss name notUsed placement rateHz reboots role rssiDbm \
+         simulated x y z",
     ),
     rule("UnknownSender", Read, Anyway, "address admit datagrams node reason"),
     rule(
@@ -323,6 +325,17 @@ impl Node {
     /// IP address it sends from; null when it was never heard.
     async fn address(&self) -> Option<String> {
         Some(self.status.as_ref()?.address?.to_string())
+    }
+
+    /// How its clock does; null before the server looked, and for one that only transmits.
+    async fn clock_quality(&self) -> Option<NodeClock> {
+        Some(self.status.as_ref()?.clock?.into())
+    }
+
+    /// What it adds to what the others can tell of people's places; null when the site is too large to judge that
+    /// (`site.array.leftOut`).
+    async fn placement(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Placement>> {
+        array::placement(ctx, self.configured.id).await
     }
 }
 

@@ -1,5 +1,6 @@
 //! The API as its clients meet it: routes called as a service, websockets on a real loopback port.
 
+mod array;
 mod auth;
 mod calibrations;
 mod export;
@@ -29,6 +30,10 @@ use axum::{
     http::{Request, StatusCode, header},
 };
 use serde_json::{Value, json};
+use tapline_dsp::array::{
+    changes::{DriftClass, Verdict},
+    clock::{ClockReason, ClockReport, ClockState},
+};
 use tapline_witness::{
     disposition::Disposition,
     outcome::{
@@ -45,8 +50,8 @@ use super::{
 use crate::{
     config::Fleet,
     live::{
-        Calibration, Command, Cycle, Diagnostics, Durable, Facts, Hub, InForce, LinkCalibration, NodeStatus,
-        PluginStatus, Readiness, UnknownSender,
+        Calibration, Command, Cycle, Diagnostics, Durable, Facts, Hub, InForce, LinkCalibration, LinkStatus,
+        NodeStatus, PluginStatus, Readiness, UnknownSender,
     },
 };
 
@@ -244,6 +249,12 @@ fn diagnostics() -> Diagnostics {
             rssi_dbm: Some(-47),
             address: Some("127.0.0.1".parse().unwrap()),
             health: ("ok", "99.5 frames a second".to_owned()),
+            clock: Some(ClockReport {
+                state: ClockState::MonitorOnly,
+                reason: ClockReason::Dispersed,
+                spread_s: Some(250e-6),
+                drift_ppm: Some(-12.5),
+            }),
         }],
         unknown: vec![UnknownSender {
             address: "192.168.1.9".parse().unwrap(),
@@ -288,6 +299,15 @@ fn diagnostics() -> Diagnostics {
                 None,
             ],
         },
+        links: vec![
+            LinkStatus {
+                drift: DriftClass::Step,
+                sigma: Some(6.5),
+                stepped_s: Some(70),
+            },
+            LinkStatus::default(),
+        ],
+        change: Some((Verdict::OneLink { link: 0 }, None)),
     }
 }
 
