@@ -3,6 +3,7 @@
 //! The cycle thread is the only writer. Readers take `Arc`s: nobody waits for anybody.
 
 pub mod attempt;
+mod breaks;
 pub mod recording;
 
 use std::{
@@ -29,6 +30,7 @@ use tapline_witness::{
 };
 use tokio::sync::{broadcast, watch};
 
+pub use self::breaks::Breaks;
 use self::{attempt::Attempts, recording::Recordings};
 use crate::{
     config::{Site, witnessed},
@@ -358,6 +360,8 @@ pub struct Hub {
     pub attempts: Attempts,
     /// Recordings on an operator's order.
     pub recordings: Recordings,
+    /// When the cycle rests.
+    pub breaks: Breaks,
     data_dir: OnceLock<PathBuf>,
     configured: ArcSwap<Configured>,
     manifest: ArcSwap<InForce>,
@@ -386,6 +390,7 @@ impl Hub {
             facts,
             attempts: Attempts::default(),
             recordings: Recordings::default(),
+            breaks: Breaks::default(),
             manifest: ArcSwap::from_pointee(manifest),
             keys: ArcSwapOption::empty(),
             cycles: broadcast::Sender::new(SUBSCRIBER_CYCLES),
@@ -446,6 +451,7 @@ impl Hub {
         self.latest.store(Some(Arc::clone(&cycle)));
         // No subscriber is not an error.
         let _ = self.cycles.send(cycle);
+        self.breaks.cycle_ended();
     }
 
     /// Says how far the log is on disk and signed.

@@ -28,12 +28,13 @@ use tokio::sync::{mpsc, oneshot};
 use super::{
     Transport,
     access::{self, Scope},
+    aside::aside,
     auth::Identity,
     error::Failure,
     log::published,
 };
 use crate::{
-    live::{Command, Durable},
+    live::{Command, Durable, Hub},
     store::log_source::{LogSourceError, SqlLog},
 };
 
@@ -151,7 +152,8 @@ pub(super) async fn get(
     let stalled = transport.api.limits.stalled;
     let (checkpoint, old) = (query.checkpoint, query.old);
     let runtime = tokio::runtime::Handle::current();
-    let made = tokio::task::spawn_blocking(move || {
+    let hub = Arc::clone(&transport.api.hub);
+    let made = aside(move || {
         let _permit = permit;
         let Some(store) = history.log() else {
             return Err(Failure::Internal {
@@ -171,7 +173,7 @@ pub(super) async fn get(
             });
             // Nobody waits any more: nothing to do.
             let Ok(range) = start.recv() else { return Ok(()) };
-            let mut out = Pipe::new(&pieces, runtime, stalled);
+            let mut out = Pipe::new(&pieces, runtime, stalled, &hub);
             let written = prepared
                 .write_range(&mut out, range)
                 .and_then(|()| io::Write::flush(&mut out).map_err(|e| BundleError::from(e).into()));
@@ -491,12 +493,13 @@ pub(super) fn part(header: &str, len: u64) -> Part {
     }
 }
 
-/// From the thread that makes a download to its connection.
+/// From the thread that makes a download to its connection, while the cycle rests.
 pub(super) struct Pipe<'p> {
     pieces: &'p mpsc::Sender<io::Result<Bytes>>,
     buffer: Vec<u8>,
     runtime: tokio::runtime::Handle,
     stalled: Duration,
+    hub: &'p Hub,
 }
 
 impl<'p> Pipe<'p> {
@@ -505,12 +508,14 @@ impl<'p> Pipe<'p> {
         pieces: &'p mpsc::Sender<io::Result<Bytes>>,
         runtime: tokio::runtime::Handle,
         stalled: Duration,
+        hub: &'p Hub,
     ) -> Self {
         Self {
             pieces,
             buffer: Vec::with_capacity(PIECE),
             runtime,
             stalled,
+            hub,
         }
     }
 }
@@ -529,10 +534,12 @@ impl io::Write for Pipe<'_> {
         if self.buffer.is_empty() {
             return Ok(());
         }
+        self.hub.breaks.wait();
         let piece = Bytes::from(std::mem::replace(&mut self.buffer, Vec::with_capacity(PIECE)));
         let sent = self
             .runtime
-            .block_on(tokio::time::timeout(self.stalled, self.pieces.send(Ok(piece))));
+            // Inside: this thread is none of the runtime's, and a timer is.
+            .block_on(async { tokio::time::timeout(self.stalled, self.pieces.send(Ok(piece))).await });
         match sent {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(io::Error::other("the client went away")),

@@ -22,6 +22,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::{
     Transport,
     access::{Bar, Caller, Leaves, Route, Scope, route},
+    aside::aside,
     bundle::{PIECE, Pipe, WAITING_PIECES},
     error::Failure,
 };
@@ -167,7 +168,8 @@ async fn download(State(transport): State<Arc<Transport>>, method: Method, uri: 
     let runtime = tokio::runtime::Handle::current();
     let head_only = method == Method::HEAD;
     let what = asked.what;
-    let made = tokio::task::spawn_blocking(move || {
+    let hub = Arc::clone(&transport.api.hub);
+    let made = aside(move || {
         let _permit = permit;
         let Some(store) = history.log() else {
             return Err(Failure::Internal {
@@ -181,7 +183,7 @@ async fn download(State(transport): State<Arc<Transport>>, method: Method, uri: 
             if settled.send(request).is_err() || head_only {
                 return Ok(());
             }
-            let pipe = BufWriter::with_capacity(PIECE, Pipe::new(&pieces, runtime, stalled));
+            let pipe = BufWriter::with_capacity(PIECE, Pipe::new(&pieces, runtime, stalled, &hub));
             let written = Csv::new(pipe, request.what).and_then(|mut csv| {
                 export(db, &calendar, &request, &mut csv)?;
                 csv.finish().map(|_| ())

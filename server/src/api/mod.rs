@@ -22,6 +22,7 @@
 
 mod access;
 mod array;
+mod aside;
 mod auth;
 mod bundle;
 mod error;

@@ -1,11 +1,20 @@
 //! `tapline key`: which keys sign the log of a running server, and their exchange.
 
+use std::{
+    path::PathBuf,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
 use super::{
     output::{Failure, Outcome, Result, print},
     remote::{Remote, converse},
+};
+use crate::{
+    log::{self, LogOptions, Stamp, WriterOptions},
+    store::retention::Retention,
 };
 
 /// What to do with the keys.
@@ -17,6 +26,25 @@ pub(super) enum Command {
     Rotate(Order),
     /// Let the older of two keys sign no more, and erase it
     Retire(Order),
+    /// End a log whose key was lost or stolen, and begin another one that names its end; the server is stopped
+    Succeed(Succeed),
+}
+
+/// Which log, and where the next.
+#[derive(Args)]
+pub(super) struct Succeed {
+    /// Data directory of the log that ends
+    #[arg(long, value_name = "DIR")]
+    data_dir: PathBuf,
+    /// Its anchor file, when that is not beside it
+    #[arg(long, value_name = "FILE")]
+    anchor: Option<PathBuf>,
+    /// Data directory of the log that begins; empty or not there yet
+    #[arg(long, value_name = "DIR")]
+    new_data_dir: PathBuf,
+    /// Anchor file of that one, when it is not to be beside it
+    #[arg(long, value_name = "FILE")]
+    new_anchor: Option<PathBuf>,
 }
 
 /// Whose keys.
@@ -65,6 +93,7 @@ pub(super) fn run(command: &Command) -> Result {
         Command::List(options) => list(options),
         Command::Rotate(options) => order(options, "rotateKey", "signs beside the one before"),
         Command::Retire(options) => order(options, "retireKey", "signs no more"),
+        Command::Succeed(options) => succeed(options),
     }
 }
 
@@ -94,6 +123,39 @@ fn list(options: &List) -> Result {
     }
     let policy = answer["witnessPolicy"].as_str().unwrap_or_default();
     print(&format!("\npolicy that trusts them:\n\n{policy}"));
+    Ok(Outcome::Yes)
+}
+
+fn succeed(options: &Succeed) -> Result {
+    let of = |data_dir: &PathBuf, anchor: &Option<PathBuf>| LogOptions {
+        anchor: anchor.clone(),
+        // Nothing is forgotten or added up on the way.
+        writer: WriterOptions {
+            window_tiles: None,
+            ..WriterOptions::live(Retention::FOREVER)
+        },
+        rollup: None,
+        ..LogOptions::live(data_dir)
+    };
+    let frozen = log::freeze(of(&options.data_dir, &options.anchor)).map_err(Failure::of)?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_err(Failure::of)?;
+    let stamp = Stamp {
+        mono_ns: 0,
+        wall_ns: i64::try_from(now.as_nanos()).map_err(Failure::of)?,
+    };
+    let end = frozen.predecessor;
+    let next = log::succeed(of(&options.new_data_dir, &options.new_anchor), end.clone(), stamp).map_err(Failure::of)?;
+    let (origin, policy) = (next.chain.origin().to_owned(), next.chain.policy());
+    next.writer.close().map_err(Failure::of)?;
+    print(&format!(
+        "{} is frozen at size {} with root {}\n{origin} takes over from it: serve with --data-dir {}\n\n\
+         policy of what the old log said until then:\n\n{}\npolicy of the new log:\n\n{policy}",
+        end.origin.as_str(),
+        end.size,
+        hex::encode(end.root),
+        options.new_data_dir.display(),
+        frozen.policy,
+    ));
     Ok(Outcome::Yes)
 }
 

@@ -148,9 +148,14 @@ pub(super) fn read(path: &Path) -> Result<Option<AnchorState>, LogError> {
 }
 
 fn write(path: &Path, state: &AnchorState) -> Result<(), LogError> {
+    replace_durably(path, state.to_text().as_bytes())
+}
+
+/// Replaces a file by other bytes: it holds the old ones or the new ones, whatever happens.
+pub(super) fn replace_durably(path: &Path, bytes: &[u8]) -> Result<(), LogError> {
     let tmp = path.with_extension("anchor.tmp");
     let mut file = File::create(&tmp).map_err(LogError::io(&tmp))?;
-    file.write_all(state.to_text().as_bytes()).map_err(LogError::io(&tmp))?;
+    file.write_all(bytes).map_err(LogError::io(&tmp))?;
     file.sync_all().map_err(LogError::io(&tmp))?;
     fs::rename(&tmp, path).map_err(LogError::io(path))?;
     let dir = path

@@ -1,7 +1,10 @@
 //! The chain: gives each leaf its place, its `prev` and its commitments. Owned by the cycle thread.
 
 use tapline_witness::{
-    body::{Body, Boot, ClockQuality, Cycle, FORMAT_VERSION, Genesis, OutcomeCode, PrivacyClass, PrivacyModeCode},
+    body::{
+        Body, Boot, ClockQuality, Cycle, FORMAT_VERSION, Genesis, OutcomeCode, Predecessor, PrivacyClass,
+        PrivacyModeCode,
+    },
     codec::Text,
     hash::{Field, Hash, ZERO, commit, salt, witness},
     keyset::KeySet,
@@ -142,10 +145,7 @@ impl Chain {
         writer: &Writer,
     ) -> Result<Appended, LogError> {
         if self.next_seq == 0 {
-            let mut record = writer.checkout_blocking()?;
-            let genesis = Body::Genesis(self.genesis.clone());
-            self.append(stamp, &genesis, &mut record)?;
-            writer.submit(record)?;
+            self.begin(stamp, writer)?;
         }
         let (recovered_size, recovered_root) = self.recovered;
         let mut record = writer.checkout_blocking()?;
@@ -161,6 +161,19 @@ impl Chain {
         )?;
         writer.submit(record)?;
         Ok(appended)
+    }
+
+    /// Appends GENESIS to an empty log.
+    pub(super) fn begin(&mut self, stamp: Stamp, writer: &Writer) -> Result<(), LogError> {
+        let mut record = writer.checkout_blocking()?;
+        let genesis = Body::Genesis(self.genesis.clone());
+        self.append(stamp, &genesis, &mut record)?;
+        writer.submit(record)
+    }
+
+    /// The frozen log that this one took over from.
+    pub const fn predecessor(&self) -> Option<&Predecessor> {
+        self.genesis.predecessor.as_ref()
     }
 
     /// Sequence number of the next leaf.
@@ -356,7 +369,7 @@ impl Chain {
 }
 
 /// What GENESIS says of an identity.
-pub(super) fn genesis_of(identity: &super::Identity) -> Genesis {
+pub(super) fn genesis_of(identity: &super::Identity, predecessor: Option<Predecessor>) -> Genesis {
     let [log, cosigner] = identity.verifiers();
     Genesis {
         format_version: FORMAT_VERSION,
@@ -364,6 +377,6 @@ pub(super) fn genesis_of(identity: &super::Identity) -> Genesis {
         origin: Text::new(log.name().as_str()),
         log_key: log.public_key(),
         cosigner_key: cosigner.public_key(),
-        predecessor: None,
+        predecessor,
     }
 }

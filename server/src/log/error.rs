@@ -76,6 +76,17 @@ pub enum LogError {
         /// What is there.
         found: String,
     },
+    /// The log was ended for good.
+    #[error(
+        "the log in {data_dir} is frozen ({end}): `tapline key succeed` ended it. Nothing is appended to it; give the server \
+         the data directory of the log after it"
+    )]
+    Frozen {
+        /// The data directory.
+        data_dir: PathBuf,
+        /// Origin, size and root.
+        end: String,
+    },
     /// The database contradicts itself.
     #[error("the log is damaged at {place}: {problem}; run `tapline fsck`")]
     Damaged {

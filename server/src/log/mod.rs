@@ -42,6 +42,7 @@ mod open;
 mod prune;
 mod record;
 mod recover;
+mod succeed;
 mod writer;
 
 pub use anchor::{AnchorState, default_anchor_path};
@@ -54,6 +55,7 @@ pub use keys::{Identity, prepare_key};
 pub use open::{KEY_DIR, Log, LogOptions};
 pub use record::{Blob, Record};
 pub use recover::{Recovered, policy_of};
+pub use succeed::{FROZEN_FILE, Frozen, freeze, succeed};
 pub use writer::{Durable, WINDOW_TILES, Writer, WriterOptions};
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::{
 };
 
 use tapline_witness::{
-    body::RetentionPolicy,
+    body::{Predecessor, RetentionPolicy},
     hash::{Hash, log_id},
     keyset::KeySet,
     note::Name,
@@ -21,6 +21,7 @@ use super::{
     keys::{BlindKeys, into_signers, remove_key},
     prune,
     recover::{check_anchor, read_end},
+    succeed,
 };
 use crate::store::{
     DATABASE_FILE,
@@ -42,6 +43,8 @@ pub struct LogOptions {
     pub replay_of: Option<Hash>,
     /// Name of a new live log; random when none.
     pub origin: Option<Name>,
+    /// The frozen log that a new one takes over from.
+    pub predecessor: Option<Predecessor>,
     /// The anchor file; [`anchor::default_anchor_path`] when none.
     pub anchor: Option<PathBuf>,
     /// How the writer works.
@@ -59,6 +62,7 @@ impl LogOptions {
             data_dir: data_dir.into(),
             replay_of: None,
             origin: None,
+            predecessor: None,
             anchor: None,
             writer: WriterOptions::live(Retention::default()),
             rollup: Some(RollupOptions::default()),
@@ -107,6 +111,11 @@ impl Log {
     /// its anchor says that more (or something else) was published than the database holds. A replay
     /// needs an empty store.
     pub fn open(options: LogOptions) -> Result<Self, LogError> {
+        succeed::check(&options.data_dir)?;
+        Self::open_even_frozen(options)
+    }
+
+    pub(super) fn open_even_frozen(options: LogOptions) -> Result<Self, LogError> {
         let data_dir = &options.data_dir;
         make_private_dir(data_dir)?;
         let dir_lock = anchor::lock(&data_dir.join(LOCK_FILE))?;
@@ -123,7 +132,7 @@ impl Log {
         let (genesis, keys) = match end.keys {
             Some(known) => known,
             None => {
-                let genesis = genesis_of(&identity);
+                let genesis = genesis_of(&identity, options.predecessor.clone());
                 let keys = KeySet::of(&genesis).map_err(|error| LogError::damaged("the key files", error))?;
                 (genesis, keys)
             }

@@ -505,7 +505,10 @@ fn is_urgent(kind: Option<Kind>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, Instant};
+    use std::{
+        sync::atomic::Ordering,
+        time::{Duration, Instant},
+    };
 
     use super::super::tests::support::{Place, boot, open_patiently, run, turn_mode};
     use crate::log::{Log, LogOptions, WriterOptions};
@@ -527,6 +530,11 @@ mod tests {
         let mut log = open_patiently(options);
         boot(&mut log, 0);
         log.writer.flush().unwrap();
+        // The flush was done maybe before its call to wake up came: that one is not to be taken for one of the test's.
+        while log.writer.wanted.load(Ordering::Relaxed) {
+            std::thread::yield_now();
+        }
+        std::thread::sleep(Duration::from_millis(50));
         log
     }
 

@@ -7,4 +7,5 @@ mod fsck;
 mod prune;
 mod reader;
 mod rotate;
+mod succeed;
 pub(crate) mod support;

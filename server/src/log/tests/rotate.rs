@@ -70,7 +70,7 @@ fn files(place: &Place) -> Vec<String> {
 }
 
 /// A bundle of a range of a store, as the server would cut it, under the newest checkpoint.
-fn bundle(place: &Place, from: u64, to: u64, old: Option<u64>) -> Vec<u8> {
+pub(super) fn bundle(place: &Place, from: u64, to: u64, old: Option<u64>) -> Vec<u8> {
     let reader = Reader::open(&place.data()).unwrap();
     let latest = reader.latest_checkpoint().unwrap().unwrap();
     let cut: Result<Vec<u8>, LogSourceError> = reader.snapshot_or(|db| {
