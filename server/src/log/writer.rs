@@ -20,7 +20,10 @@ use super::{
     forget::{self, Forgotten},
     prune::Pruner,
 };
-use crate::store::{retention::Retention, rollup::Roller};
+use crate::store::{
+    retention::{Retention, free_pages},
+    rollup::Roller,
+};
 
 /// How far the log is durable and published.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -296,6 +299,8 @@ const EARLY: Duration = Duration::from_millis(25);
 const WAL_CHECKPOINT_EVERY: u32 = 10;
 /// Rows forgotten in one idle slot: well below a tenth of a second of work.
 const FORGET_BATCH: u32 = 200;
+/// Free pages given back to the file system in one idle slot.
+const FREE_PAGES: u32 = 64;
 /// Longest that a live log adds up when it is closed.
 const ADD_UP_AT_CLOSE: Duration = Duration::from_secs(2);
 
@@ -463,10 +468,7 @@ impl Worker {
             freed |= pruner.step(&mut self.committer)?;
         }
         if freed {
-            self.committer
-                .db
-                .execute_batch("PRAGMA incremental_vacuum(64)")
-                .map_err(LogError::from)?;
+            free_pages(&self.committer.db, FREE_PAGES)?;
         }
         if self.wal_holds_forgotten {
             // What is erased in the database stands in the write-ahead log until that is cut off; a reader may hold it back.

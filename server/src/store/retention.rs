@@ -104,6 +104,15 @@ impl Retention {
     }
 }
 
+/// Gives at most `most` free pages back to the file system.
+pub(crate) fn free_pages(db: &Connection, most: u32) -> Result<(), StoreError> {
+    let mut statement = db.prepare(&format!("PRAGMA incremental_vacuum({most})"))?;
+    let mut rows = statement.query([])?;
+    // It frees one page a row.
+    while rows.next()?.is_some() {}
+    Ok(())
+}
+
 fn oldest_kept(newest_ns: i64, keep_s: u64) -> i64 {
     let keep_ns = i64::try_from(keep_s).unwrap_or(i64::MAX).saturating_mul(1_000_000_000);
     newest_ns.saturating_sub(keep_ns)

@@ -17,6 +17,7 @@ use crate::{
     rollup::{Calendar, Carry, CycleInput, End, Fold, Kind, Level, Names, Row, Rows, Series},
     store::{
         DATABASE_FILE,
+        retention::free_pages,
         schema::{StoreKind, open_writer},
     },
 };
@@ -347,6 +348,59 @@ fn rows_past_their_time_go_and_what_the_next_level_needs_stays() {
         )
         .unwrap();
     assert_eq!(second.bytes, bytes.cast_unsigned());
+}
+
+/// What a level may take in bytes is kept to, oldest first, and the pages go back to the file system.
+#[test]
+fn a_level_over_its_bytes_loses_its_oldest_rows_and_their_pages() {
+    let (place, mut db, _) = store();
+    roll(&mut db);
+    let extent = |db: &Connection, level| query::extent(db, level).unwrap();
+    let number = |db: &Connection, pragma: &str| -> u64 {
+        let sql = format!("PRAGMA {pragma}");
+        let n: i64 = db.query_row(&sql, [], |row| row.get(0)).unwrap();
+        n.cast_unsigned()
+    };
+    let free_before = number(&db, "freelist_count");
+    let (before, minutes) = (extent(&db, Level::Second), extent(&db, Level::Minute));
+    let most = before.bytes / 3;
+    let keep = Keep {
+        bytes: [Some(most), None, None, None],
+        ..FOREVER
+    };
+    let prune = |db: &mut Connection| {
+        let tx = db.transaction().unwrap();
+        super::prune::prune(&tx, &options(keep)).unwrap();
+        tx.commit().unwrap();
+        extent(db, Level::Second)
+    };
+    let mut now = before;
+    while now.bytes > most {
+        let next = prune(&mut db);
+        assert!(next.bytes < now.bytes, "{next:?} after {now:?}: nothing went");
+        now = next;
+    }
+    assert!(
+        now.from_s > before.from_s && now.to_s == before.to_s,
+        "{now:?}, {before:?}"
+    );
+    assert_eq!(extent(&db, Level::Minute), minutes);
+    assert_eq!(prune(&mut db), now, "within its bytes, nothing more goes");
+
+    let free = number(&db, "freelist_count");
+    assert!(free > free_before, "{free} pages are free, {free_before} before");
+    let pages = number(&db, "page_count");
+    free_pages(&db, 64).unwrap();
+    let given = free.min(64);
+    assert_eq!(number(&db, "freelist_count"), free - given);
+    // As many as were free, and pages of the map of pages between them.
+    assert!(number(&db, "page_count") <= pages - given);
+    while number(&db, "freelist_count") > 0 {
+        free_pages(&db, 64).unwrap();
+    }
+    db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+    let bytes = std::fs::metadata(place.data().join(DATABASE_FILE)).unwrap().len();
+    assert_eq!(bytes, number(&db, "page_count") * number(&db, "page_size"));
 }
 
 /// Rows that are kept read as they did before older ones went.
