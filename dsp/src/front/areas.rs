@@ -9,6 +9,16 @@ use crate::{
     presence_coverage::{self, SHARE_MIN},
 };
 
+/// What a path adds to its evidence.
+pub(super) struct View {
+    /// Whether it has a baseline.
+    pub(super) calibrated: bool,
+    /// Length of its window, seconds; 0 without one.
+    pub(super) span_s: f32,
+    /// Log-likelihood ratio of somebody who keeps still, from its profile of the empty room of late.
+    pub(super) still: f32,
+}
+
 /// One link: all paths between two nodes, both directions. Their evidence is one body's evidence.
 #[derive(Clone, Debug)]
 struct Link {
@@ -133,17 +143,16 @@ impl Areas {
         }
     }
 
-    /// One cycle. `rejected`: the gate refuses this cycle's measurements. `spans`: the length of each path's window.
+    /// One cycle. `rejected`: the gate refuses this cycle's measurements. `view`: what a path adds to its evidence.
     pub(super) fn step(
         &mut self,
         tick: u64,
         evidence: &[LinkEvidence],
-        calibrated: impl Fn(usize) -> bool,
-        span_s: impl Fn(usize) -> f32,
+        view: impl Fn(usize) -> View,
         rejected: bool,
         config: &FrontConfig,
     ) {
-        self.collect(evidence, calibrated, span_s, config);
+        self.collect(evidence, view, config);
         for place in &mut self.places {
             place.step(tick, &self.links, rejected, config);
         }
@@ -152,20 +161,15 @@ impl Areas {
         }
     }
 
-    fn collect(
-        &mut self,
-        evidence: &[LinkEvidence],
-        calibrated: impl Fn(usize) -> bool,
-        span_s: impl Fn(usize) -> f32,
-        config: &FrontConfig,
-    ) {
+    fn collect(&mut self, evidence: &[LinkEvidence], view: impl Fn(usize) -> View, config: &FrontConfig) {
         for link in &mut self.links {
             (link.llr_sum, link.paths_used, link.span_sum_s, link.calibrated) = (Llr::default(), 0, 0.0, false);
             link.loudest = TraceLink::default();
         }
         for (path, e) in evidence.iter().enumerate() {
             let link = &mut self.links[self.link_of_path[path] as usize];
-            link.calibrated |= calibrated(path);
+            let view = view(path);
+            link.calibrated |= view.calibrated;
             if !e.has(valid::CHANGE) {
                 continue;
             }
@@ -173,8 +177,8 @@ impl Areas {
                 .presence
                 .path_llr(e.motion_ratio, e.has(valid::LEVEL).then_some(e.level_ratio));
             link.llr_sum.moving += llr.moving;
-            link.llr_sum.still += llr.still;
-            link.span_sum_s += span_s(path) + e.age_s;
+            link.llr_sum.still += llr.still + view.still;
+            link.span_sum_s += view.span_s + e.age_s;
             if link.paths_used == 0 || e.motion_ratio > link.loudest.motion_ratio {
                 link.loudest = TraceLink {
                     path: e.path,

@@ -13,6 +13,7 @@ pub mod config;
 pub mod evidence;
 mod path;
 mod state;
+mod vacancy;
 
 use num_complex::Complex32;
 
@@ -30,7 +31,7 @@ use crate::{
     normalize::CANONICAL_TONES,
     presence::PresenceState,
 };
-use areas::Areas;
+use areas::{Areas, View};
 use calibrating::Calibrating;
 use path::Path;
 
@@ -228,8 +229,9 @@ impl Front {
     /// Stage 6: evidence per link, the gate, presence of site and areas, and a running calibration.
     pub fn sense(&mut self) {
         let learning = self.calibrating.start_ns();
+        let empty = self.was_empty();
         for (i, path) in self.paths.iter_mut().enumerate() {
-            path.update(self.end_ns, learning, &self.config, &mut self.scratch);
+            path.update(self.end_ns, learning, empty, &self.config, &mut self.scratch);
             self.links[i] = path.evidence(i, &self.config);
         }
         // A window is many cycles long: every other cycle is often enough.
@@ -245,8 +247,11 @@ impl Front {
         self.areas.step(
             self.tick,
             &self.links,
-            |path| paths[path].baseline().is_some(),
-            |path| paths[path].stat().map_or(0.0, |s| s.span_s),
+            |path| View {
+                calibrated: paths[path].baseline().is_some(),
+                span_s: paths[path].stat().map_or(0.0, |s| s.span_s),
+                still: paths[path].still(&self.config),
+            },
             rejected,
             &self.config,
         );
@@ -284,6 +289,14 @@ impl Front {
             .filters()
             .next()
             .is_some_and(|site| site.state() == PresenceState::OccupiedMoving)
+    }
+
+    /// Whether the last cycle found nobody on the site.
+    fn was_empty(&self) -> bool {
+        self.areas
+            .filters()
+            .next()
+            .is_some_and(|site| site.state() == PresenceState::Empty)
     }
 
     // ---- outputs

@@ -6,6 +6,7 @@ use num_complex::Complex32;
 use super::{
     config::{FrontConfig, PathKind, PathSpec},
     evidence::{LinkEvidence, valid},
+    vacancy::Vacancy,
 };
 use crate::{
     calibration::{Learner, PathBaseline},
@@ -50,6 +51,8 @@ pub(super) struct Memory {
     /// Slow profile of gain-normalised amplitudes and the seconds it rests on.
     slow: Vec<f32>,
     slow_s: f32,
+    /// The empty room of late; of no tones for an RSS path, which has its level.
+    vacancy: Vacancy,
     /// Running share of noise in the frame's power; negative until known.
     noise_share: f32,
     learner: Option<Learner>,
@@ -109,6 +112,7 @@ impl Path {
                 deviation_db: None,
                 slow: vec![0.0; channels],
                 slow_s: 0.0,
+                vacancy: Vacancy::new(if tier.is_some() { channels } else { 0 }),
                 noise_share: -1.0,
                 learner: None,
                 baseline: None,
@@ -314,11 +318,12 @@ impl Path {
         Some((&self.memory.moved, self.room.as_ref()?))
     }
 
-    /// Brings the motion statistic, the slow profile and a running calibration up to this tick.
+    /// Brings the motion statistic, the profiles and a running calibration up to this tick. `empty`: the last cycle found nobody.
     pub(super) fn update(
         &mut self,
         end_ns: i64,
         calibration_start_ns: Option<i64>,
+        empty: bool,
         config: &FrontConfig,
         scratch: &mut MotionScratch,
     ) {
@@ -351,6 +356,7 @@ impl Path {
         }
 
         if csi && self.gain > 0.0 {
+            memory.vacancy.update(&self.x, &self.mask, config.step_s, empty);
             let ratio = match (&memory.baseline, &memory.stat) {
                 (Some(b), Some(stat)) => b.quiet.motion_ratio(stat),
                 _ => return,
@@ -365,6 +371,11 @@ impl Path {
                 }
             }
         }
+    }
+
+    /// Log-likelihood ratio of somebody who keeps still against nobody, from the profile of the empty room of late.
+    pub(super) fn still(&self, config: &FrontConfig) -> f32 {
+        self.memory.vacancy.still(config.presence.llr_limits[0])
     }
 
     /// Drift of the slow profile in standard deviations; none until it is as old as its time constant.
@@ -448,6 +459,7 @@ impl Path {
         self.memory.baseline = baseline;
         self.memory.slow.fill(0.0);
         self.memory.slow_s = 0.0;
+        self.memory.vacancy.clear();
         self.memory.moved.clear();
         self.derive();
     }
@@ -478,6 +490,7 @@ impl Path {
         let sizes = memory.tones.len() == if csi { channels } else { 0 }
             && memory.mask.len() == channels
             && memory.slow.len() == channels
+            && memory.vacancy.is_sound(if csi { channels } else { 0 })
             && memory.window.fits(channels, &config.window);
         if !sizes {
             return Err("a buffer has another size");
