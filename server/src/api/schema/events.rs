@@ -1,9 +1,6 @@
 //! What changed from one cycle to the next: for home automation, alarms, diaries.
 
-use async_graphql::{
-    Context, Enum, ID, MergedObject, Object, SimpleObject, Subscription,
-    connection::{Connection, Edge, EmptyFields},
-};
+use async_graphql::{Context, Enum, ID, MergedObject, Object, SimpleObject, Subscription};
 use futures_util::{Stream, StreamExt};
 use std::sync::Arc;
 
@@ -12,15 +9,12 @@ use tapline_witness::outcome::{AreaPresence, Presence};
 use super::{
     api,
     cycle::{AreaState, GateDecision, PrivacyClass, Skips, Snapshot, Stamp, WhyCode},
-    now, past,
-    query::{invalid, natural, newest_first},
     scalars::Long,
     subscription::snapshots,
 };
 use crate::{
     api::{
         access::{self, Leaves, Leaves::*, Rule, Scope::*, rule},
-        history::CyclePage,
         resume::Replay,
     },
     config::Site,
@@ -29,15 +23,6 @@ use crate::{
 /// Who may follow, and what the messages give away.
 pub(in crate::api) const RULES: &[Rule] = &[
     rule("Subscription", Subscribe, Anyway, "events"),
-    rule("Query", Read, Anyway, "events"),
-    rule("PastEventsConnection", Read, Anyway, "edges nodes pageInfo"),
-    rule("PastEventsEdge", Read, Anyway, "cursor node"),
-    rule(
-        "PastEvents",
-        Read,
-        Anyway,
-        "events ageMs at bootId cycle demotions durable privacyClass privacyMode quality simulated tMs tick witness",
-    ),
     rule(
         "EventUpdate",
         Read,
@@ -83,87 +68,6 @@ impl EventsSubscription {
     }
 }
 
-/// Cycles that a question looks through at most: ten minutes.
-const CYCLES: u64 = 12_000;
-/// Cycles read from the store at once.
-const READ: usize = 600;
-/// Entries of one page at most.
-const PAGE: i32 = 500;
-
-/// Changes of the past.
-#[derive(Default)]
-pub(crate) struct EventsQuery;
-
-#[Object]
-impl EventsQuery {
-    /// What changed, ascending: one entry for each stored cycle in which anything did, as far back as outcomes are kept.
-    /// Without a range: the newest ten minutes. At most 12,000 cycles (ten minutes) a question; of occupancy alone,
-    /// `occupancyChanges` knows years.
-    #[graphql(complexity = "100 + 20 * child_complexity")]
-    async fn events(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(desc = "Lowest cycle number, inclusive.")] from_cycle: Option<Long>,
-        #[graphql(desc = "Highest cycle number, inclusive.")] to_cycle: Option<Long>,
-        #[graphql(desc = "Only what happened after this cursor.")] after: Option<String>,
-        #[graphql(desc = "So many, 1 to 500.", default = 100)] first: i32,
-    ) -> async_graphql::Result<Connection<u64, PastEvents, EmptyFields, EmptyFields>> {
-        let (after, first) = newest_first(after.as_deref(), first, PAGE)?;
-        let newest = now(ctx).map_or(0, |s| s.cycle.cycle);
-        let to = to_cycle.map_or(Ok(newest), |n| natural("toCycle", n))?;
-        let from = match from_cycle {
-            Some(from) => natural("fromCycle", from)?,
-            None => (to + 1).saturating_sub(CYCLES),
-        };
-        if to.saturating_sub(from) >= CYCLES {
-            let allowed = format!("up to {}", from.saturating_add(CYCLES - 1));
-            return Err(invalid("toCycle", to, allowed).into());
-        }
-        let site = &api(ctx).hub.facts.site;
-        // One more cycle in front: what changed with the first is told as well.
-        let mut next = after.map_or(from, |a| a.max(from)).saturating_sub(1);
-        let mut before: Option<Snapshot> = None;
-        let mut connection = Connection::new(after.is_some(), false);
-        'pages: while next <= to {
-            let page = CyclePage {
-                first: next,
-                last: to,
-                newest_first: false,
-                limit: READ,
-            };
-            let found = past::cycles(ctx, page).await?;
-            let whole = found.len() == READ;
-            for snapshot in found {
-                let cycle = snapshot.cycle.cycle;
-                next = cycle + 1;
-                let events = before
-                    .as_ref()
-                    .filter(|_| cycle >= from && after.is_none_or(|a| cycle > a))
-                    .map(|b| between(site, b, &snapshot))
-                    .unwrap_or_default();
-                before = Some(snapshot.clone());
-                if events.is_empty() {
-                    continue;
-                }
-                if connection.edges.len() == first as usize {
-                    connection.has_next_page = true;
-                    break 'pages;
-                }
-                let entry = PastEvents(Stamp(Arc::new(snapshot)), Happened(events));
-                connection.edges.push(Edge::new(cycle, entry));
-            }
-            if !whole {
-                break;
-            }
-        }
-        Ok(connection)
-    }
-}
-
-/// What changed with one cycle of the past.
-#[derive(MergedObject)]
-pub(crate) struct PastEvents(Stamp, Happened);
-
 /// What changed with one cycle.
 #[derive(MergedObject)]
 pub(crate) struct EventUpdate(Skips, Stamp, Happened);
@@ -175,7 +79,7 @@ impl EventUpdate {
     }
 }
 
-struct Happened(Vec<Happening>);
+pub(super) struct Happened(pub(super) Vec<Happening>);
 
 #[Object]
 impl Happened {
@@ -188,14 +92,20 @@ impl Happened {
 }
 
 /// An event and what it gives away.
-struct Happening {
-    leaves: Leaves,
+pub(super) struct Happening {
+    pub(super) leaves: Leaves,
     event: Event,
+}
+
+impl Happening {
+    pub(super) fn kind(&self) -> EventKind {
+        self.event.kind
+    }
 }
 
 /// What kind of change.
 #[derive(Clone, Copy, Debug, Enum, PartialEq, Eq)]
-enum EventKind {
+pub(super) enum EventKind {
     /// The process was started anew between this cycle and the one before.
     Restarted,
     /// Slots passed without a cycle.
@@ -270,7 +180,7 @@ fn event(kind: EventKind) -> Event {
 }
 
 /// Everything that is another thing in `after` than in `before`.
-fn between(site: &Site, before: &Snapshot, after: &Snapshot) -> Vec<Happening> {
+pub(super) fn between(site: &Site, before: &Snapshot, after: &Snapshot) -> Vec<Happening> {
     let (b, a) = (&before.cycle.outcome, &after.cycle.outcome);
     let mut found = Vec::new();
     let mut anyway = |event| {

@@ -9,7 +9,7 @@ pub(in crate::api) const RULES: &[Rule] = &[
         "Link",
         Read,
         Anyway,
-        "calibration channel kind latest path rx rxAntenna tier tx txAntenna",
+        "calibration channel kind latest noCalibrationReason path rx rxAntenna tier tx txAntenna",
     ),
     rule("Link", Read, Zones, "drift"),
     rule("LinkReport", Read, Anyway, "ageMs coherence path"),
@@ -90,6 +90,23 @@ impl Link {
     async fn calibration(&self, ctx: &Context<'_>) -> Option<LinkCalibration> {
         let diagnostics = api(ctx).hub.diagnostics();
         diagnostics.calibration.paths.get(self.path)?.as_ref().map(Into::into)
+    }
+
+    /// Why there is no `calibration`, and what to do; null when there is one, and before the server looked.
+    async fn no_calibration_reason(&self, ctx: &Context<'_>) -> Option<String> {
+        let diagnostics = api(ctx).hub.diagnostics();
+        let calibration = &diagnostics.calibration;
+        if calibration.paths.get(self.path)?.is_some() {
+            return None;
+        }
+        Some(match calibration.id {
+            None => calibration.line.clone(),
+            Some(_) => {
+                "the calibration in force has no baseline of this path: too few frames came while it was learned; \
+                        learn the empty room again (startCalibration)"
+                    .to_owned()
+            }
+        })
     }
 
     /// How far its quiet profile has moved from its calibration; null before the server looked.

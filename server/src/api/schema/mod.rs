@@ -5,6 +5,7 @@ mod calibrations;
 mod configure;
 mod cycle;
 mod events;
+mod events_past;
 mod health;
 mod keys;
 mod link;
@@ -45,7 +46,7 @@ use super::{
 pub(crate) struct Query(
     query::CoreQuery,
     calibrations::CalibrationsQuery,
-    events::EventsQuery,
+    events_past::PastEventsQuery,
     health::HealthQuery,
     keys::KeysQuery,
     manifests::ManifestsQuery,
@@ -82,6 +83,7 @@ pub(super) const AREAS: &[&[Rule]] = &[
     configure::RULES,
     cycle::RULES,
     events::RULES,
+    events_past::RULES,
     health::RULES,
     keys::RULES,
     link::RULES,
@@ -118,8 +120,8 @@ fn builder(limits: &Limits) -> SchemaBuilder<Query, Mutation, Subscription> {
         .override_output_type_description::<Connection<u64, calibrations::CalibrationChange>>(
             "A page of calibrations, newest first (Relay cursor connection).",
         )
-        .override_output_type_description::<Connection<u64, events::PastEvents>>(
-            "A page of past changes, ascending (Relay cursor connection).",
+        .override_output_type_description::<Connection<u64, events_past::PastEvents, events_past::Searched>>(
+            "A page of past changes, newest first (Relay cursor connection).",
         )
         .override_output_type_description::<Connection<u64, manifests::ManifestChange>>(
             "A page of manifests, newest first (Relay cursor connection).",

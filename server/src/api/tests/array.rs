@@ -90,3 +90,26 @@ async fn a_change_names_the_link_only_where_zones_may_leave() {
         json!({ "kind": "ROOM_CHANGED", "node": null, "path": null, "links": 3, "agoS": 12, "recalibrate": true })
     );
 }
+
+#[tokio::test]
+async fn a_link_without_a_calibration_says_why() {
+    let query = "{ links { calibration { frames } noCalibrationReason } }";
+    let bench = Bench::new();
+    let router = bench.router();
+    let answer = data(&router, query).await;
+    assert_eq!(
+        answer["links"][0],
+        json!({ "calibration": { "frames": 590 }, "noCalibrationReason": null })
+    );
+    let reason = answer["links"][1]["noCalibrationReason"].as_str().unwrap();
+    assert!(reason.contains("startCalibration"), "{reason}");
+    let mut none = diagnostics();
+    none.calibration = Calibration {
+        line: "none: learn the empty room".to_owned(),
+        paths: vec![None, None],
+        ..Calibration::default()
+    };
+    bench.hub.publish_diagnostics(none);
+    let answer = data(&router, query).await;
+    assert_eq!(answer["links"][0]["noCalibrationReason"], "none: learn the empty room");
+}

@@ -3,6 +3,7 @@
 mod array;
 mod auth;
 mod calibrations;
+mod events;
 mod export;
 mod hostile;
 mod http;
