@@ -105,8 +105,12 @@ pub(super) fn run(options: &Options) -> Result {
 
 /// The cycles of the range, and the last BOOT leaf; none when no cycle of it is kept.
 fn resolve(options: &Options) -> std::result::Result<Option<(Forget, Boot)>, Failure> {
-    let nanoseconds = |time: jiff::Timestamp| i64::try_from(time.as_nanosecond()).map_err(Failure::of);
-    let (from_ns, to_ns) = (nanoseconds(options.from)?, nanoseconds(options.to)?);
+    // What is out of the log's range, 1677 to 2262, is before or after all of it.
+    let nanoseconds = |time: jiff::Timestamp| {
+        let ns = time.as_nanosecond();
+        i64::try_from(ns).unwrap_or(if ns < 0 { i64::MIN } else { i64::MAX })
+    };
+    let (from_ns, to_ns) = (nanoseconds(options.from), nanoseconds(options.to));
     let db = open_reader(&options.data_dir.join(DATABASE_FILE)).map_err(Failure::of)?;
     let Some(order) = SqlLog(&db).to_forget(from_ns, to_ns).map_err(Failure::of)? else {
         return Ok(None);

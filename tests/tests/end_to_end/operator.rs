@@ -172,3 +172,76 @@ fn orders_are_done_and_stand_in_the_log() {
     });
     server.stop();
 }
+
+/// A time is forgotten by an order to the running server, the rest by the command on its data directory: outcomes are gone,
+/// their leaves stay, and the log says who asked.
+#[test]
+fn a_time_is_forgotten_by_order_and_by_command() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let config = scene_config("demo", directory.path());
+    let data = directory.path().join("data");
+    let server = Server::start(&config, &data);
+    let _room = Room::start("demo", server.udp);
+    let wait = |what: &str, done: &dyn Fn() -> bool| {
+        for _ in 0..300 {
+            if done() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        panic!("{what} did not happen within 30 s");
+    };
+    let cycle = |number: u64| server.query(&format!("{{ cycle(number: {number}) {{ at }} }}"))["cycle"].take();
+    // A tile of 256 leaves has one secret, and is forgotten as a whole.
+    wait("cycle 270", &|| !cycle(270).is_null());
+    let time = |number: u64| cycle(number)["at"].as_str().expect("a time").to_owned();
+    let (first, last) = (time(100), time(120));
+    let order = format!("mutation {{ forget(from: \"{first}\", to: \"{last}\") {{ order }} }}");
+    assert!(server.query(&order)["forget"]["order"].is_number());
+    wait("forgetting", &|| cycle(110).is_null());
+    assert!(cycle(50).is_null() && cycle(250).is_null(), "of the same tile");
+    assert!(!cycle(265).is_null(), "another tile");
+    let leaf = server.query("{ leaf(seq: 110) { kind durable inclusionProof { index } } }");
+    assert_eq!(
+        leaf["leaf"],
+        json!({ "kind": "CYCLE", "durable": true, "inclusionProof": { "index": 110 } })
+    );
+    let from = time(265);
+    server.stop();
+
+    let data = data.to_str().expect("a plain path");
+    let report = || -> Value { serde_json::from_str(succeed(&["fsck", data, "--json"]).trim()).expect("a report") };
+    let before = report();
+    assert!(
+        before["forgotten"].as_u64() > Some(200) && before["opened"].as_u64() > Some(0),
+        "{before}"
+    );
+    let said = succeed(&[
+        "forget",
+        "--data-dir",
+        data,
+        "--from",
+        &from,
+        "--to",
+        "2999-01-01T00:00:00Z",
+    ]);
+    assert!(said.contains("are forgotten; leaf"), "{said}");
+    let after = report();
+    assert_eq!(after["opened"], 0, "{after}");
+    assert!(
+        after["leaves"].as_u64() > before["leaves"].as_u64(),
+        "the order is a leaf"
+    );
+    // Nothing of that time is kept any more.
+    let none = command(&[
+        "forget",
+        "--data-dir",
+        data,
+        "--from",
+        "1990-01-01T00:00:00Z",
+        "--to",
+        "1991-01-01T00:00:00Z",
+    ]);
+    let none = { none }.output().expect("it ends");
+    assert_eq!(none.status.code(), Some(1), "{}", String::from_utf8_lossy(&none.stdout));
+}
