@@ -229,7 +229,8 @@ impl Front {
     /// Stage 6: evidence per link, the gate, presence of site and areas, and a running calibration.
     pub fn sense(&mut self) {
         let learning = self.calibrating.start_ns();
-        let empty = self.was_empty();
+        // As the last cycle found it.
+        let empty = self.site_is(PresenceState::Empty);
         for (i, path) in self.paths.iter_mut().enumerate() {
             path.update(self.end_ns, learning, empty, &self.config, &mut self.scratch);
             self.links[i] = path.evidence(i, &self.config);
@@ -260,7 +261,8 @@ impl Front {
 
     fn step_gate(&mut self) {
         let mut input = GateInput {
-            motion: self.motion_seen(),
+            // As the last cycle saw it: drift is judged in quiet times only.
+            motion: self.site_is(PresenceState::OccupiedMoving),
             ..GateInput::default()
         };
         self.coherences.clear();
@@ -283,20 +285,9 @@ impl Front {
         self.gate.step(&input, &self.config.gate);
     }
 
-    /// Motion as the last cycle saw it: drift is judged in quiet times only.
-    fn motion_seen(&self) -> bool {
-        self.areas
-            .filters()
-            .next()
-            .is_some_and(|site| site.state() == PresenceState::OccupiedMoving)
-    }
-
-    /// Whether the last cycle found nobody on the site.
-    fn was_empty(&self) -> bool {
-        self.areas
-            .filters()
-            .next()
-            .is_some_and(|site| site.state() == PresenceState::Empty)
+    /// Whether the site was in this state when its presence was last decided.
+    fn site_is(&self, state: PresenceState) -> bool {
+        self.areas.filters().next().is_some_and(|site| site.state() == state)
     }
 
     // ---- outputs

@@ -17,7 +17,7 @@ use crate::{
     Result,
     report::{Part, ms, quantile},
     room::Recorded,
-    server::{Server, missed},
+    server::Server,
 };
 
 /// Whole poses, as a page draws them.
@@ -112,7 +112,7 @@ pub(crate) fn poses(tapline: &Path, room: &Recorded, seconds: u64) -> Result<Par
             tasks.spawn(follow(subscription, Arc::clone(&watch), Arc::clone(&stop)));
         }
         sleep(Duration::from_secs(2)).await;
-        let (missed_before, cpu_before) = (missed(&mut connection).await?, server.cpu_s()?);
+        let (missed_before, cpu_before) = (server.missed().await?, server.cpu_s()?);
         watch.store(true, Ordering::Relaxed);
         let mut rss_kib = 0;
         for _ in 0..seconds {
@@ -122,7 +122,7 @@ pub(crate) fn poses(tapline: &Path, room: &Recorded, seconds: u64) -> Result<Par
         watch.store(false, Ordering::Relaxed);
         let cpu = (server.cpu_s()? - cpu_before) / seconds as f64;
         sleep(Duration::from_millis(1_500)).await;
-        let missed_ticks = missed(&mut connection).await? - missed_before;
+        let missed_ticks = server.missed().await? - missed_before;
         stop.store(true, Ordering::Relaxed);
         let mut all = Vec::new();
         while let Some(seen) = tasks.join_next().await {
@@ -245,13 +245,13 @@ pub(crate) fn slow(tapline: &Path, room: &Recorded, seconds: u64) -> Result<Part
             }
         }
         sleep(Duration::from_secs(2)).await;
-        let missed_before = missed(&mut connection).await?;
+        let missed_before = server.missed().await?;
         watch.store(true, Ordering::Relaxed);
         let (mut with, observer_skipped) = cycle_times(&server, seconds).await?;
         watch.store(false, Ordering::Relaxed);
         let rss_kib = server.memory_kib("VmRSS")?;
         sleep(Duration::from_millis(1_500)).await;
-        let missed_ticks = missed(&mut connection).await? - missed_before;
+        let missed_ticks = server.missed().await? - missed_before;
         stop.store(true, Ordering::Relaxed);
         let mut fast_skipped = 0;
         while let Some(seen) = fast.join_next().await {

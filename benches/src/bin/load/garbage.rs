@@ -17,7 +17,7 @@ use crate::{
     Result,
     report::Part,
     room::Recorded,
-    server::{Server, missed, number},
+    server::{Server, number},
 };
 
 const RATE_HZ: u64 = 50_000;
@@ -73,10 +73,10 @@ pub(crate) fn garbage(tapline: &Path, room: &Recorded, seconds: u64) -> Result<P
     let server = Server::start(tapline, room)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let mut connection = server.ready().await?;
+        server.ready().await?;
         let playing = room.play(server.udp)?;
         tokio::time::sleep(Duration::from_secs(2)).await;
-        let (missed_before, cpu_before) = (missed(&mut connection).await?, server.cpu_s()?);
+        let (missed_before, cpu_before) = (server.missed().await?, server.cpu_s()?);
         let stop = Arc::new(AtomicBool::new(false));
         let flooding = flood(server.udp, Arc::clone(&stop))?;
         tokio::time::sleep(Duration::from_secs(seconds)).await;
@@ -87,10 +87,10 @@ pub(crate) fn garbage(tapline: &Path, room: &Recorded, seconds: u64) -> Result<P
         let thrown = flooding.join().map_err(|_| "the flood's thread panicked")?;
         // What the server says of itself is renewed once a second.
         tokio::time::sleep(Duration::from_millis(2_500)).await;
-        let missed_ticks = missed(&mut connection).await? - missed_before;
+        let missed_ticks = server.missed().await? - missed_before;
         let question =
             "{ server { received { name count } notUsed { name count } } nodes { id frames notUsed { name count } } }";
-        let answer = connection.ask(question, json!({})).await?;
+        let answer = server.ready().await?.ask(question, json!({})).await?;
         let sum = |counts: &Value| -> Result<u64> {
             let counts = counts.as_array().ok_or("counts are a list")?;
             counts.iter().map(|c| number(&c["count"])).sum()

@@ -110,6 +110,12 @@ impl Server {
         Ok(inodes.collect::<std::collections::BTreeSet<_>>().len())
     }
 
+    /// Slots that passed without a cycle. Asked over a connection of its own: one that nobody reads answers no heartbeat and is closed.
+    pub(crate) async fn missed(&self) -> Result<u64> {
+        let answer = self.ready().await?.ask("{ server { missedTicks } }", json!({})).await?;
+        number(&answer["server"]["missedTicks"])
+    }
+
     /// Processor time so far, seconds.
     pub(crate) fn cpu_s(&self) -> Result<f64> {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
@@ -119,12 +125,6 @@ impl Server {
         // Linux counts in hundredths of a second.
         Ok((next()? + next()?) / 100.0)
     }
-}
-
-/// Slots that passed without a cycle.
-pub(crate) async fn missed(connection: &mut Connection) -> Result<u64> {
-    let answer = connection.ask("{ server { missedTicks } }", json!({})).await?;
-    number(&answer["server"]["missedTicks"])
 }
 
 pub(crate) fn number(value: &Value) -> Result<u64> {

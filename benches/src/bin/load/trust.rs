@@ -21,7 +21,7 @@ use crate::{
     clients::{TIMES, runtime, settle},
     report::{Part, ms, quantile},
     room::Recorded,
-    server::{Server, missed, number},
+    server::{Server, number},
 };
 
 /// The most that the p99 of the cycle may move while a bundle is downloaded, percent.
@@ -119,7 +119,7 @@ pub(crate) fn swaps(tapline: &Path, room: &Recorded, count: usize) -> Result<Par
         let mut connection = server.ready().await?;
         let playing = room.play(server.udp)?;
         settle(&mut connection).await?;
-        let missed_before = missed(&mut connection).await?;
+        let missed_before = server.missed().await?;
         let watch = Watch::begin(&server).await?;
         let (mut hashes, mut grown) = (std::collections::BTreeSet::new(), Vec::new());
         let (mut libraries, mut threads) = ((0, 0), (0, 0));
@@ -137,7 +137,7 @@ pub(crate) fn swaps(tapline: &Path, room: &Recorded, count: usize) -> Result<Par
         sleep(Duration::from_secs(1)).await;
         (libraries.1, threads.1) = (server.libraries()?, server.memory_kib("Threads")?);
         let mut cycles = watch.end().await?;
-        let missed_ticks = missed(&mut connection).await? - missed_before;
+        let missed_ticks = server.missed().await? - missed_before;
         playing.stop()?;
 
         let mut part = Part::new(format!(
@@ -271,7 +271,7 @@ pub(crate) fn bundle(tapline: &Path, room: &Recorded, seconds: u64, cycles: u64)
         sleep(Duration::from_secs(seconds)).await;
         let mut alone = alone.end().await?;
 
-        let missed_before = missed(&mut connection).await?;
+        let missed_before = server.missed().await?;
         let watch = Watch::begin(&server).await?;
         let (begun, mut bundles, mut bytes) = (Instant::now(), 0_u32, 0);
         while begun.elapsed() < Duration::from_secs(seconds) {
@@ -280,7 +280,7 @@ pub(crate) fn bundle(tapline: &Path, room: &Recorded, seconds: u64, cycles: u64)
         }
         let took_s = begun.elapsed().as_secs_f64();
         let mut with = watch.end().await?;
-        let missed_ticks = missed(&mut connection).await? - missed_before;
+        let missed_ticks = server.missed().await? - missed_before;
         let rss_kib = server.memory_kib("VmHWM")?;
         playing.stop()?;
         let leaves = number(&json!(hour.leaves - 100))?;

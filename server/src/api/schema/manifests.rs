@@ -2,7 +2,7 @@
 
 use async_graphql::{
     Context, Enum, ID, Object, SimpleObject,
-    connection::{Connection, Edge, EmptyFields},
+    connection::{Connection, EmptyFields},
 };
 use tapline_witness::{
     body::{Body, SwapResult, swap_reason},
@@ -12,7 +12,7 @@ use tapline_witness::{
 use super::{
     api,
     plugins::PluginStage,
-    query::newest_first,
+    query::{newest_first, page_back},
     scalars::{Long, Timestamp, hex},
 };
 use crate::{
@@ -70,17 +70,12 @@ impl ManifestsQuery {
         let (before, first) = newest_first(after.as_deref(), first, PAGE)?;
         let api = api(ctx);
         let durable = api.hub.durable().borrow().size;
-        let mut found = api
+        let found = api
             .read_store(move |db| manifests::leaves(db, before, first + 1))
             .await?;
-        let more = found.len() > first as usize;
-        found.truncate(first as usize);
-        let mut connection = Connection::new(before.is_some(), more);
-        connection.edges = found
-            .into_iter()
-            .map(|leaf| Edge::new(leaf.header.seq, ManifestChange::new(leaf, durable)))
-            .collect();
-        Ok(connection)
+        Ok(page_back(found, (before, first), |leaf| {
+            (leaf.header.seq, ManifestChange::new(leaf, durable))
+        }))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Questions.
 
 use async_graphql::{
-    Context, Object,
+    Context, Object, OutputType,
     connection::{self, Connection, Edge, EmptyFields},
 };
 
@@ -315,7 +315,7 @@ async fn page(
 }
 
 /// An argument that may not be negative.
-pub(super) fn natural(what: &'static str, found: Long) -> Result<u64, Failure> {
+fn natural(what: &'static str, found: Long) -> Result<u64, Failure> {
     found
         .unsigned()
         .ok_or_else(|| invalid(what, found.0, "a whole number from 0".to_owned()))
@@ -331,6 +331,23 @@ pub(super) fn newest_first(after: Option<&str>, first: i32, most: i32) -> Result
         text.parse().map_err(|_| wrong())
     };
     Ok((after.map(parse).transpose()?, first.unsigned_abs()))
+}
+
+/// A page of them, of which one more than `first` was read where there are more; `entry` gives cursor and node.
+pub(super) fn page_back<L, T: OutputType>(
+    mut found: Vec<L>,
+    (before, first): (Option<u64>, u32),
+    entry: impl Fn(L) -> (u64, T),
+) -> Connection<u64, T, EmptyFields, EmptyFields> {
+    let more = found.len() > first as usize;
+    found.truncate(first as usize);
+    let mut connection = Connection::new(before.is_some(), more);
+    let edges = found
+        .into_iter()
+        .map(entry)
+        .map(|(cursor, node)| Edge::new(cursor, node));
+    connection.edges.extend(edges);
+    connection
 }
 
 pub(crate) fn invalid(what: &'static str, found: impl ToString, expected: String) -> Failure {

@@ -8,7 +8,6 @@ use tapline_witness::{
 
 use super::*;
 use crate::{
-    api::{Metrics, with_limits},
     log::{
         Blob, Log,
         tests::support::{Place, boot, open_patiently, shut_down, stamp},
@@ -72,15 +71,7 @@ async fn calibrations_are_told_newest_first_page_by_page() {
     let reader = Reader::open(&place.data()).unwrap();
     let bench = Bench::new();
     bench.hub.publish_durable(durable(3));
-    let router = with_limits(
-        Arc::clone(&bench.hub),
-        Arc::new(reader),
-        Arc::new(Metrics::new()),
-        Security::local(),
-        Limits::default(),
-    )
-    .unwrap()
-    .into_router();
+    let router = bench.router_over(reader, Limits::default());
     let page = |arguments: &str| {
         format!(
             "{{ calibrations({arguments}) {{ pageInfo {{ hasNextPage endCursor }} nodes {{ leaf sinceTick cause id oldId operator \

@@ -3,10 +3,7 @@
 use tapline_witness::outcome::Outcome;
 
 use super::*;
-use crate::{
-    api::{Metrics, with_limits},
-    store::reader::Reader,
-};
+use crate::store::reader::Reader;
 
 /// Keeps cycles `1..=last`, each changed by `change`.
 fn keep(bench: &Bench, last: u64, change: impl Fn(u64, &mut Outcome)) {
@@ -130,15 +127,7 @@ async fn what_the_class_does_not_let_out_is_not_found() {
 async fn a_time_bounds_the_search_on_both_sides() {
     let (place, cycles) = crate::store::rollup::tests::logged();
     let bench = Bench::new();
-    let router = with_limits(
-        Arc::clone(&bench.hub),
-        Arc::new(Reader::open(&place.data()).unwrap()),
-        Arc::new(Metrics::new()),
-        Security::local(),
-        Limits::default(),
-    )
-    .unwrap()
-    .into_router();
+    let router = bench.router_over(Reader::open(&place.data()).unwrap(), Limits::default());
     // The presence changes at the ticks 2,010, 2,400, 2,700, 2,900 and 2,910.
     let of = |tick: u64| cycles.iter().find(|(_, o)| o.tick == tick).unwrap().0;
     let at = data(&router, &format!("{{ cycle(number: {}) {{ at }} }}", of(2_400))).await["cycle"]["at"].take();

@@ -1,7 +1,5 @@
 //! The log over HTTP, read by foreign code: `tlog_tiles` and `signed_note` (Cloudflare's) and `ct-merkle`.
 
-use std::sync::Arc;
-
 use axum::{
     Router,
     body::Body,
@@ -23,7 +21,7 @@ use tower::ServiceExt as _;
 
 use super::{Bench, get};
 use crate::{
-    api::{Limits, Metrics, Security, with_limits},
+    api::Limits,
     live::Durable,
     log::{
         Log,
@@ -57,15 +55,7 @@ impl Served {
         let policy = Policy::parse(&log.chain.policy()).unwrap();
         let reader = Reader::open(&place.data()).unwrap();
         let bench = Bench::in_mode("RawResearch");
-        let router = with_limits(
-            Arc::clone(&bench.hub),
-            Arc::new(reader.clone()),
-            Arc::new(Metrics::new()),
-            Security::local(),
-            limits,
-        )
-        .unwrap()
-        .into_router();
+        let router = bench.router_over(reader.clone(), limits);
         let mut served = Self {
             place,
             log: Some(log),

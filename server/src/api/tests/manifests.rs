@@ -7,7 +7,6 @@ use tapline_witness::{
 
 use super::*;
 use crate::{
-    api::{Metrics, with_limits},
     host::manifest::PIPELINE,
     log::{
         Blob, Log,
@@ -76,15 +75,7 @@ async fn manifests_are_told_with_cause_and_golden_digests_page_by_page() {
     let reader = Reader::open(&place.data()).unwrap();
     let bench = Bench::new();
     bench.hub.publish_durable(durable(3));
-    let router = with_limits(
-        Arc::clone(&bench.hub),
-        Arc::new(reader),
-        Arc::new(Metrics::new()),
-        Security::local(),
-        Limits::default(),
-    )
-    .unwrap()
-    .into_router();
+    let router = bench.router_over(reader, Limits::default());
     let page = |arguments: &str| {
         format!(
             "{{ manifests({arguments}) {{ pageInfo {{ hasNextPage hasPreviousPage endCursor }} nodes {{ leaf sinceTick cause reason \

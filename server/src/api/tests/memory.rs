@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::{
-    api::{Metrics, with_limits},
     log::tests::support::Place,
     store::{reader::Reader, rollup::tests::logged},
 };
@@ -12,15 +11,7 @@ fn served(mode: &str) -> (Place, Router) {
     let (place, _) = logged();
     let reader = Reader::open(&place.data()).unwrap();
     let bench = Bench::in_mode(mode);
-    let router = with_limits(
-        Arc::clone(&bench.hub),
-        Arc::new(reader),
-        Arc::new(Metrics::new()),
-        Security::local(),
-        Limits::default(),
-    )
-    .unwrap()
-    .into_router();
+    let router = bench.router_over(reader, Limits::default());
     (place, router)
 }
 

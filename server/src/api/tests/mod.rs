@@ -131,6 +131,18 @@ impl Bench {
         self.router_with(Limits::default())
     }
 
+    /// Routes over a real store instead of the one in memory.
+    fn router_over(&self, store: crate::store::reader::Reader, limits: Limits) -> Router {
+        let server = with_limits(
+            Arc::clone(&self.hub),
+            Arc::new(store),
+            Arc::default(),
+            Security::local(),
+            limits,
+        );
+        server.unwrap().into_router()
+    }
+
     fn router_with(&self, limits: Limits) -> Router {
         self.server(Security::local(), limits).unwrap().into_router()
     }

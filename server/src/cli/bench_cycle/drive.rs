@@ -16,8 +16,9 @@ use crate::{
     cycle::{WITNESS_PARTS, clock::SLOT_NS},
     ingest::frames::Frames,
     live::Hub,
-    log::{LogOptions, Stamp},
+    log::{LogOptions, Stamp, WriterOptions},
     run::{Engine, SlotInput, environment, histogram::Histogram, start},
+    store::retention::Retention,
 };
 
 /// Seconds in which the empty room is learned, before anything counts.
@@ -173,7 +174,14 @@ fn engine(scene: &Scene, options: &Options, directory: &Path, wall_ns: i64) -> R
     )
     .map_err(Failure::of)?;
     let prepared = start::prepare(&config, None, Some(&options.manifest)).map_err(Failure::of)?;
-    let log = LogOptions::live(directory.join("data"));
+    let mut log = LogOptions::live(directory.join("data"));
+    if options.keep.is_some() {
+        // Whoever keeps it wants all of it; while it is made, an hour passes in a minute.
+        log.writer = WriterOptions {
+            window_tiles: None,
+            ..WriterOptions::live(Retention::FOREVER)
+        };
+    }
     let stamp = Stamp { mono_ns: 0, wall_ns };
     let started = prepared
         .start(log, stamp, environment::host(Vec::new()), 1, PATIENCE, true)
