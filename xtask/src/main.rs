@@ -111,3 +111,14 @@ fn main() -> ExitCode {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    /// What clap only finds when a command is used, in all of them.
+    #[test]
+    fn every_command_can_be_used() {
+        super::Arguments::command().debug_assert();
+    }
+}

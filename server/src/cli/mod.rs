@@ -158,3 +158,14 @@ pub fn main() -> ExitCode {
     };
     output::exit(outcome)
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    /// What clap only finds when a command is used, in all of them.
+    #[test]
+    fn every_command_can_be_used() {
+        super::Arguments::command().debug_assert();
+    }
+}

@@ -18,6 +18,7 @@ const PACED: &str = "2400";
 
 /// What of it, and how much.
 #[derive(Args)]
+#[group(id = "trust")]
 pub(super) struct Options {
     /// Only these parts of `trust`; the others stay in the document as they are
     #[arg(long, value_delimiter = ',', default_values_t = [Part::Witness, Part::Swaps, Part::Bundle], value_enum)]
