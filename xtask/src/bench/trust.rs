@@ -71,12 +71,12 @@ impl Part {
         match self {
             Self::Witness => witnessing(tapline),
             Self::Swaps => Ok(format!(
-                "{}\nA swap loads no bytes twice: a library that was mapped once is found by its hash and used again. One buffer for the\n\
+                "{}\n\nA swap loads no bytes twice: a library that was mapped once is found by its hash and used again. One buffer for the\n\
                  state of keyframes, which each swap makes, is kept; all others are given back when they are on disk.\n",
                 load(tapline, "swaps", options)?
             )),
             Self::Bundle => Ok(format!(
-                "{}\nThe store is made beforehand, by the engine and scene of the first table.\n",
+                "{}\n\nThe store is made beforehand, by the engine and scene of the first table.\n",
                 load(tapline, "bundle", options)?
             )),
         }
