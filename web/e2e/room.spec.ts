@@ -1,4 +1,5 @@
 /** The first thing a newcomer sees: the page is there at once, people move, and it comes back by itself. */
+import sharp from "sharp";
 import { expect, open, test } from "./demo";
 
 test("the page loads within a second", async ({ page }) => {
@@ -28,6 +29,23 @@ test("people move", async ({ page }) => {
   const where = async () => (await place.allTextContents()).slice(0, 2).join(" ");
   const first = await where();
   await expect.poll(where, { timeout: 30_000 }).not.toBe(first);
+});
+
+test("people are drawn where they are", async ({ page }) => {
+  await open(page);
+  await expect(page.locator("table tbody tr").first().locator("td.number").first()).toBeVisible({ timeout: 60_000 });
+  // What else changes is switched off: what is left to change is people.
+  for (const layer of ["Image", "Links", "Trails", "Truth"]) await page.getByRole("button", { name: layer, exact: true }).click();
+  const look = async () => sharp(await page.locator(".plan").screenshot()).raw().toBuffer({ resolveWithObject: true });
+  const changed = async () => {
+    const before = await look();
+    await page.waitForTimeout(1_000);
+    const { data, info } = await look();
+    let pixels = 0;
+    for (let i = 0; i < data.length; i += info.channels) pixels += Number(Math.abs(data[i]! - before.data[i]!) > 24);
+    return pixels;
+  };
+  await expect.poll(changed, { timeout: 30_000 }).toBeGreaterThan(100);
 });
 
 test("the page comes back when the server was restarted", async ({ page, demo, complaints }) => {

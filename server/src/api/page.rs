@@ -25,10 +25,11 @@ use super::{
 #[include = "dist/assets/*"]
 struct Files;
 
-/// Scripts, styles, fonts and data come from this server alone; nothing is inline, nobody frames the page.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; img-src 'self' blob:; \
-                      connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
-                      require-trusted-types-for 'script'";
+/// Scripts, styles, fonts and data come from this server alone; nothing is inline, nobody frames the page. No text becomes a
+/// script, save the address of the worker that draws (`web/src/plan/thread.ts`).
+const POLICY: &str = "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self'; font-src 'self'; \
+                      img-src 'self' blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; \
+                      frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types tapline";
 
 /// What stands at `/` when the page was not built.
 const NOT_BUILT: &str = "Tapline runs. Its live page was not built into this program: that needs Node 20.19 or newer.\n\

@@ -1,4 +1,4 @@
-/** The newest cycle, and a short memory. The canvas reads `latest` sixty times a second; the text reads
+/** The newest cycle, and a short memory. The floor plan takes every cycle (`listeners`); the text reads
  *  `shown`, which changes four times a second: no reader follows more. */
 import { computed, signal } from "@preact/signals";
 import { connection, follow } from "../api/client";
@@ -16,13 +16,8 @@ const TEXT_MS = 250;
 /** Without a cycle, or without a frame, for this long what is shown is old. */
 const STALE_MS = 1_500;
 
-interface Arrived {
-  cycle: Cycle;
-  at: number;
-}
-
-let now: Arrived | undefined;
-let before: Arrived | undefined;
+/** The boot of the newest cycle, and when it arrived. */
+let now: { bootId: string; at: number } | undefined;
 let textAt = 0;
 const memory: Cycle[] = [];
 
@@ -42,11 +37,6 @@ const REAL = 100;
 let real = 0;
 /** Cycles that arrived over the last second. */
 export const rateHz = signal(0);
-
-/** The newest two cycles and when they arrived, for interpolation. */
-export function latest(): { now: Arrived; before: Arrived | undefined } | undefined {
-  return now && { now, before };
-}
 
 /** The cycles of the last minute, oldest first. */
 export function recent(): readonly Cycle[] {
@@ -73,9 +63,8 @@ const arrivals: number[] = [];
 export function start(): () => void {
   const stop = follow(CyclesDocument, {}, ({ cycles: cycle }) => {
     const at = performance.now();
-    if (now && now.cycle.bootId !== cycle.bootId) memory.length = 0;
-    before = now?.cycle.bootId === cycle.bootId ? now : undefined;
-    now = { cycle, at };
+    if (now && now.bootId !== cycle.bootId) memory.length = 0;
+    now = { bootId: cycle.bootId, at };
     memory.push(cycle);
     for (const listener of listeners) listener(cycle);
     real = cycle.simulated ? 0 : real + 1;

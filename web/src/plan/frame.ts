@@ -56,3 +56,10 @@ export function frame(site: Site, width: number, height: number): Frame {
     floor: (px, py) => ({ x: (px - left) / scale, y: (bottom - py) / scale }),
   };
 }
+
+/** Where a radio is drawn: a square, pixels. */
+export function boxed(f: Frame, node: Point): { left: number; top: number; size: number } {
+  const at = f.at(node.x, node.y);
+  const half = Math.max(8, 0.12 * f.scale);
+  return { left: at.x - half, top: at.y - half, size: 2 * half };
+}

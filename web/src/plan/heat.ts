@@ -14,7 +14,7 @@ export class Heat {
   image: Image | undefined;
   private pixels: ImageData | undefined;
 
-  constructor(private readonly canvas: HTMLCanvasElement) {}
+  constructor(private readonly canvas: OffscreenCanvas) {}
 
   take(image: Image): void {
     this.image = image;
@@ -27,18 +27,6 @@ export class Heat {
     this.top = 0;
     // A new size empties a canvas.
     this.canvas.width = this.canvas.height = 1;
-  }
-
-  /** Puts the canvas where the image lies in the room. */
-  place(f: Frame): void {
-    if (!this.image) return;
-    const { nx, ny, origin, pitchM } = this.image;
-    const corner = f.at(origin.x, origin.y + ny * pitchM);
-    const { style } = this.canvas;
-    style.left = `${corner.x}px`;
-    style.top = `${corner.y}px`;
-    style.width = `${nx * pitchM * f.scale}px`;
-    style.height = `${ny * pitchM * f.scale}px`;
   }
 
   draw(p: Palette): void {
@@ -62,4 +50,14 @@ export class Heat {
     }
     canvas.getContext("2d")!.putImageData(this.pixels, 0, 0);
   }
+}
+
+/** Puts the canvas of an image where it lies in the room. */
+export function place(canvas: HTMLCanvasElement, { nx, ny, origin, pitchM }: Image, f: Frame): void {
+  const corner = f.at(origin.x, origin.y + ny * pitchM);
+  const { style } = canvas;
+  style.left = `${corner.x}px`;
+  style.top = `${corner.y}px`;
+  style.width = `${nx * pitchM * f.scale}px`;
+  style.height = `${ny * pitchM * f.scale}px`;
 }

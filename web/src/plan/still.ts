@@ -3,7 +3,7 @@
 import type { Cycle } from "../live/cycle";
 import type { Site } from "../live/site";
 import { names } from "../live/words";
-import type { Frame, Point } from "./frame";
+import { boxed, type Frame, type Point } from "./frame";
 import type { Palette } from "./palette";
 
 type Context = CanvasRenderingContext2D;
@@ -84,7 +84,7 @@ function furniture(c: Context, f: Frame, p: Palette, site: Site): void {
   }
 }
 
-/** Walls over the heat map, doors, names. */
+/** Over the image: walls, doors, names, radios. */
 export function drawWalls(c: Context, f: Frame, p: Palette, site: Site): void {
   c.lineJoin = "miter";
   for (const room of site.site.rooms) {
@@ -95,6 +95,7 @@ export function drawWalls(c: Context, f: Frame, p: Palette, site: Site): void {
   }
   for (const door of site.site.doors) drawDoor(c, f, p, site, door);
   labels(c, f, p, site);
+  for (const node of site.nodes) drawNode(c, f, p, node);
 }
 
 function drawDoor(c: Context, f: Frame, p: Palette, site: Site, door: Site["site"]["doors"][number]): void {
@@ -168,23 +169,18 @@ function labels(c: Context, f: Frame, p: Palette, site: Site): void {
   }
 }
 
-export function drawNodes(c: Context, f: Frame, p: Palette, site: Site): void {
-  for (const node of site.nodes) drawNode(c, f, p, node);
-}
-
 function drawNode(c: Context, f: Frame, p: Palette, node: Site["nodes"][number]): void {
-  const at = f.at(node.x, node.y);
-  const size = Math.max(8, 0.12 * f.scale);
+  const { left, top, size } = boxed(f, node);
   c.fillStyle = p.ink;
   c.strokeStyle = p.paper;
   c.lineWidth = 2;
   c.beginPath();
-  c.roundRect(at.x - size, at.y - size, 2 * size, 2 * size, 4);
+  c.roundRect(left, top, size, size, 4);
   c.stroke();
   c.fill();
   c.fillStyle = p.paper;
-  c.font = `600 ${Math.max(10, 1.15 * size)}px ${p.font}`;
+  c.font = `600 ${Math.max(10, 0.575 * size)}px ${p.font}`;
   c.textAlign = "center";
   c.textBaseline = "middle";
-  c.fillText(String(node.id), at.x, at.y + 0.5);
+  c.fillText(String(node.id), left + size / 2, top + size / 2 + 0.5);
 }

@@ -1,5 +1,5 @@
 /** A canvas that is as large as its box, in device pixels, and is drawn when asked: colours come from the style sheet. */
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { theme } from "../live/prefs";
 import { palette, type Palette } from "../plan/palette";
 
@@ -55,6 +55,7 @@ export function Canvas({ of, draw, height, label, class: name }: Props) {
       unlisten();
     };
   }, []);
-  useEffect(() => again.current(), of);
+  // Before the frame is made that shows what surrounds it: one frame for both.
+  useLayoutEffect(() => again.current(), of);
   return <canvas ref={canvas} class={`chart ${name ?? ""}`} style={{ height: `${height}px` }} role="img" aria-label={label} />;
 }

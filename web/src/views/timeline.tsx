@@ -99,10 +99,12 @@ export function Chart({ tall }: { tall?: boolean }) {
   const box = useRef<HTMLDivElement>(null);
   const drag = useRef<{ x: number; to: number } | undefined>(undefined);
   const [tick, setTick] = useState(0);
+  // The small one is drawn anew together with the text around it: one frame for both.
+  void (!tall && shown.value);
   useEffect(() => void (!tall && fill(FEW)), [shown.value?.bootId]);
   useEffect(() => {
     // Ten times a second is smooth enough for what moves a few pixels a second.
-    const timer = setInterval(() => !document.hidden && setTick((t) => t + 1), 100);
+    const timer = tall && setInterval(() => !document.hidden && setTick((t) => t + 1), 100);
     const wheel = (e: WheelEvent) => {
       if (!tall || (!e.ctrlKey && Math.abs(e.deltaY) < Math.abs(e.deltaX))) return;
       e.preventDefault();
@@ -111,7 +113,7 @@ export function Chart({ tall }: { tall?: boolean }) {
     };
     box.current?.addEventListener("wheel", wheel, { passive: false });
     return () => {
-      clearInterval(timer);
+      if (timer) clearInterval(timer);
       box.current?.removeEventListener("wheel", wheel);
     };
   }, []);
