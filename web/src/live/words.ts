@@ -1,5 +1,7 @@
 /** From the schema's codes to words. */
+import type { ClockReason, ClockState, DriftKind, HealthQuery } from "../generated/operations";
 import type { Cycle, PresenceState } from "./cycle";
+import type { Site } from "./site";
 
 export const PRESENCE: Record<PresenceState, string> = {
   UNKNOWN: "Unknown",
@@ -36,6 +38,61 @@ export const CONTRADICTION: Record<Cycle["quality"]["contradictions"][number], s
   MOTION_WITHOUT_IMAGE: "links flicker, the image is quiet",
   NODES_DISAGREE: "nodes disagree about the channel",
 };
+
+const CLOCK: Record<ClockState, string> = {
+  ADMIT: "used to compare radios",
+  MONITOR_ONLY: "watched, not used",
+  REJECT: "not used",
+};
+
+const CLOCK_REASON: Record<ClockReason, string> = {
+  DISPERSED: "its times spread too far",
+  INVALID: "it runs as no crystal does",
+  NO_TIME: "its frames carry no time of capture",
+  STALE: "no time for nine seconds",
+  STEADY: "steady",
+  TOO_SHORT: "fewer than eight seconds known",
+};
+
+/** How a radio's clock does. */
+export function clockWords(clock: HealthQuery["nodes"][number]["clockQuality"]): string {
+  if (!clock) return "–";
+  const spread = clock.spreadUs == null ? "" : `, ± ${fixed(clock.spreadUs, 0, "µs")}`;
+  const drift = clock.driftPpm == null ? "" : `, ${fixed(clock.driftPpm, 1, "ppm").replace("-", "−")}`;
+  return `${CLOCK_REASON[clock.reason]}${spread}${drift}: ${CLOCK[clock.state]}`;
+}
+
+export const DRIFT: Record<DriftKind, string> = {
+  DRIFTING: "drifting",
+  SLOW: "drifted away",
+  STABLE: "as calibrated",
+  STEP: "stepped",
+  UNKNOWN: "not known",
+};
+
+type Change = HealthQuery["site"]["array"]["change"];
+
+/** What the links together say of the quiet room. */
+export function changeWords(change: Change, site: Site): string {
+  if (!change) return "Not looked at yet.";
+  const ago = change.agoS == null ? "" : ` ${duration(change.agoS)} ago`;
+  switch (change.kind) {
+    case "NODE_MOVED":
+      return `${site.nodes.find((n) => n.id === change.node)?.name ?? "A node"} was moved or turned${ago}: all its links are off, most others are not.`;
+    case "ONE_LINK": {
+      const link = site.links.find((l) => l.path === change.path);
+      return `${link ? `Link ${link.tx} → ${link.rx}` : "One link"} alone is off: something stands in it, or its radio changed.`;
+    }
+    case "ROOM_CHANGED":
+      return `The room was changed${ago}: ${change.links ?? "several"} links stepped together.`;
+    case "SLOW_DRIFT":
+      return `${change.links ?? "Several"} links went off slowly: temperature or ageing.`;
+    case "STABLE":
+      return "The quiet room is as it was learned.";
+    case "UNKNOWN":
+      return "Not known: the empty room was not learned, or too recently.";
+  }
+}
 
 export const PRIVACY_CLASS: Record<NonNullable<Cycle["privacyClass"]>, string> = {
   RAW: "Raw",

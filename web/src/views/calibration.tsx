@@ -2,10 +2,12 @@
 import { useState } from "preact/hooks";
 import { ask, Refused } from "../api/client";
 import { HealthDocument, StartCalibrationDocument, StopCalibrationDocument } from "../generated/operations";
+import type { Site } from "../live/site";
+import { changeWords } from "../live/words";
 import { Panel } from "../ui/panel";
 import { usePoll } from "../ui/poll";
 
-export function Calibration() {
+export function Calibration({ site }: { site: Site }) {
   const health = usePoll(HealthDocument, 1_000);
   const [said, setSaid] = useState("");
   const [sure, setSure] = useState(false);
@@ -24,6 +26,9 @@ export function Calibration() {
     <Panel title="Calibration">
       <p role="status">{status || "–"}</p>
       {running && <Progress status={status} />}
+      {!running && health?.site.array.change?.recalibrate && (
+        <p class="note">{changeWords(health.site.array.change, site)} Learn the empty room again.</p>
+      )}
       {running ? (
         <button class="quiet" onClick={() => order(() => ask(StopCalibrationDocument))}>
           Give up

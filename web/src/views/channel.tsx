@@ -2,14 +2,15 @@
 import { signal } from "@preact/signals";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { follow } from "../api/client";
-import { ResponseDocument } from "../generated/operations";
+import { DriftDocument, ResponseDocument } from "../generated/operations";
 import { shown, type Cycle } from "../live/cycle";
 import type { Site } from "../live/site";
-import { fixed, percent, PRIVACY_CLASS } from "../live/words";
+import { DRIFT, duration, fixed, percent, PRIVACY_CLASS } from "../live/words";
 import { Waterfall } from "../plan/waterfall";
 import { Canvas } from "../ui/canvas";
 import { Head } from "../ui/head";
 import { Panel } from "../ui/panel";
+import { usePoll } from "../ui/poll";
 
 type Link = Site["links"][number];
 
@@ -107,6 +108,7 @@ function LinkList({ site, links, link, cycle }: { site: Site; links: Link[]; lin
 
 function Facts({ link, cycle }: { link: Link; cycle: Cycle | undefined }) {
   const report = cycle?.links.find((r) => r.path === link.path);
+  const drift = usePoll(DriftDocument, 2_000)?.links.find((l) => l.path === link.path)?.drift;
   return (
     <dl class="facts">
       <dt>Tier</dt>
@@ -115,6 +117,12 @@ function Facts({ link, cycle }: { link: Link; cycle: Cycle | undefined }) {
       </dd>
       <dt>Coherence</dt>
       <dd>{percent(report?.coherence)}</dd>
+      <dt>Drift</dt>
+      <dd>
+        {drift ? DRIFT[drift.kind] : "–"}
+        {drift?.sigma != null && `, ${fixed(drift.sigma, 1, "σ")}`}
+        {drift?.steppedS != null && ` ${duration(drift.steppedS)} ago`}
+      </dd>
       <dt>Motion</dt>
       <dd>{report?.motionRatio == null ? "–" : `${report.motionRatio.toFixed(1)} × quiet level`}</dd>
       <dt>Delay</dt>

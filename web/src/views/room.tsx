@@ -37,7 +37,7 @@ export function Room({ site }: { site: Site }) {
         <Panel title="Evidence">
           <Evidence cycle={cycle} />
         </Panel>
-        <Calibration />
+        <Calibration site={site} />
       </div>
     </div>
   );
