@@ -105,11 +105,23 @@ impl Server {
 
     /// The same with whatever its command needs besides.
     pub fn start_as(config: &Path, data_dir: &Path, adjust: impl FnOnce(&mut Command)) -> Self {
-        let (http, udp) = (free_tcp(), free_udp());
         let mut command = command(&["serve", "--log", "warn", "--config"]);
         command.arg(config).arg("--data-dir").arg(data_dir);
-        command.args(["--http", &http.to_string(), "--udp", &udp.to_string()]);
         adjust(&mut command);
+        Self::begin(command)
+    }
+
+    /// The demo of a scene on free ports, with more arguments.
+    pub fn demo(scene: &str, more: &[&str]) -> Self {
+        let mut command = command(&["demo", "--scene", scene]);
+        command.args(more);
+        Self::begin(command)
+    }
+
+    /// On free ports; waits until it is ready.
+    fn begin(mut command: Command) -> Self {
+        let (http, udp) = (free_tcp(), free_udp());
+        command.args(["--http", &http.to_string(), "--udp", &udp.to_string()]);
         let child = command.stdout(Stdio::null()).spawn().expect("the server starts");
         let mut server = Self { child, http, udp };
         let begun = Instant::now();

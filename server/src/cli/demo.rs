@@ -100,15 +100,15 @@ pub(super) fn run(options: &Options) -> Result {
     let config = temporary.path().join("demo.toml");
     let text = simulate::fleet_file(&options.scene, options.mode, &room.simulator()?);
     fs::write(&config, &text).map_err(|e| Failure(format!("cannot write {}: {e}", config.display())))?;
+    let prepared = prepare(&config, None, options.manifest.as_deref()).map_err(Failure::of)?;
     let mut capture = None;
     if let Some(directory) = &options.record {
         room.truth = Some(begin_recording(directory, &text, options)?);
         capture = Some(directory.join(CAPTURE));
     }
-    let prepared = prepare(&config, None, options.manifest.as_deref()).map_err(Failure::of)?;
     let mut anchor = data_dir.clone().into_os_string();
     anchor.push(".anchor");
-    print(&welcome(options));
+    let welcome = welcome(options, &room);
     if let Some(seconds) = options.seconds {
         let stop = Arc::clone(&stop);
         std::thread::spawn(move || {
@@ -128,11 +128,19 @@ pub(super) fn run(options: &Options) -> Result {
         capture,
         deadline: Duration::from_millis(options.deadline_ms.into()),
         ready: Some(Box::new(move |hub| {
+            print(&welcome);
             let room = room.lock().unwrap_or_else(PoisonError::into_inner).take();
             *begun.lock().unwrap_or_else(PoisonError::into_inner) = room.map(|room| room.begin(hub));
         })),
     };
-    serve(prepared, &live, &stop).map_err(Failure::of)?;
+    if let Err(error) = serve(prepared, &live, &stop) {
+        let begun = playing.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+        if let Some(directory) = options.record.as_deref().filter(|_| !begun) {
+            // Nothing was recorded; another try finds the name free.
+            let _ = fs::remove_dir_all(directory);
+        }
+        return Err(Failure::of(error));
+    }
     // The room sees `stop` too; waiting for it puts the rest of the truth on disk.
     if let Some(thread) = playing.lock().unwrap_or_else(PoisonError::into_inner).take() {
         let _ = thread.join();
@@ -143,21 +151,24 @@ pub(super) fn run(options: &Options) -> Result {
     Ok(Outcome::Yes)
 }
 
-fn welcome(options: &Options) -> String {
+fn welcome(options: &Options, room: &Room) -> String {
     let http = options.http;
-    let mut text = format!(
+    let come = match room.scene.first_person_s() {
+        None => "nobody comes".to_owned(),
+        Some(s) if s + room.empty_s <= 0.0 => "somebody is there from the start".to_owned(),
+        Some(s) => format!("somebody comes after {:.0} s", s + room.empty_s),
+    };
+    let learn = if options.empty > 0.0 {
+        format!("It learns the empty room for {} s; {come}.", options.empty)
+    } else {
+        format!("It does not learn the empty room; {come}.")
+    };
+    format!(
         "\nTapline is running with a simulated room ({} scene).\n  live page     http://{http}/\n  \
          GraphiQL      http://{http}/graphiql\n  health        http://{http}/readyz\n  \
-         metrics       http://{http}/metrics\n  nodes send to udp://{}\n",
+         metrics       http://{http}/metrics\n  nodes send to udp://{}\n{learn}\nCtrl-C stops it.\n",
         options.scene, options.udp
-    );
-    if options.empty > 0.0 {
-        text += &format!(
-            "It learns the empty room for {} s, then somebody comes.\n",
-            options.empty
-        );
-    }
-    text + "Ctrl-C stops it.\n"
+    )
 }
 
 /// The simulated room of a demo.
@@ -273,11 +284,16 @@ fn begin_recording(directory: &Path, fleet: &str, options: &Options) -> std::res
         ))
     })?;
     let read_me = format!(
-        "A recording of Tapline's demo: scene {}, seed {}. Everything in it is simulated.\n\n\
+        "A recording of Tapline's demo: scene {}, seed {}. Everything in it is simulated.\n\
+         Made by tapline {} on {}.\n\n\
          {FLEET}  the room\n{CAPTURE}  every datagram that arrived, slot by slot\n\
          {TRUTH}  who was really there, 20 times a second, by the clock of the server (t_ms, Unix milliseconds)\n\n\
-         Run it again, bit for bit:\n  tapline replay {CAPTURE} --config {FLEET} --out poses.jsonl\n",
-        options.scene, options.seed,
+         Run it again, bit for bit with the plugins it was made with:\n  \
+         tapline replay {CAPTURE} --config {FLEET} --out poses.jsonl\n",
+        options.scene,
+        options.seed,
+        env!("CARGO_PKG_VERSION"),
+        std::env::consts::ARCH,
     );
     for (name, text) in [(FLEET, fleet), ("README.txt", &read_me)] {
         let path = directory.join(name);

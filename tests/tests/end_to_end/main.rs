@@ -1,6 +1,7 @@
 //! The built programs, used as a user uses them. `cargo xtask test` builds them first.
 
 mod bundle;
+mod demo;
 mod live;
 mod operator;
 mod plugins;

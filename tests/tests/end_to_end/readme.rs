@@ -40,6 +40,8 @@ fn the_demo_runs() {
     demo.current_dir(root()).args([
         "xtask",
         "demo",
+        "--scene",
+        "two-crossing",
         "--seconds",
         "4",
         "--port",
@@ -51,4 +53,9 @@ fn the_demo_runs() {
     let said = String::from_utf8_lossy(&out.stdout).into_owned() + &String::from_utf8_lossy(&out.stderr);
     assert!(out.status.success(), "{said}");
     assert!(said.contains("http://127.0.0.1:18431/graphiql"), "{said}");
+    // The scene has 40 empty seconds of its own.
+    assert!(
+        said.contains("two-crossing") && said.contains("somebody comes after 40 s"),
+        "{said}"
+    );
 }
