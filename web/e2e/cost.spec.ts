@@ -103,4 +103,5 @@ test("the page draws sixty times a second and leaves the core alone", async ({ p
   );
   expect(fps).toBeGreaterThan(59);
   expect(share("tasks")).toBeLessThan(15);
+  expect(share("renderer")).toBeLessThan(15);
 });

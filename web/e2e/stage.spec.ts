@@ -1,7 +1,7 @@
 /** The two canvases that people are drawn on: which is where, and which is drawn on. No browser is needed. */
 import { expect, test } from "@playwright/test";
-import type { Frame } from "../src/plan/frame";
-import { Stage, type Box, type Lay } from "../src/plan/stage";
+import type { Box, Frame } from "../src/plan/frame";
+import { Stage, type Lay } from "../src/plan/stage";
 
 /** A canvas that remembers whether something is on it. */
 class Sheet {

@@ -14,11 +14,21 @@ const MARGIN_M = 0.3;
 /** Kept free above the rooms for heads, metres of height. */
 const HEAD_M = 0.5;
 
+/** A part of the plan, pixels of the page. */
+export interface Box {
+  left: number;
+  top: number;
+  right: number;
+  bottom: number;
+}
+
 export interface Frame {
   width: number;
   height: number;
   /** Pixels a metre of floor. */
   scale: number;
+  /** What of it rooms and radios take, with a margin; whole pixels. */
+  used: Box;
   at(x: number, y: number, z?: number): Point;
   /** Metres, from pixels on the floor. */
   floor(px: number, py: number): Point;
@@ -48,10 +58,17 @@ export function frame(site: Site, width: number, height: number): Frame {
   const scale = Math.min(width / wide, height / tall);
   const left = (width - scale * wide) / 2 + scale * (MARGIN_M - low.x);
   const bottom = height - (height - scale * tall) / 2 - scale * (MARGIN_M - low.y);
+  const used = {
+    left: Math.max(0, Math.floor((width - scale * wide) / 2)),
+    top: Math.max(0, Math.floor((height - scale * tall) / 2)),
+    right: Math.min(width, Math.ceil((width + scale * wide) / 2)),
+    bottom: Math.min(height, Math.ceil((height + scale * tall) / 2)),
+  };
   return {
     width,
     height,
     scale,
+    used,
     at: (x, y, z = 0) => ({ x: left + scale * x, y: bottom - scale * (y + RISE * z) }),
     floor: (px, py) => ({ x: (px - left) / scale, y: (bottom - py) / scale }),
   };
@@ -62,4 +79,12 @@ export function boxed(f: Frame, node: Point): { left: number; top: number; size:
   const at = f.at(node.x, node.y);
   const half = Math.max(8, 0.12 * f.scale);
   return { left: at.x - half, top: at.y - half, size: 2 * half };
+}
+
+/** Lays a canvas over a part of the plan. */
+export function put({ style }: HTMLCanvasElement, { left, top, right, bottom }: Box): void {
+  style.left = `${left}px`;
+  style.top = `${top}px`;
+  style.width = `${right - left}px`;
+  style.height = `${bottom - top}px`;
 }

@@ -1,6 +1,6 @@
 /** The tomographic image, on a canvas of one pixel a voxel: the browser scales and smooths it. */
 import type { ImageSubscription } from "../generated/operations";
-import type { Frame } from "./frame";
+import { put, type Frame } from "./frame";
 import type { Palette } from "./palette";
 
 export type Image = ImageSubscription["image"];
@@ -54,10 +54,6 @@ export class Heat {
 
 /** Puts the canvas of an image where it lies in the room. */
 export function place(canvas: HTMLCanvasElement, { nx, ny, origin, pitchM }: Image, f: Frame): void {
-  const corner = f.at(origin.x, origin.y + ny * pitchM);
-  const { style } = canvas;
-  style.left = `${corner.x}px`;
-  style.top = `${corner.y}px`;
-  style.width = `${nx * pitchM * f.scale}px`;
-  style.height = `${ny * pitchM * f.scale}px`;
+  const { x: left, y: top } = f.at(origin.x, origin.y + ny * pitchM);
+  put(canvas, { left, top, right: left + nx * pitchM * f.scale, bottom: top + ny * pitchM * f.scale });
 }

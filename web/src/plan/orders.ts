@@ -3,8 +3,8 @@ import type { Cycle } from "../live/cycle";
 import type { Layer } from "../live/prefs";
 import type { Site } from "../live/site";
 import type { Image } from "./heat";
-import type { Truth } from "./moving";
 import type { Palette } from "./palette";
+import type { Truth } from "./person";
 import type { Lay } from "./stage";
 
 /** What of a cycle is drawn. */

@@ -7,7 +7,7 @@ import { ImageDocument, TruthDocument } from "../generated/operations";
 import { imaged, listeners, recent, shown, stale } from "../live/cycle";
 import { layers, theme } from "../live/prefs";
 import type { Site } from "../live/site";
-import { aspect, frame, type Frame } from "./frame";
+import { aspect, frame, put, type Frame } from "./frame";
 import { place, type Image } from "./heat";
 import { TRAIL } from "./moving";
 import { seen, type Order } from "./orders";
@@ -26,6 +26,7 @@ class Drawing {
   private readonly floor: CanvasRenderingContext2D;
   private readonly walls: CanvasRenderingContext2D;
   private readonly heat: HTMLCanvasElement;
+  private readonly links: HTMLCanvasElement;
   private readonly people: HTMLCanvasElement[];
   private readonly worker = draftsman();
   private frame: Frame;
@@ -50,9 +51,10 @@ class Drawing {
     this.floor = canvas("whole").getContext("2d")!;
     this.heat = canvas("");
     this.walls = canvas("whole").getContext("2d")!;
-    const links = canvas("whole").transferControlToOffscreen();
+    this.links = canvas("");
     this.people = [canvas(""), canvas("")];
     this.frame = frame(site, 1, 1);
+    const links = this.links.transferControlToOffscreen();
     const heat = this.heat.transferControlToOffscreen();
     const [first, second] = this.people.map((c) => c.transferControlToOffscreen());
     const people: [OffscreenCanvas, OffscreenCanvas] = [first!, second!];
@@ -113,11 +115,7 @@ class Drawing {
     const canvas = this.people[which]!;
     canvas.hidden = !box;
     if (!box) return;
-    const { style } = canvas;
-    style.left = `${box.left}px`;
-    style.top = `${box.top}px`;
-    style.width = `${box.right - box.left}px`;
-    style.height = `${box.bottom - box.top}px`;
+    put(canvas, box);
     requestAnimationFrame(() => requestAnimationFrame(() => this.order({ kind: "laid", laid })));
   }
 
@@ -141,6 +139,7 @@ class Drawing {
     }
     this.frame = frame(this.site, width, height);
     if (this.image) place(this.heat, this.image, this.frame);
+    put(this.links, this.frame.used);
     this.order({ kind: "size", width, height, ratio });
     this.recolour();
   }

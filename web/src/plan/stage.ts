@@ -1,17 +1,9 @@
 /** The canvas that people are drawn on is no larger than they need: what a frame costs is its area, where no GPU draws. It
  *  cannot be moved and drawn in one step, as the page moves it and the worker draws; so there are two, and when somebody
  *  comes near the edge of one, the page lays the other where they go, and only then is it drawn on. */
-import type { Frame } from "./frame";
+import type { Box, Frame } from "./frame";
 
 type Context = OffscreenCanvasRenderingContext2D;
-
-/** A part of the plan, pixels of the page. */
-export interface Box {
-  left: number;
-  top: number;
-  right: number;
-  bottom: number;
-}
 
 /** What the worker tells the page. */
 export interface Lay {
@@ -26,6 +18,16 @@ const AROUND_M = 0.5;
 const TOO_LARGE = 2.5;
 /** Edges lie on multiples of this, pixels: whole device pixels at every usual ratio. */
 const GRID = 16;
+
+/** Around several. */
+export function around(boxes: readonly Box[]): Box {
+  return {
+    left: Math.min(...boxes.map((b) => b.left)),
+    top: Math.min(...boxes.map((b) => b.top)),
+    right: Math.max(...boxes.map((b) => b.right)),
+    bottom: Math.max(...boxes.map((b) => b.bottom)),
+  };
+}
 
 const area = (b: Box) => (b.right - b.left) * (b.bottom - b.top);
 
@@ -63,11 +65,11 @@ export class Stage {
   want(need: Box): void {
     const f = this.frame;
     if (!f) return;
-    const inside = (b: Box, around: number): Box => ({
-      left: Math.max(0, Math.floor((b.left - around) / GRID) * GRID),
-      top: Math.max(0, Math.floor((b.top - around) / GRID) * GRID),
-      right: Math.min(Math.ceil(f.width / GRID) * GRID, Math.ceil((b.right + around) / GRID) * GRID),
-      bottom: Math.min(Math.ceil(f.height / GRID) * GRID, Math.ceil((b.bottom + around) / GRID) * GRID),
+    const inside = (b: Box, margin: number): Box => ({
+      left: Math.max(0, Math.floor((b.left - margin) / GRID) * GRID),
+      top: Math.max(0, Math.floor((b.top - margin) / GRID) * GRID),
+      right: Math.min(Math.ceil(f.width / GRID) * GRID, Math.ceil((b.right + margin) / GRID) * GRID),
+      bottom: Math.min(Math.ceil(f.height / GRID) * GRID, Math.ceil((b.bottom + margin) / GRID) * GRID),
     });
     const wide = inside(need, AROUND_M * f.scale);
     if (wide.right <= wide.left || wide.bottom <= wide.top) return;
@@ -90,13 +92,13 @@ export class Stage {
     this.leaving = before;
   }
 
-  /** Draws one frame; nothing is drawn before the canvas lies somewhere. */
+  /** Draws one frame, in device pixels of the plan; nothing is drawn before the canvas lies somewhere. */
   draw(paint: (c: Context) => void): void {
     const { at, ratio } = this;
     if (!at) return;
     const c = this.contexts[this.front]!;
     this.clear(this.front);
-    c.setTransform(ratio, 0, 0, ratio, -at.left * ratio, -at.top * ratio);
+    c.setTransform(1, 0, 0, 1, -Math.round(at.left * ratio), -Math.round(at.top * ratio));
     paint(c);
     if (this.leaving === undefined) return;
     this.clear(this.leaving);
