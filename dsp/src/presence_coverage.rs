@@ -74,6 +74,9 @@ mod tests {
     fn inside_and_outside() {
         assert!(inside(&ROOM, [2.0, 1.5]));
         assert!(!inside(&ROOM, [5.0, 1.5]) && !inside(&ROOM, [2.0, -0.1]) && !inside(&[], [0.0, 0.0]));
+        let corner_missing = [[0.0, 0.0], [4.0, 0.0], [4.0, 2.0], [2.0, 2.0], [2.0, 4.0], [0.0, 4.0]];
+        assert!(inside(&corner_missing, [1.0, 3.0]) && inside(&corner_missing, [3.0, 1.0]));
+        assert!(!inside(&corner_missing, [3.0, 3.0]) && !inside(&corner_missing, [-1.0, 1.0]));
     }
 
     #[test]

@@ -144,6 +144,9 @@ pub struct SiteFile {
     /// Doors of rooms.
     #[serde(default)]
     pub door: Vec<Door>,
+    /// Things that stay in their place.
+    #[serde(default)]
+    pub object: Vec<Object>,
     /// Radios.
     #[serde(default)]
     pub node: Vec<Node>,
@@ -212,6 +215,19 @@ pub struct Door {
 
 fn door_width() -> f32 {
     0.9
+}
+
+/// `[[site.object]]`: furniture or a fixture that people know, an anchor of the WorldGraph.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Object {
+    /// Short name.
+    pub id: String,
+    /// For people.
+    #[serde(default)]
+    pub name: String,
+    /// `[x, y, z]`, metres.
+    pub position_m: [f32; 3],
 }
 
 /// What a node does.

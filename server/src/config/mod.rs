@@ -14,7 +14,7 @@ pub mod witnessed;
 pub use error::{ConfigError, Problem};
 pub use fleet::{
     Defaults, Door, Fleet, FleetServer, FleetStore, FrontSettings, GridSettings, Link, LinkKind, Mesh, Node, NodeRole,
-    Pipeline, Privacy, PrivacyMode, RawStore, Retention, Room, SiteFile, Zone,
+    Object, Pipeline, Privacy, PrivacyMode, RawStore, Retention, Room, SiteFile, Zone,
 };
 pub use site::{Path, PathKind, Site, check_outline};
 

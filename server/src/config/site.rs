@@ -10,7 +10,9 @@ use crate::rollup::Calendar;
 
 use super::{
     ConfigError, FLEET_VERSION, Fleet, Problem,
-    fleet::{Door, Link, LinkKind, Node, NodeRole, Pipeline, Privacy, Retention, Room, SiteFile, Zone, line_column},
+    fleet::{
+        Door, Link, LinkKind, Node, NodeRole, Object, Pipeline, Privacy, Retention, Room, SiteFile, Zone, line_column,
+    },
     limits,
 };
 
@@ -53,6 +55,8 @@ pub struct Site {
     pub zones: Vec<Zone>,
     /// Doors.
     pub doors: Vec<Door>,
+    /// Things that stay in their place.
+    pub objects: Vec<Object>,
     /// Nodes, ascending id.
     pub nodes: Vec<Node>,
     /// Link paths, sorted; their index is the path number everywhere.
@@ -140,6 +144,7 @@ impl Fleet {
             rooms: file.room.clone(),
             zones: file.zone.clone(),
             doors: file.door.clone(),
+            objects: file.object.clone(),
             nodes,
             paths: paths(file),
             privacy: file
@@ -403,6 +408,7 @@ impl Checker<'_> {
             ("room", site.room.len(), limits::AREAS),
             ("zone", site.zone.len(), limits::AREAS),
             ("door", site.door.len(), limits::AREAS),
+            ("object", site.object.len(), limits::AREAS),
             ("node", site.node.len(), limits::NODES),
         ] {
             self.expect(
@@ -468,6 +474,18 @@ impl Checker<'_> {
                 door.width_m,
                 "0.1 to 20 metres",
             );
+        }
+        let mut objects = BTreeSet::new();
+        for (i, object) in site.object.iter().enumerate() {
+            let key = format!("{at}.object[{i}]");
+            self.identifier(&format!("{key}.id"), &object.id);
+            self.expect(
+                objects.insert(object.id.as_str()),
+                &format!("{key}.id"),
+                format!("{:?} twice", object.id),
+                "an id of its own for every object",
+            );
+            self.coordinates(&format!("{key}.position_m"), object.position_m.iter());
         }
         self.radios(at, site);
         if let Some(p) = &site.pipeline {

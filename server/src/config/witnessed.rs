@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     ConfigError, Defaults, FLEET_VERSION, Fleet, FleetServer, FleetStore, Site, SiteFile,
-    fleet::{Door, Link, LinkKind, Node, Pipeline, Privacy, Retention, Room, Zone},
+    fleet::{Door, Link, LinkKind, Node, Object, Pipeline, Privacy, Retention, Room, Zone},
     limits,
     site::{self, PathKind},
 };
@@ -30,6 +30,9 @@ struct Document<'s> {
     room: &'s [Room],
     zone: &'s [Zone],
     door: &'s [Door],
+    // Left out when there is none: documents of before read and write the same.
+    #[serde(skip_serializing_if = "<[Object]>::is_empty")]
+    object: &'s [Object],
     node: &'s [Node],
     path: Vec<PathRow>,
 }
@@ -62,6 +65,8 @@ struct Written {
     #[serde(default)]
     door: Vec<Door>,
     #[serde(default)]
+    object: Vec<Object>,
+    #[serde(default)]
     node: Vec<Node>,
     #[serde(default)]
     path: Vec<PathRow>,
@@ -90,6 +95,7 @@ pub fn document(site: &Site) -> String {
         room: &site.rooms,
         zone: &site.zones,
         door: &site.doors,
+        object: &site.objects,
         node: &site.nodes,
         path: path.collect(),
     };
@@ -139,6 +145,7 @@ pub fn read(text: &str) -> Result<Site, WitnessedError> {
         room: written.room,
         zone: written.zone,
         door: written.door,
+        object: written.object,
         node: written.node,
         link: links(&written.path),
         mesh: None,

@@ -29,7 +29,7 @@ use crate::{
         frames::Frames,
         intake::{Intake, Taken, centre_khz_of},
     },
-    world::World,
+    world::{Plan, World},
 };
 
 /// Clock quality below which a leaf says that the clock was degraded.
@@ -126,6 +126,8 @@ pub struct Core {
     published: Published,
     /// The live graph.
     pub world: World,
+    /// What the graph has to know of the configuration.
+    plan: Plan,
     /// Per path: where it stands in the CIR arrays of all groups.
     cir_index: Vec<Option<u32>>,
     /// Per path: its group and place in it.
@@ -170,7 +172,7 @@ struct StateBuffers {
     host: Vec<u8>,
 }
 
-const STATE_VERSION: u16 = 2;
+const STATE_VERSION: u16 = 3;
 
 impl Core {
     /// Builds the cycle of a site around a plugin host.
@@ -194,13 +196,15 @@ impl Core {
             }
         }
         setup::fill_scene(&site, host.scene_mut());
+        let plan = Plan::of(&site, front.config().presence.ratio_threshold);
         Ok(Self {
             intake: Intake::new(&site),
             front,
             host,
             privacy: PrivacyGate::default(),
             published: Published::new(site.rooms.len() + site.zones.len()),
-            world: World::of(&site),
+            world: World::of(&site, &plan),
+            plan,
             cir_index,
             cir_place,
             stage_list: StageList::default(),
@@ -412,7 +416,7 @@ impl Core {
         self.outcome_bytes.clear();
         // The stages' outputs are finite: the host checked the plugins', and the front stages never divide by zero.
         encode_outcome(out, &mut self.outcome_bytes).expect("an outcome of finite numbers has an encoding");
-        self.world.update(slot.cycle, out, self.site.rooms.len() as u16);
+        self.world.update(slot.cycle, out, &self.plan);
     }
 
     /// The outcome of the last step.
@@ -452,7 +456,9 @@ impl Core {
         let outlines = |site: &Site| site.zones.iter().map(|z| z.outline_m.clone()).collect::<Vec<_>>();
         if outlines(&site) != outlines(&self.site) {
             self.front.set_areas(setup::front_config(&site).areas)?;
+            self.world.edit_zones(&site.zones);
         }
+        self.plan = Plan::of(&site, self.front.config().presence.ratio_threshold);
         self.site = site;
         Ok(())
     }

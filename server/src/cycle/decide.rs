@@ -5,6 +5,7 @@ use tapline_dsp::{
     front::{AreaEvidence, Front, LinkEvidence, valid},
     gate::{Decision, GateReason},
     presence,
+    presence_coverage::inside,
     quality::{self, QualityEvidence},
 };
 use tapline_plugin_api::{
@@ -144,14 +145,12 @@ fn areas(site: &Site, front: &Front, mut join: impl FnMut(usize, &AreaEvidence, 
             None => (&site.rooms[index].outline_m, &mut out.rooms, index),
             Some(zone) => (&site.zones[zone].outline_m, &mut out.zones, zone),
         };
-        let inside = |p: &Person| match p.position_m {
-            [Some(x), Some(y), _] => p.active && contains(outline, [x, y]),
+        let here = |p: &Person| match p.position_m {
+            [Some(x), Some(y), _] => p.active && inside(outline, [x, y]),
             _ => false,
         };
-        let people = out
-            .people
-            .map(|_| out.tracks.iter().filter(|p| inside(p)).count() as u16);
-        let nobody = no_one(&out.tracks, inside);
+        let people = out.people.map(|_| out.tracks.iter().filter(|p| here(p)).count() as u16);
+        let nobody = no_one(&out.tracks, here);
         list.push(AreaPresence {
             area: area as u16,
             presence: join(index + 1, evidence, nobody),
@@ -249,32 +248,8 @@ fn shows_somebody(seen: &Seen<'_>) -> bool {
         .any(|(mean, variance)| *mean > 0.0 && mean * mean > IMAGE_SIGMA * IMAGE_SIGMA * variance)
 }
 
-/// Even-odd rule.
-fn contains(outline: &[[f32; 2]], p: [f32; 2]) -> bool {
-    let mut inside = false;
-    for (i, a) in outline.iter().enumerate() {
-        let b = outline[(i + 1) % outline.len()];
-        if (a[1] > p[1]) != (b[1] > p[1]) && p[0] < a[0] + (p[1] - a[1]) / (b[1] - a[1]) * (b[0] - a[0]) {
-            inside = !inside;
-        }
-    }
-    inside
-}
-
 /// Age of the newest frame of any path at the end of the slot, milliseconds.
 pub(super) fn age_ms(front: &Front) -> Option<u32> {
     let ages = front.links().iter().filter(|l| l.has(valid::AGE)).map(|l| l.age_s);
     ages.reduce(tapline_dsp::detmath::min).map(|s| (s * 1e3) as u32)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_point_is_in_the_room_it_stands_in() {
-        let l_shape = [[0.0, 0.0], [4.0, 0.0], [4.0, 2.0], [2.0, 2.0], [2.0, 4.0], [0.0, 4.0]];
-        assert!(contains(&l_shape, [1.0, 3.0]) && contains(&l_shape, [3.0, 1.0]));
-        assert!(!contains(&l_shape, [3.0, 3.0]) && !contains(&l_shape, [-1.0, 1.0]));
-    }
 }

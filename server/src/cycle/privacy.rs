@@ -48,11 +48,15 @@ impl PrivacyGate {
         outcome.demotion = self.causes;
         // One class stricter while a cause holds, and never looser than the mode's own.
         outcome.privacy_class = (mode.class() + u8::from(self.causes != 0)).min(RESTRICTED);
-        match outcome.privacy_class {
-            0 | 1 => {}
-            2 if !mode.aggregate_only() => self.anonymise(outcome),
-            2 => outcome.tracks.clear(),
-            _ => restrict(outcome),
+        let withheld = withheld(mode, outcome.privacy_class);
+        if withheld.identity {
+            self.anonymise(outcome);
+        }
+        if withheld.people {
+            outcome.tracks.clear();
+        }
+        if withheld.zones {
+            restrict(outcome);
         }
     }
 
@@ -73,6 +77,27 @@ impl PrivacyGate {
     }
 }
 
+/// What a class withholds of what the stages know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Withheld {
+    /// No person leaves.
+    pub people: bool,
+    /// People leave under a name of the hour.
+    pub identity: bool,
+    /// No zone leaves.
+    pub zones: bool,
+}
+
+/// What a class withholds under a mode.
+pub fn withheld(mode: PrivacyMode, class: u8) -> Withheld {
+    let people = class >= RESTRICTED || class == 2 && mode.aggregate_only();
+    Withheld {
+        people,
+        identity: class == 2 && !people,
+        zones: class >= RESTRICTED,
+    }
+}
+
 fn causes(contradictions: &[Contradiction]) -> u8 {
     contradictions.iter().fold(0, |bits, c| {
         bits | match c {
@@ -84,7 +109,6 @@ fn causes(contradictions: &[Contradiction]) -> u8 {
 }
 
 fn restrict(outcome: &mut Outcome) {
-    outcome.tracks.clear();
     outcome.zones.clear();
     outcome.links.clear();
     outcome.people = None;

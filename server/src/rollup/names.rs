@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use tapline_dsp::presence_coverage::inside;
 
 use super::row::{Kind, Series};
 
@@ -97,14 +98,14 @@ impl Names {
     /// The finest place a point lies in: `zone:ID`, else `room:ID`; none outside of every room.
     pub(super) fn place(&self, at_m: [f32; 2]) -> Option<&str> {
         let in_one =
-            |places: &'_ [(Series, Vec<[f32; 2]>)]| places.iter().position(|(_, outline)| contains(outline, at_m));
+            |places: &'_ [(Series, Vec<[f32; 2]>)]| places.iter().position(|(_, outline)| inside(outline, at_m));
         let zone = in_one(&self.zones).map(|i| self.zones[i].0.key.as_str());
         zone.or_else(|| in_one(&self.rooms).map(|i| self.rooms[i].0.key.as_str()))
     }
 
     /// The heat series of the room a point lies in; the site's own outside of every room.
     pub(super) fn heat(&self, at_m: [f32; 2]) -> Series {
-        let room = self.rooms.iter().position(|(_, outline)| contains(outline, at_m));
+        let room = self.rooms.iter().position(|(_, outline)| inside(outline, at_m));
         room.map_or_else(|| Series::new(Kind::Heat, "site"), |i| self.heat[i].clone())
     }
 
@@ -131,18 +132,6 @@ pub fn cell_at(at_m: [f32; 2]) -> u32 {
 pub fn cell_corner_m(cell: u32) -> [f32; 2] {
     let corner = |index: u32| (index as i32 - CELL_ORIGIN) as f32 * CELL_M;
     [corner(cell & 0xffff), corner(cell >> 16)]
-}
-
-/// Even-odd rule.
-fn contains(outline: &[[f32; 2]], [x, y]: [f32; 2]) -> bool {
-    let mut inside = false;
-    for (i, a) in outline.iter().enumerate() {
-        let b = outline[(i + 1) % outline.len()];
-        if (a[1] > y) != (b[1] > y) && x < (b[0] - a[0]) * (y - a[1]) / (b[1] - a[1]) + a[0] {
-            inside = !inside;
-        }
-    }
-    inside
 }
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ use crate::{
     live::{self, Cycle, Hub},
     log::{Appended, Blob, Chain, CycleFacts, LogError, Record, Stamp, Writer},
     store::{StoreError, reader::Reader, rows::WorldChange},
-    world::{Change, Node, World},
+    world::{Change, Node, Place, World},
 };
 
 /// The input of one slot, as its driver knows it.
@@ -560,7 +560,16 @@ fn world_rows(world: &World, record: &mut Record) {
 /// Attributes of a node, JSON.
 pub(super) fn label(node: &Node) -> String {
     match node {
-        Node::Fixed { name } => serde_json::json!({ "name": name }),
+        Node::Fixed { name, place } => match place {
+            Place::Between => serde_json::json!({ "name": name }),
+            Place::Point(at) => serde_json::json!({ "name": name, "position_m": at }),
+            Place::Spot(at) => serde_json::json!({ "name": name, "position_m": at }),
+            Place::Line(ends) => serde_json::json!({ "name": name, "ends_m": ends }),
+            Place::Outline(corners) => serde_json::json!({ "name": name, "outline_m": corners }),
+        },
+        Node::Privacy { mode, class, demotion } => {
+            serde_json::json!({ "mode": mode, "class": class, "demotion": demotion })
+        }
         Node::Person { position_m, sigma_m } => serde_json::json!({ "position_m": position_m, "sigma_m": sigma_m }),
         Node::State { presence, reason } => serde_json::json!({ "presence": presence.name(), "reason": reason.name() }),
         Node::Event { area, from, to } => serde_json::json!({ "area": area, "from": from.name(), "to": to.name() }),

@@ -25,6 +25,10 @@ pub enum NodeId {
     SemanticState(Option<u16>),
     /// Number of the event since the log began.
     Event(u64),
+    /// Index in the witnessed configuration.
+    ObjectAnchor(u16),
+    /// What the site lets out: the privacy in force.
+    Privacy,
 }
 
 /// Kind of a node, for filters and names.
@@ -48,6 +52,8 @@ pub enum NodeKind {
     SemanticState,
     /// Something that happened.
     Event,
+    /// A thing that stays in its place.
+    ObjectAnchor,
 }
 
 impl NodeKind {
@@ -63,6 +69,7 @@ impl NodeKind {
             Self::PersonTrack => "PersonTrack",
             Self::SemanticState => "SemanticState",
             Self::Event => "Event",
+            Self::ObjectAnchor => "ObjectAnchor",
         }
     }
 }
@@ -78,8 +85,9 @@ impl NodeId {
             Self::Sensor(_) => NodeKind::Sensor,
             Self::RfLink(..) => NodeKind::RfLink,
             Self::PersonTrack(_) => NodeKind::PersonTrack,
-            Self::SemanticState(_) => NodeKind::SemanticState,
+            Self::SemanticState(_) | Self::Privacy => NodeKind::SemanticState,
             Self::Event(_) => NodeKind::Event,
+            Self::ObjectAnchor(_) => NodeKind::ObjectAnchor,
         }
     }
 }
@@ -97,6 +105,8 @@ impl std::fmt::Display for NodeId {
             Self::SemanticState(None) => write!(f, "state:site"),
             Self::SemanticState(Some(i)) => write!(f, "state:{i}"),
             Self::Event(i) => write!(f, "event:{i}"),
+            Self::ObjectAnchor(i) => write!(f, "object:{i}"),
+            Self::Privacy => f.write_str("state:privacy"),
         }
     }
 }
@@ -111,9 +121,9 @@ pub enum EdgeKind {
     LocatedIn,
     /// A door joins a wall or room.
     AdjacentTo,
-    /// Evidence speaks for a belief.
+    /// What a link measures, or a person who is followed, speaks for a belief.
     Supports,
-    /// Two beliefs cannot both hold.
+    /// It speaks against a belief.
     Contradicts,
     /// A belief follows from another.
     DerivedFrom,
@@ -136,7 +146,7 @@ impl EdgeKind {
     }
 }
 
-/// An edge.
+/// An edge. Its ends are the beliefs that held when it began: an id outlives a belief.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize, BorshDeserialize)]
 pub struct Edge {
     /// From.
@@ -170,10 +180,12 @@ pub enum Provenance {
 #[derive(Clone, Debug, PartialEq, BorshSerialize, BorshDeserialize)]
 #[borsh(use_discriminant = false)]
 pub enum Node {
-    /// Part of the configuration: its name.
+    /// Part of the configuration.
     Fixed {
         /// Name for people.
         name: String,
+        /// Where it is.
+        place: Place,
     },
     /// A person's last published position and speed.
     Person {
@@ -198,4 +210,29 @@ pub enum Node {
         /// After.
         to: PresenceState,
     },
+    /// What the site lets out, as the outcome says it.
+    Privacy {
+        /// The mode in force.
+        mode: u8,
+        /// The class after demotion.
+        class: u8,
+        /// Bits of [`tapline_witness::outcome::demotion`].
+        demotion: u8,
+    },
+}
+
+/// Where a configured thing is: metres east, north and up of the site's origin.
+#[derive(Clone, Debug, PartialEq, BorshSerialize, BorshDeserialize)]
+#[borsh(use_discriminant = false)]
+pub enum Place {
+    /// Nowhere of its own: it lies between other things.
+    Between,
+    /// A point.
+    Point([f32; 3]),
+    /// A point of the floor plan.
+    Spot([f32; 2]),
+    /// From here to there on the floor plan.
+    Line([[f32; 2]; 2]),
+    /// Corners on the floor plan, in order.
+    Outline(Vec<[f32; 2]>),
 }

@@ -3,10 +3,14 @@
 //! Nodes and edges have stable ids and come out in ascending order. The static part follows from the
 //! configuration; the dynamic part (persons, events, occupancy) from published outcomes only, so the
 //! graph never holds what the privacy class withheld. A belief that does not change extends its
-//! interval instead of adding a node, and everything dynamic is bounded.
+//! interval instead of adding a node, and everything dynamic is bounded. Places are metres east, north and up of the
+//! site's origin, as the configuration gives them.
 
+mod evidence;
 mod graph;
+mod plan;
 mod update;
 
-pub use graph::{Edge, EdgeKind, Interval, Node, NodeId, NodeKind, Provenance};
+pub use graph::{Edge, EdgeKind, Interval, Node, NodeId, NodeKind, Place, Provenance};
+pub use plan::Plan;
 pub use update::{Change, World};

@@ -225,8 +225,8 @@ impl WorldUpdate {
 struct WorldNode {
     /// Stable within the log, for example `room:0`.
     id: ID,
-    /// What it stands for: `Room`, `Zone`, `Wall`, `Doorway`, `Sensor`, `RfLink`, `PersonTrack`,
-    /// `SemanticState` or `Event`.
+    /// What it stands for: `Room`, `Zone`, `Wall`, `Doorway`, `ObjectAnchor`, `Sensor`, `RfLink`, `PersonTrack`,
+    /// `SemanticState` (of the site, of an area, or what privacy lets out) or `Event`.
     kind: String,
     /// Name for people; null when it has none.
     name: Option<String>,
@@ -262,15 +262,17 @@ impl From<history::WorldNode> for WorldNode {
     }
 }
 
-/// An edge of the WorldGraph.
+/// An edge of the WorldGraph. Its ends are the nodes as they were when it began: an id may be used again for a later
+/// belief, whose `sinceCycle` is later than the edge's.
 #[derive(SimpleObject)]
 struct WorldEdge {
     /// Id of the node it starts at.
     from: ID,
     /// Id of the node it ends at.
     to: ID,
-    /// What it says: `Observes`, `LocatedIn`, `AdjacentTo`, `Supports`, `Contradicts`, `DerivedFrom` or
-    /// `PrivacyLimitedBy`.
+    /// What it says: `Observes`, `LocatedIn`, `AdjacentTo`, `Supports` and `Contradicts` (a link that moves, or a person
+    /// who is followed, speaks for or against the state of a room), `DerivedFrom` or `PrivacyLimitedBy` (people, zones or
+    /// the lasting identity of a person are withheld).
     kind: String,
     /// Everything that is known of it.
     attributes: Json<serde_json::Value>,

@@ -7,6 +7,7 @@ use futures_util::{
     Stream, StreamExt,
     stream::{self, BoxStream},
 };
+use tapline_dsp::presence_coverage::inside;
 use tapline_witness::outcome::AreaPresence;
 use tokio::sync::broadcast::error::RecvError;
 
@@ -207,14 +208,6 @@ impl Filter {
     }
 }
 
-/// Even-odd rule: the edges that a ray to the right crosses.
-fn inside(outline_m: &[[f32; 2]], [x, y]: [f32; 2]) -> bool {
-    let ends = outline_m.iter().zip(outline_m.iter().cycle().skip(1));
-    let crossed =
-        ends.filter(|([ax, ay], [bx, by])| (ay > &y) != (by > &y) && x < (bx - ax) * (y - ay) / (by - ay) + ax);
-    crossed.count() % 2 == 1
-}
-
 /// Every cycle from now on, or those that a client missed; what could not be kept up with is counted into the next one.
 pub(super) fn snapshots(ctx: &Context<'_>) -> BoxStream<'static, Snapshot> {
     let shared = ctx.data_opt::<Arc<skips::Shared>>().cloned();
@@ -264,23 +257,4 @@ fn live(ctx: &Context<'_>) -> impl Stream<Item = Snapshot> + use<> {
             Some((snapshot, (cycles, durable)))
         }
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::inside;
-
-    #[test]
-    fn a_room_with_a_corner_missing() {
-        let l = [[0.0, 0.0], [4.0, 0.0], [4.0, 2.0], [2.0, 2.0], [2.0, 4.0], [0.0, 4.0]];
-        for (at, expected) in [
-            ([1.0, 1.0], true),
-            ([3.0, 1.0], true),
-            ([1.0, 3.0], true),
-            ([3.0, 3.0], false),
-            ([5.0, 1.0], false),
-        ] {
-            assert_eq!(inside(&l, at), expected, "{at:?}");
-        }
-    }
 }

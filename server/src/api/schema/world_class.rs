@@ -14,8 +14,8 @@ fn leaves(id: &str, attributes: &str, rooms: usize) -> Leaves {
         _ => Leaves::Anyway,
     };
     match id.split_once(':') {
-        Some(("room" | "wall" | "door" | "zone" | "node" | "link", _)) => Leaves::Anyway,
-        Some(("state", "site")) => Leaves::Anyway,
+        Some(("room" | "wall" | "door" | "zone" | "object" | "node" | "link", _)) => Leaves::Anyway,
+        Some(("state", "site" | "privacy")) => Leaves::Anyway,
         Some(("state", area)) => area.parse().map_or(Leaves::People, |area| of_area(Some(area))),
         Some(("event", _)) => {
             let known: serde_json::Value = serde_json::from_str(attributes).unwrap_or_default();
@@ -67,7 +67,9 @@ mod tests {
             nodes: vec![
                 node("room:0", "{}"),
                 node("zone:0", "{}"),
+                node("object:0", "{}"),
                 node("state:site", "{}"),
+                node("state:privacy", "{}"),
                 node("state:0", "{}"),
                 node("state:1", "{}"),
                 node("person:7", "{}"),
@@ -90,7 +92,19 @@ mod tests {
         };
         let seen = visible(world(), bar(3), 1);
         let ids: Vec<_> = seen.nodes.iter().map(|n| n.id.as_str()).collect();
-        assert_eq!(ids, ["room:0", "zone:0", "state:site", "state:0", "event:1", "event:2"]);
+        assert_eq!(
+            ids,
+            [
+                "room:0",
+                "zone:0",
+                "object:0",
+                "state:site",
+                "state:privacy",
+                "state:0",
+                "event:1",
+                "event:2"
+            ]
+        );
         let from: Vec<_> = seen.edges.iter().map(|e| e.from.as_str()).collect();
         assert_eq!(from, ["zone:0", "event:2"]);
         assert_eq!(visible(world(), bar(2), 1), world());
@@ -103,7 +117,9 @@ mod tests {
         let shown = [
             "room:0",
             "zone:0",
+            "object:0",
             "state:site",
+            "state:privacy",
             "state:0",
             "state:1",
             "event:1",
