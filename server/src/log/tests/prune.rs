@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     log::{Faults, FsckReport, Log, LogError, LogOptions, Step, fsck},
-    store::{DATABASE_FILE, log_source::SqlLog, retention::Retention, schema::open_reader},
+    store::{DATABASE_FILE, log_source::SqlLog, reader::Reader, retention::Retention, schema::open_reader},
 };
 
 /// Twenty seconds of cycles, so that a tile (12.8 s) is added up while it can be opened; thirty of leaves, a ROLLUP leaf every two tiles.
@@ -409,6 +409,42 @@ fn whatever_step_of_pruning_fails_it_is_done_again() {
             goes_on(&place, &format!("{step:?}, persisted {persisted}"));
         }
     }
+}
+
+/// Somebody who reads for long holds up neither commits nor compaction, and reads on what was there.
+#[test]
+fn a_reader_in_its_snapshot_holds_up_no_compaction() {
+    let place = Place::new();
+    let mut log = start(|| options(&place));
+    run_rolled(&mut log, 1..300).unwrap();
+    log.writer.flush().unwrap();
+    let reader = Reader::open(&place.data()).unwrap();
+    reader
+        .snapshot(|db| {
+            let count = |table: &str| {
+                let sql = format!("SELECT count(*) FROM {table}");
+                db.query_row(&sql, [], |row| row.get::<_, i64>(0)).unwrap()
+            };
+            let before = ["leaf", "cycle_data", "rollup"].map(count);
+            run_rolled(&mut log, 300..3_000).unwrap();
+            log.writer.flush().unwrap();
+            // Another connection sees that all of it went on meanwhile.
+            let now = open_reader(&place.data().join(DATABASE_FILE)).unwrap();
+            let number = |sql: &str| now.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+            assert!(number("SELECT max(seq) FROM leaf") >= 3_000);
+            assert!(number("SELECT v FROM meta WHERE k = 'minimum_index'") >= 512, "pruned");
+            assert!(number("SELECT min(seq) FROM cycle_data") > 300, "forgotten");
+            assert!(number("SELECT count(*) FROM rollup") > before[2], "rolled up");
+            assert_eq!(
+                ["leaf", "cycle_data", "rollup"].map(count),
+                before,
+                "the snapshot stands"
+            );
+            Ok(())
+        })
+        .unwrap();
+    log.writer.close().unwrap();
+    clean(&place);
 }
 
 const CHILD: &str = "TAPLINE_PRUNE_TEST";

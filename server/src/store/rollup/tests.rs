@@ -1,6 +1,11 @@
 //! What is stored is what the cycles add up to, whatever fails on the way.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    process::{Command, Stdio},
+    time::Duration,
+};
 
 use rusqlite::Connection;
 use tapline_witness::{
@@ -309,6 +314,85 @@ fn whatever_write_fails_nothing_is_lost_or_counted_twice() {
             roll(&mut db);
             assert!(contents(&db) == whole, "{table}, write {nth}");
         }
+    }
+}
+
+const CHILD: &str = "TAPLINE_ROLLUP_TEST";
+
+/// Not a test by itself: the process that [`killed_within_and_between_steps`] starts, and that stands still until it is
+/// killed.
+#[test]
+#[ignore = "started by killed_within_and_between_steps"]
+fn child_that_stands_still() {
+    let Ok(at) = std::env::var(CHILD) else { return };
+    let [table, write, nth, file] = at.splitn(4, ' ').collect::<Vec<_>>().try_into().unwrap();
+    let mut db = open_writer(Path::new(file), StoreKind::Live).unwrap();
+    let mut roller = Roller::new(options(FOREVER));
+    if table == "-" {
+        for _ in 0..nth.parse().unwrap() {
+            assert!(roller.step(&mut db, true).unwrap());
+        }
+        std::fs::write(format!("{file}.stands"), "").unwrap();
+        loop {
+            std::thread::park();
+        }
+    }
+    // A question without an end, in the midst of a transaction.
+    db.execute_batch(&format!(
+        "CREATE TEMP TABLE left (n); INSERT INTO left VALUES ({nth});
+         CREATE TEMP TRIGGER stands BEFORE {write} ON main.{table} WHEN (SELECT n FROM left) = 1
+         BEGIN SELECT count(*) FROM (WITH RECURSIVE c (x) AS (SELECT 1 UNION ALL SELECT 1 FROM c) SELECT x FROM c); END;
+         CREATE TEMP TRIGGER counts AFTER {write} ON main.{table} BEGIN UPDATE left SET n = n - 1; END;"
+    ))
+    .unwrap();
+    std::fs::write(format!("{file}.stands"), "").unwrap();
+    while roller.step(&mut db, true).unwrap() {}
+}
+
+/// A process is killed while it rolls up, in the midst of each kind of write and between two steps: what the next one
+/// makes of it is as if nobody had been killed.
+#[test]
+fn killed_within_and_between_steps() {
+    let (place, mut db, _) = store();
+    let copy = place.root.path().join("untouched.db");
+    db.execute("VACUUM INTO ?1", [copy.to_str().unwrap()]).unwrap();
+    roll(&mut db);
+    let whole = contents(&db);
+    drop(db);
+    let points = [
+        "rollup INSERT 40",
+        "rollup_person INSERT 4",
+        "rollup_event INSERT 2",
+        "rollup_series INSERT 3",
+        "rollup_cursor UPDATE 3",
+        "rollup_next UPDATE 2",
+        "- - 1",
+        "- - 3",
+    ];
+    for (index, point) in points.iter().enumerate() {
+        let file = place.root.path().join(format!("killed-{index}.db"));
+        std::fs::copy(&copy, &file).unwrap();
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "store::rollup::tests::child_that_stands_still", "--ignored"])
+            .env(CHILD, format!("{point} {}", file.display()))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mark = format!("{}.stands", file.display());
+        while !Path::new(&mark).exists() {
+            assert!(child.try_wait().unwrap().is_none(), "{point}: it ended by itself");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        // It reaches the write within this time, or is killed before it: both have to do.
+        std::thread::sleep(Duration::from_millis(500));
+        assert!(child.try_wait().unwrap().is_none(), "{point}: it was to stand still");
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let mut db = open_writer(&file, StoreKind::Live).unwrap();
+        assert!(contents(&db) != whole, "{point}: there was something left to do");
+        roll(&mut db);
+        assert!(contents(&db) == whole, "{point}");
     }
 }
 
