@@ -56,7 +56,8 @@ pub(crate) fn load(options: &Options) -> Result<(), String> {
              The room is `four-nodes-ht20` with radios of 100 frames a second each, one person walking, the empty room\n\
              learned. Delivery is counted from the end of the 50 ms slot to the subscriber's clock, so it holds the cycle\n\
              itself. A subscriber asks for whole poses with 17 keypoints each. Slow clients take one message in 4 s from a\n\
-             receive buffer of 4 KiB. Garbage is random bytes of 1 to 511, half of it behind the first bytes of real frames.\n\n\
+             receive buffer of 4 KiB; all 2,000 clients run at niceness 19, since clients have machines of their own, and half\n\
+             of the cycles without them are measured before and half after them. Garbage is random bytes of 1 to 511, half of it behind the first bytes of real frames.\n\n\
              {}\n",
             machine(),
             measured.trim()

@@ -184,6 +184,9 @@ const FAST: usize = 200;
 /// A slow client takes one message in this time.
 const SLOW: Duration = Duration::from_secs(4);
 
+/// Niceness of the many clients.
+const GIVES_WAY: i32 = 19;
+
 /// One that reads a message now and then, from a receive buffer of 4 KiB.
 async fn slow_client(server: std::net::SocketAddr, stop: Arc<AtomicBool>) -> Result<u64> {
     let socket = TcpSocket::new_v4()?;
@@ -221,14 +224,25 @@ async fn cycle_times(server: &Server, seconds: u64) -> Result<(Vec<u32>, u64)> {
     Ok((took_us, skipped))
 }
 
-/// 2,000 connections, most of them slow.
+/// 2,000 connections, most of them slow. They take only the time that the server leaves: clients have machines of their
+/// own, and what is asked for is what they cost the server, not what 2,000 clients cost a machine.
 pub(crate) fn slow(tapline: &Path, room: &Recorded, seconds: u64) -> Result<Part> {
+    // Niceness is a thread's own, and cannot be given back.
+    std::thread::scope(|scope| {
+        let measured = scope.spawn(|| slow_beside(tapline, room, seconds));
+        measured.join().map_err(|_| "the generator panicked")?
+    })
+}
+
+fn slow_beside(tapline: &Path, room: &Recorded, seconds: u64) -> Result<Part> {
     let server = Server::start(tapline, room)?;
     runtime()?.block_on(async {
         let mut connection = server.ready().await?;
         let playing = room.play(server.udp)?;
+        rustix::process::nice(GIVES_WAY)?;
         settle(&mut connection).await?;
-        let (mut before, _) = cycle_times(&server, seconds).await?;
+        // Half of it before and half of it after: a machine is not the same for minutes.
+        let (mut without, _) = cycle_times(&server, seconds.div_ceil(2)).await?;
         let (watch, stop) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
         let (mut slow, mut fast) = (JoinSet::new(), JoinSet::new());
         for n in 0..CONNECTIONS {
@@ -265,13 +279,15 @@ pub(crate) fn slow(tapline: &Path, room: &Recorded, seconds: u64) -> Result<Part
                 heard += messages;
             }
         }
+        sleep(Duration::from_secs(2)).await;
+        without.extend(cycle_times(&server, seconds / 2).await?.0);
         playing.stop()?;
         let title = format!(
             "{CONNECTIONS} connections, {} of them slow, {seconds} s",
             CONNECTIONS - FAST
         );
         let mut part = Part::new(title);
-        let (p50, p99) = (quantile(&mut before, 0.5), quantile(&mut before, 0.99));
+        let (p50, p99) = (quantile(&mut without, 0.5), quantile(&mut without, 0.99));
         let (p50_with, p99_with) = (quantile(&mut with, 0.5), quantile(&mut with, 0.99));
         part.told(
             "cycle without them, median and p99",

@@ -79,8 +79,8 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> Result<bool> {
-    // The slow clients and the bundle are run twice as long, before and with them; a swap takes some 3 s.
-    let mut seconds = options.seconds * 2 + 60;
+    // The slow clients and the bundle are run twice as long, without and with them; a swap takes some 3 s.
+    let mut seconds = options.seconds * 2 + 90;
     if options.only.contains(&What::Swaps) {
         seconds = seconds.max(options.swaps as u64 * 5 + 40);
     }
