@@ -28,6 +28,8 @@ pub enum Domain {
     Output,
     /// Level-1 tree hashes of a rolled-up range.
     Range,
+    /// Rows by the minute of the query tables.
+    Minutes,
     /// An operator's name, so that no name stands in a leaf.
     Operator,
     /// What an audited action was aimed at.
@@ -46,6 +48,7 @@ impl Domain {
             Self::Calibration => "tapline 2026-11 witness calibration v1",
             Self::Output => "tapline 2026-11 witness output v1",
             Self::Range => "tapline 2026-11 witness range v1",
+            Self::Minutes => "tapline 2026-11 witness minutes v1",
             Self::Operator => "tapline 2026-11 witness operator v1",
             Self::Target => "tapline 2026-11 witness target v1",
             Self::Blob => "tapline 2026-11 witness blob v1",

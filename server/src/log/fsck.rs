@@ -22,7 +22,13 @@ use super::{
 };
 use crate::{
     log::Recovered,
-    store::{DATABASE_FILE, salts, schema::open_reader, tiles::SqlTiles},
+    store::{
+        DATABASE_FILE,
+        rollup::{Minutes, minutes},
+        salts,
+        schema::open_reader,
+        tiles::SqlTiles,
+    },
 };
 
 const WIDTH: u64 = TILE_WIDTH as u64;
@@ -38,6 +44,8 @@ pub struct FsckReport {
     pub minimum_index: u64,
     /// ROLLUP leaves whose range was compared with the tree.
     pub rollups: u64,
+    /// Those of them whose rows by the minute are there, and are the ones they name.
+    pub minutes: u64,
     /// Root over them, hexadecimal.
     pub root: String,
     /// Checkpoints whose signatures and root were verified.
@@ -106,6 +114,7 @@ impl fmt::Display for FsckReport {
             leaves,
             minimum_index,
             rollups,
+            minutes,
             checkpoints,
             opened,
             forgotten,
@@ -117,7 +126,10 @@ impl fmt::Display for FsckReport {
             "{leaves} leaves, {checkpoints} checkpoints, {opened} cycles opened, {forgotten} forgotten"
         )?;
         if *minimum_index > 0 || *rollups > 0 {
-            writeln!(f, "pruned below leaf {minimum_index}, {rollups} rollups")?;
+            writeln!(
+                f,
+                "pruned below leaf {minimum_index}, {rollups} rollups, of {minutes} the rows by the minute are there"
+            )?;
         }
         write!(f, "root {root}")
     }
@@ -240,8 +252,10 @@ impl Fsck<'_> {
     /// ROLLUP leaves follow each other without a gap, cover what is pruned, and are over the tree's own hashes; where
     /// the leaves are all there, they say what these add up to.
     fn rollups(&mut self) -> Result<(), LogError> {
-        let mut check = FsckCheck::new("rollups: their ranges, and what the leaves left add up to");
+        let mut check =
+            FsckCheck::new("rollups: their ranges, what the leaves left add up to, and their rows by the minute");
         let mut end = 0;
+        let mut before_ns = None;
         for (seq, rollup) in std::mem::take(&mut self.rollups) {
             if rollup.start != end || rollup.end > seq || rollup.end <= rollup.start {
                 check.problem(format!(
@@ -268,6 +282,18 @@ impl Fsck<'_> {
                     Err(error) => check.problem(format!("leaf {seq}: {error}")),
                 }
             }
+            // Zero: there were no such rows. Rows by the minute outlive the leaves by weeks, and then go, too.
+            if rollup.minute_rows != ZERO {
+                let after_ns = before_ns.unwrap_or(rollup.first_wall_ns);
+                match minutes(self.db, after_ns, rollup.last_wall_ns)? {
+                    Minutes::Digest(digest) if digest != rollup.minute_rows => check.problem(format!(
+                        "leaf {seq}: the rows by the minute that ended in its window are not those it names"
+                    )),
+                    Minutes::Digest(_) => self.report.minutes += 1,
+                    Minutes::Open | Minutes::Gone => {}
+                }
+            }
+            before_ns = Some(rollup.last_wall_ns);
             self.report.rollups += 1;
         }
         if end < self.minimum {

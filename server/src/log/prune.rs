@@ -3,7 +3,8 @@
 //! The steps, of which each can be repeated or begun again after a kill:
 //!
 //! 1. **check** a window of whole tiles, one tile an idle slot: leaves, hashes, commitments. What is damaged is never pruned.
-//! 2. **propose** the ROLLUP leaf; the cycle thread appends it, for only it knows the end of the chain.
+//! 2. **propose** the ROLLUP leaf, once the minutes in its window are closed; the cycle thread appends it, for only it knows the
+//!    end of the chain.
 //! 3. **wait** until a checkpoint over that leaf is committed, anchored and published.
 //! 4. **wait** out the time of the latest RETENTION_POLICY leaf.
 //! 5. **prune** in a transaction of its own: the minimum index rises, and below it leaves, their hashes and old checkpoints go.
@@ -31,7 +32,11 @@ use super::{
     LogError, Step,
     commit::{Committer, step},
 };
-use crate::store::{salts, tiles::SqlTiles};
+use crate::store::{
+    rollup::{Minutes, minutes},
+    salts,
+    tiles::SqlTiles,
+};
 
 const WIDTH: u64 = TILE_WIDTH as u64;
 /// Most tiles that go in one idle slot.
@@ -46,6 +51,10 @@ pub(super) struct Pruner {
     to_cycle: SyncSender<Box<Rollup>>,
     /// The window that is being checked.
     checking: Option<Checking>,
+    /// A window that was checked, while its last minutes are not closed.
+    checked: Option<Box<Rollup>>,
+    /// True when the store is rolled up by the minute.
+    rolls: bool,
     /// End of the window that was proposed by this process.
     proposed: u64,
     /// Nothing is rolled up any more: something is damaged.
@@ -69,11 +78,13 @@ struct Standing {
 }
 
 impl Pruner {
-    pub(super) const fn new(window_tiles: u64, to_cycle: SyncSender<Box<Rollup>>) -> Self {
+    pub(super) const fn new(window_tiles: u64, to_cycle: SyncSender<Box<Rollup>>, rolls: bool) -> Self {
         Self {
             window: window_tiles * WIDTH,
             to_cycle,
             checking: None,
+            checked: None,
+            rolls,
             proposed: 0,
             stopped: false,
         }
@@ -93,6 +104,9 @@ impl Pruner {
         if rolled < self.proposed {
             // The cycle thread has it, or it is on its way to the disk.
             return Ok(());
+        }
+        if let Some(rollup) = self.checked.take() {
+            return self.propose(committer, rollup);
         }
         let next = self
             .checking
@@ -128,9 +142,29 @@ impl Pruner {
             .finish()
             .map_err(|error| LogError::damaged("a window to be rolled up", error))?;
         rollup.raw_kept = raw_kept;
+        self.propose(committer, Box::new(rollup))
+    }
+
+    /// Hands a checked window to the cycle thread, once the minutes in it are closed.
+    fn propose(&mut self, committer: &mut Committer, mut rollup: Box<Rollup>) -> Result<(), LogError> {
+        if self.rolls {
+            // Minutes follow each other without a gap, whatever the windows.
+            let after_ns = match latest(&committer.db, Kind::Rollup)? {
+                Some(Body::Rollup(before)) => before.last_wall_ns,
+                _ => rollup.first_wall_ns,
+            };
+            match minutes(&committer.db, after_ns, rollup.last_wall_ns)? {
+                Minutes::Open => {
+                    self.checked = Some(rollup);
+                    return Ok(());
+                }
+                Minutes::Gone => {}
+                Minutes::Digest(digest) => rollup.minute_rows = digest,
+            }
+        }
         let end = rollup.end;
         step(&mut *committer.faults, Step::Propose, || {
-            match self.to_cycle.try_send(Box::new(rollup)) {
+            match self.to_cycle.try_send(rollup) {
                 // One at a time is on its way; one whose receiver is gone belongs to a process that ends.
                 Ok(()) | Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => Ok(()),
             }

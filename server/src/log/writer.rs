@@ -144,9 +144,9 @@ impl Writer {
             give_state,
             published,
             ended: Arc::clone(&ended),
+            pruner: (options.window_tiles).map(|tiles| Pruner::new(tiles, to_cycle, roller.is_some())),
             roller,
             wal_holds_forgotten: false,
-            pruner: options.window_tiles.map(|tiles| Pruner::new(tiles, to_cycle)),
             options,
         };
         let thread = std::thread::Builder::new()

@@ -178,6 +178,44 @@ fn old_tiles_go_and_what_is_left_is_proven() {
     }
 }
 
+/// A ROLLUP leaf names the rows by the minute that were closed in its window, and `fsck` finds one that is another.
+#[test]
+fn a_rollup_leaf_names_its_rows_by_the_minute() {
+    let place = Place::new();
+    let mut log = start(|| options(&place));
+    run_rolled(&mut log, 1..4_500).unwrap();
+    log.writer.close().unwrap();
+    let report = clean(&place);
+    // Before the first minute ended there were no such rows.
+    assert!(report.rollups >= 5 && report.minutes + 1 == report.rollups, "{report}");
+    let db = open_reader(&place.data().join(DATABASE_FILE)).unwrap();
+    let mut statement = db.prepare("SELECT body FROM leaf WHERE kind = 4 ORDER BY seq").unwrap();
+    let bodies = statement.query_map([], |row| row.get::<_, Vec<u8>>(0)).unwrap();
+    let digests: std::collections::BTreeSet<_> = bodies
+        .map(|bytes| match leaf::decode(&bytes.unwrap()).unwrap().body {
+            Body::Rollup(rollup) => rollup.minute_rows,
+            _ => panic!("no ROLLUP leaf"),
+        })
+        .collect();
+    // Windows of 25.6 s: some without the end of a minute, three with one.
+    assert!(digests.len() >= 4, "{} digests", digests.len());
+    drop(statement);
+    drop(db);
+    let db = rusqlite::Connection::open(place.data().join(DATABASE_FILE)).unwrap();
+    let changed = db
+        .execute("UPDATE rollup SET body = body || x'00' WHERE level = 1", [])
+        .unwrap();
+    assert!(changed > 0);
+    drop(db);
+    let report = fsck(&place.data(), None).unwrap();
+    assert!(
+        report
+            .to_string()
+            .contains("rows by the minute that ended in its window"),
+        "{report}"
+    );
+}
+
 /// What both verifiers say of a bundle under a policy; only ours, where there is no Python.
 fn accepted_by_both(place: &Place, bundle: &[u8], policy: &str) -> bool {
     let parsed = Policy::parse(policy).unwrap();

@@ -5,8 +5,10 @@
 //! - [`Roller`]: from committed cycles to seconds, from seconds to minutes, hours and days. Everything it does is one
 //!   transaction with the cursor it moves, so a kill loses a step whole and the next start does it again.
 //! - [`Keep`]: how long each level is kept, by time and by bytes.
+//! - [`minutes`]: the digest of closed minutes that a ROLLUP leaf carries.
 //! - [`query`]: rows back, at the level that answers within a number of points.
 
+mod minutes;
 mod prune;
 pub mod query;
 mod roller;
@@ -14,6 +16,7 @@ mod series;
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub(crate) use minutes::{Minutes, minutes};
 pub use prune::Keep;
 pub(crate) use roller::Roller;
 

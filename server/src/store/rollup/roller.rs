@@ -446,7 +446,7 @@ fn write_events(tx: &Transaction<'_>, events: &[Event]) -> Result<(), StoreError
     Ok(())
 }
 
-fn cursor(tx: &Connection, level: Level) -> Result<i64, StoreError> {
+pub(super) fn cursor(tx: &Connection, level: Level) -> Result<i64, StoreError> {
     let end = tx
         .prepare_cached("SELECT end_s FROM rollup_cursor WHERE level = ?1")?
         .query_row([level as u8], |row| row.get(0))?;
