@@ -11,3 +11,4 @@ mod remote;
 mod replay;
 mod rerun;
 mod state;
+mod successor;

@@ -203,7 +203,10 @@ fn a_rollup_leaf_names_its_rows_by_the_minute() {
     drop(db);
     let db = rusqlite::Connection::open(place.data().join(DATABASE_FILE)).unwrap();
     let changed = db
-        .execute("UPDATE rollup SET body = body || x'00' WHERE level = 1", [])
+        .execute(
+            "UPDATE rollup SET body = CAST(body || x'00' AS BLOB) WHERE level = 1",
+            [],
+        )
         .unwrap();
     assert!(changed > 0);
     drop(db);
