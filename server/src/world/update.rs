@@ -306,6 +306,10 @@ impl World {
                 ratio.is_some_and(|ratio| ratio >= plan.ratio_threshold())
             });
             let before = spell.edge;
+            if outcome.links.is_empty() {
+                // The class lets no link's measurements out, nor what was made of them a moment ago.
+                *spell = Spell::default();
+            }
             let now = spell.after(cycle, moves, state_of(outcome, sighting.room));
             spell.edge = now;
             if before != now {
@@ -653,6 +657,19 @@ mod tests {
                 .edges()
                 .any(|e| e.kind == EdgeKind::Contradicts || e.kind == EdgeKind::Supports)
         );
+    }
+
+    #[test]
+    fn what_links_say_ends_when_they_are_withheld() {
+        let (plan, mut world) = plan_and_world();
+        for cycle in 0..20 {
+            world.update(cycle, &moving(outcome(PresenceState::OccupiedMoving, &[]), 0), &plan);
+        }
+        assert!(stands(&world, "link:1-2", EdgeKind::Supports, "state:0"));
+        let mut restricted = outcome(PresenceState::OccupiedMoving, &[]);
+        restricted.links.clear();
+        world.update(20, &restricted, &plan);
+        assert!(!world.edges().any(|e| e.kind == EdgeKind::Supports));
     }
 
     #[test]

@@ -38,7 +38,11 @@ pub(in crate::api) fn visible(mut world: World, bar: Bar, rooms: usize) -> World
         .retain(|node| bar.lets_out(leaves(&node.id, &node.attributes, rooms)));
     let shown: BTreeSet<&str> = world.nodes.iter().map(|n| n.id.as_str()).collect();
     let ends = |id: &str| shown.contains(id) || bar.lets_out(leaves(id, "", rooms));
-    world.edges.retain(|edge| ends(&edge.from) && ends(&edge.to));
+    // Which link moves says where in a room: it leaves with the links' own reports.
+    let says = |kind: &str| !matches!(kind, "Supports" | "Contradicts") || bar.lets_out(Leaves::Zones);
+    world
+        .edges
+        .retain(|edge| says(&edge.kind) && ends(&edge.from) && ends(&edge.to));
     world
 }
 
@@ -84,6 +88,10 @@ mod tests {
                 edge("zone:0", "room:0"),
                 edge("event:2", "state:0"),
                 edge("event:3", "state:1"),
+                WorldEdge {
+                    kind: "Supports".to_owned(),
+                    ..edge("link:1-2", "state:0")
+                },
             ],
         };
         let bar = |class| Bar {
