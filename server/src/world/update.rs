@@ -1,6 +1,6 @@
 //! The graph itself and how an outcome changes it.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use tapline_witness::outcome::{AreaPresence, Outcome, Person, Presence, PresenceState};
@@ -19,6 +19,9 @@ use crate::{
 const LIVE_EVENTS: usize = 256;
 /// A person without an update for this many cycles leaves the live graph (2 s).
 const PERSON_CYCLES: u64 = 40;
+
+/// Room for the edges of people: five each.
+const PERSON_EDGES: usize = 5 * 32;
 
 /// A change a subscriber or the store wants to know.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,7 +47,8 @@ struct Belief {
 #[derive(Clone, Debug, Default, PartialEq, BorshSerialize, BorshDeserialize)]
 pub struct World {
     nodes: BTreeMap<NodeId, Belief>,
-    edges: BTreeSet<Edge>,
+    /// Ascending. A list with room for more: an edge that begins takes no memory.
+    edges: Vec<Edge>,
     events: VecDeque<u64>,
     next_event: u64,
     persons: BTreeMap<u64, Whereabouts>,
@@ -122,6 +126,7 @@ impl World {
                 world.join(link, EdgeKind::Observes, NodeId::Room(room));
             }
         }
+        world.edges.reserve(LIVE_EVENTS + plan.sightings().len() + PERSON_EDGES);
         world.spells = vec![Spell::default(); plan.sightings().len()];
         world.changes.clear();
         world
@@ -162,14 +167,16 @@ impl World {
 
     fn join(&mut self, from: NodeId, kind: EdgeKind, to: NodeId) {
         let edge = Edge { from, kind, to };
-        if self.edges.insert(edge) {
+        if let Err(place) = self.edges.binary_search(&edge) {
+            self.edges.insert(place, edge);
             self.changes.push(Change::Edge(edge));
         }
     }
 
     fn part(&mut self, from: NodeId, kind: EdgeKind, to: NodeId) {
         let edge = Edge { from, kind, to };
-        if self.edges.remove(&edge) {
+        if let Ok(place) = self.edges.binary_search(&edge) {
+            self.edges.remove(place);
             self.changes.push(Change::EdgeGone(edge));
         }
     }
@@ -410,7 +417,8 @@ impl World {
                 kind: EdgeKind::Observes,
                 to: NodeId::Room(0),
             };
-            while let Some(edge) = self.edges.range(first..).next().filter(|e| e.from == id).copied() {
+            let at = self.edges.partition_point(|edge| *edge < first);
+            while let Some(edge) = self.edges.get(at).filter(|e| e.from == id).copied() {
                 self.part(edge.from, edge.kind, edge.to);
             }
             if let NodeId::PersonTrack(person) = id {
