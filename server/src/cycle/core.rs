@@ -458,7 +458,7 @@ impl Core {
             self.front.set_areas(setup::front_config(&site).areas)?;
             self.world.edit_zones(&site.zones);
         }
-        self.plan = Plan::of(&site, self.front.config().presence.ratio_threshold);
+        self.plan.edit(&site);
         self.site = site;
         Ok(())
     }

@@ -30,11 +30,11 @@ pub(super) struct Spell {
     /// The first and the last cycle in which it moved without a break.
     moving: Option<(u64, u64)>,
     /// The edge that stands for it.
-    pub edge: Option<EdgeKind>,
+    pub(super) edge: Option<EdgeKind>,
 }
 
 impl Spell {
-    /// Takes a cycle: the edge that should stand after it, for an area in this state.
+    /// Takes a cycle: the edge that stands after it, for an area in this state.
     pub(super) fn after(&mut self, cycle: u64, moves: bool, state: PresenceState) -> Option<EdgeKind> {
         if moves {
             let unbroken = self.moving.filter(|(_, last)| last + 1 == cycle);
@@ -43,7 +43,8 @@ impl Spell {
         let (first, last) = self.moving?;
         let held = self.edge.is_some() && cycle - last <= HOLD_CYCLES;
         let begins = last - first + 1 >= STREAK_CYCLES && last == cycle;
-        if held || begins { speaks(state) } else { None }
+        self.edge = speaks(state).filter(|_| held || begins);
+        self.edge
     }
 }
 
@@ -87,11 +88,7 @@ mod tests {
     #[test]
     fn evidence_begins_with_a_streak_and_ends_long_after_it() {
         let mut spell = Spell::default();
-        let mut seen = |cycle: u64, moves: bool, state: PresenceState| {
-            let edge = spell.after(cycle, moves, state);
-            spell.edge = edge;
-            edge
-        };
+        let mut seen = |cycle: u64, moves: bool, state: PresenceState| spell.after(cycle, moves, state);
         let occupied = PresenceState::OccupiedMoving;
         // Every second cycle is no streak.
         for cycle in 0..100 {

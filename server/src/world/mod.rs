@@ -7,8 +7,11 @@
 //! site's origin, as the configuration gives them.
 
 mod evidence;
+mod fixed;
 mod graph;
 mod plan;
+#[cfg(test)]
+mod tests;
 mod update;
 
 pub use graph::{Edge, EdgeKind, Interval, Node, NodeId, NodeKind, Place, Provenance};

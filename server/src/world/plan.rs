@@ -2,7 +2,7 @@
 
 use tapline_dsp::presence_coverage::{SHARE_MIN, channel_khz, fresnel_share, inside, wavelength_m};
 
-use crate::config::{PrivacyMode, Site};
+use crate::config::{PrivacyMode, Site, Zone};
 
 /// A link that sees an area, with the paths that measure it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,11 +32,17 @@ impl Plan {
     pub fn of(site: &Site, ratio_threshold: f32) -> Self {
         Self {
             rooms: site.rooms.iter().map(|room| room.outline_m.clone()).collect(),
-            zones: site.zones.iter().map(|zone| zone.outline_m.clone()).collect(),
+            zones: outlines(&site.zones),
             sightings: sightings(site),
             mode: site.privacy.mode,
             ratio_threshold,
         }
+    }
+
+    /// Takes what an order changes of a site: the outlines of zones and the privacy mode. Which link sees what stays.
+    pub fn edit(&mut self, site: &Site) {
+        self.zones = outlines(&site.zones);
+        self.mode = site.privacy.mode;
     }
 
     /// Number of rooms: areas of an outcome are the rooms, then the zones.
@@ -74,6 +80,10 @@ impl Plan {
     pub(super) fn ratio_threshold(&self) -> f32 {
         self.ratio_threshold
     }
+}
+
+fn outlines(zones: &[Zone]) -> Vec<Vec<[f32; 2]>> {
+    zones.iter().map(|zone| zone.outline_m.clone()).collect()
 }
 
 fn position(outlines: &[Vec<[f32; 2]>], at_m: [f32; 2]) -> Option<u16> {
