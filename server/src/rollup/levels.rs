@@ -11,6 +11,7 @@
 use std::collections::BTreeMap;
 
 use super::{
+    calendar::Window,
     cycle::Rows,
     fields::cycles,
     row::{End, Kind, Row, Series},
@@ -26,14 +27,14 @@ pub fn is_news(series: &Series, row: &Row, before: Option<End>, cycles: u64) -> 
 }
 
 /// Rows of one series as they read, from those that were written: one for each window of `clock` (start, cycles), both
-/// ascending. `outer` gives the start of the window of the next level.
-pub fn read(kind: Kind, clock: &[(i64, u64)], written: &[(i64, Row)], outer: impl Fn(i64) -> i64) -> Vec<(i64, Row)> {
+/// ascending. `outer` gives the window of the next level around a time; it is asked once a window.
+pub fn read(kind: Kind, clock: &[(i64, u64)], written: &[(i64, Row)], outer: impl Fn(i64) -> Window) -> Vec<(i64, Row)> {
     let mut written = written.iter().peekable();
     let mut end = End::Absent;
-    let mut within = i64::MIN;
+    let mut within = Window { start_s: 0, end_s: 0 };
     let mut rows = Vec::with_capacity(clock.len());
     for (start_s, cycles) in clock {
-        if outer(*start_s) != within {
+        if !(within.start_s..within.end_s).contains(start_s) {
             (within, end) = (outer(*start_s), End::Absent);
         }
         // Rows of windows before the first asked for still say how the area stood.
@@ -64,7 +65,11 @@ pub fn fold(written: &BTreeMap<Series, Vec<(i64, Row)>>) -> Rows {
     for (series, written) in written {
         let mut total = Row::default();
         if series.kind == Kind::Area {
-            for (_, row) in read(series.kind, &clock, written, |_| 0) {
+            let all = Window {
+                start_s: i64::MIN,
+                end_s: i64::MAX,
+            };
+            for (_, row) in read(series.kind, &clock, written, |_| all) {
                 total.merge(&row);
                 total.end = row.end;
             }
@@ -113,7 +118,10 @@ mod tests {
             }
         }
         assert_eq!(written.iter().map(|(t, _)| *t).collect::<Vec<_>>(), [0, 30, 60, 90, 91]);
-        let rows = read(Kind::Area, &clock, &written, |t| t - t % 60);
+        let rows = read(Kind::Area, &clock, &written, |t| Window {
+            start_s: t - t % 60,
+            end_s: t - t % 60 + 60,
+        });
         for ((t, n), (at, row)) in clock.iter().zip(&rows) {
             assert_eq!((*t, &whole(*t, *n)), (*at, row));
         }

@@ -69,9 +69,10 @@ impl Walk {
                 let Some(truth) = self.truth(t_ms + offset_ms) else {
                     continue;
                 };
-                // Causal: the pose that had been published when the sweep was complete.
-                let published = cycles.partition_point(|c| c.t_ms <= t_ms);
-                let track = published.checked_sub(1).and_then(|k| best(&cycles[k]));
+                // Causal: one pose a sweep, of the cycle that the sweep's end falls into. Earlier ones know the sweep
+                // before only, later ones may know the next.
+                let own = cycles.partition_point(|c| c.t_ms < t_ms);
+                let track = cycles.get(own).and_then(best);
                 missed += u32::from(track.is_none());
                 errors.push(track.map_or(MISSED_M, |at| distance_m(at, truth)));
             }
@@ -132,8 +133,8 @@ pub(super) fn basement(lab: &Lab) -> Result<Section, String> {
     Ok(Section {
         title: "Tracks, mesh of received strengths (rti-basement)".to_owned(),
         method: format!(
-            "Calibrated on the first {CALIBRATION_S} s. One error a sweep from 56 s to 376 s, between the true place and the pose last published \
-             when the sweep was complete; a sweep without one counts {MISSED_M} m. The clock offset of truth and recording is searched within 1 s \
+            "Calibrated on the first {CALIBRATION_S} s. One error a sweep from 56 s to 376 s, between the true place and the pose of the cycle \
+             that the sweep's end falls into; a sweep without one counts {MISSED_M} m. The clock offset of truth and recording is searched within 1 s \
              (found: {offset_ms} ms). The tracker's parameters were set on this recording."
         ),
         rows: vec![

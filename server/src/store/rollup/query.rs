@@ -164,14 +164,10 @@ pub fn points(
     let (Some(first), Some(last)) = (windows.first(), windows.last()) else {
         return Ok(empty);
     };
-    let outer = |start_s: i64| {
-        level
-            .above()
-            .map_or(start_s, |above| calendar.window(above, start_s).start_s)
-    };
+    let outer = |start_s: i64| calendar.window(level.above().unwrap_or(level), start_s);
     // Rows that were not written repeat one of the same window of the next level.
     let stretch = Window {
-        start_s: outer(first.0),
+        start_s: outer(first.0).start_s,
         end_s: last.0 + 1,
     };
     let written = match series.kind {
