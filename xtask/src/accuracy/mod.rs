@@ -11,13 +11,17 @@ mod esp32_motion;
 mod esp32_robust;
 mod lab;
 mod people;
+mod random;
+mod reidentification;
 mod report;
 mod room_a;
 mod score;
+mod signatures;
 mod simulated;
 mod site;
 mod svg;
 mod two_node;
+mod visits;
 mod walker;
 
 use std::path::PathBuf;
@@ -102,6 +106,11 @@ const FAMILIES: &[Family] = &[
         name: "simulated",
         directory: "",
         run: simulated::run,
+    },
+    Family {
+        name: "re-identification",
+        directory: "",
+        run: reidentification::run,
     },
 ];
 
