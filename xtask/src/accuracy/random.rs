@@ -27,6 +27,17 @@ impl Random {
     pub(super) fn between(&mut self, low: f64, high: f64) -> f64 {
         low + (high - low) * (self.next() >> 11) as f64 / (1_u64 << 53) as f64
     }
+
+    /// True with this probability.
+    pub(super) fn chance(&mut self, probability: f64) -> bool {
+        self.between(0.0, 1.0) < probability
+    }
+
+    /// Of mean 0 and standard deviation 1, normal but for its cut tails: the sum of twelve even ones, which needs no
+    /// platform mathematics.
+    pub(super) fn normal(&mut self) -> f64 {
+        (0..12).map(|_| self.between(-0.5, 0.5)).sum()
+    }
 }
 
 #[cfg(test)]
@@ -38,5 +49,14 @@ mod tests {
         let mut random = Random::new([9, 9, 9]);
         let mean = (0..10_000).map(|_| random.between(2.0, 4.0)).sum::<f64>() / 10_000.0;
         assert!((mean - 3.0).abs() < 0.02, "{mean}");
+    }
+
+    #[test]
+    fn normal_numbers_have_their_two_moments() {
+        let mut random = Random::new([8, 0, 0]);
+        let all: Vec<f64> = (0..20_000).map(|_| random.normal()).collect();
+        let mean = all.iter().sum::<f64>() / 20_000.0;
+        let variance = all.iter().map(|v| v * v).sum::<f64>() / 20_000.0;
+        assert!(mean.abs() < 0.03 && (variance - 1.0).abs() < 0.04, "{mean} {variance}");
     }
 }

@@ -14,7 +14,7 @@ use super::{
 /// Every scene is empty at least this long, and calibrated on it, seconds.
 const CALIBRATION_S: f64 = 30.0;
 /// Cycles from here on count: everybody comes later.
-const FROM_S: f64 = 31.0;
+pub(super) const FROM_S: f64 = 31.0;
 const SEED: &str = "1";
 const SCENES: [&str; 5] = ["empty-room", "one-walker", "two-crossing", "sitting-still", "door"];
 
@@ -43,6 +43,11 @@ impl Truth {
         Ok(Self(moments))
     }
 
+    /// Every moment there is, with the people in a room.
+    pub(super) fn moments(&self) -> impl Iterator<Item = (f64, &[Person])> {
+        self.0.iter().map(|(time_s, people)| (*time_s, people.as_slice()))
+    }
+
     pub(super) fn at(&self, time_s: f64) -> &[Person] {
         let next = self.0.partition_point(|m| m.0 <= time_s + 1e-6);
         next.checked_sub(1).map_or(&[], |k| &self.0[k].1)
@@ -50,7 +55,7 @@ impl Truth {
 }
 
 /// A scene through the product: its cycles and what was true.
-fn replay(lab: &Lab, scene: &str) -> Result<(Vec<Cycle>, Truth), String> {
+pub(super) fn replay(lab: &Lab, scene: &str) -> Result<(Vec<Cycle>, Truth), String> {
     let file = |what: &str| lab.write(&format!("sim-{scene}.{what}"), "");
     let (config, recording, truth) = (file("toml")?, file("recording.jsonl")?, file("truth.jsonl")?);
     let text = |p: &Path| p.display().to_string();
