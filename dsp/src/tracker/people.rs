@@ -87,6 +87,11 @@ impl People {
         &self.tracks
     }
 
+    /// What was collected of each of [`Self::tracks`], in the same order.
+    pub fn signatures(&self) -> &[Signature] {
+        &self.signatures
+    }
+
     /// Probability that there is somebody whom no track stands for.
     pub fn unknown_existence(&self) -> f32 {
         self.unknown_existence

@@ -9,7 +9,8 @@
 //! - Doppler profile, 64 numbers: `ln(change / quiet change)` by the rate of the bistatic path, which is the Doppler
 //!   shift times the wavelength, and by detour.
 //!
-//! Whether this tells people apart is to be measured (docs/tracker.md); until then its weight is zero.
+//! Between visits on other routes this hardly tells people apart (docs/tracker.md, "Re-identification"), so its weight is
+//! zero.
 
 use borsh::{BorshDeserialize, BorshSerialize};
 

@@ -62,6 +62,13 @@ struct Link {
     level_ratio: Option<f32>,
     coherence: Option<f32>,
     drift_sigma: Option<f32>,
+    /// Quiet level, quiet level minus now, and the quiet level's standard deviation: with the two after them what the
+    /// tracker by strength is given of this path.
+    quiet_dbm: Option<f32>,
+    attenuation_db: Option<f32>,
+    noise_db: Option<f32>,
+    change: Option<f32>,
+    change_quiet: Option<f32>,
 }
 
 /// The line of the step that has just been made, without its end.
@@ -137,5 +144,10 @@ fn link(e: &LinkEvidence, path: &Path) -> Link {
         level_ratio: known(valid::LEVEL, e.level_ratio),
         coherence: known(valid::COHERENCE, e.coherence),
         drift_sigma: known(valid::DRIFT, e.drift_sigma),
+        quiet_dbm: known(valid::RSS | valid::QUIET, e.quiet_dbm),
+        attenuation_db: known(valid::RSS | valid::QUIET, e.attenuation_db),
+        noise_db: known(valid::RSS | valid::QUIET, e.quiet_std_db),
+        change: known(valid::CHANGE, e.change),
+        change_quiet: known(valid::CHANGE, e.change_quiet),
     }
 }

@@ -174,6 +174,12 @@ impl Lab {
         cycles(&read(&out)?, trace.as_deref()).map_err(|e| format!("{}: {e}", out.display()))
     }
 
+    /// The same, and the trace as it was written: one line a cycle.
+    pub(crate) fn replay_traced(&self, replay: &Replay, name: &str) -> Result<(Vec<Cycle>, PathBuf), String> {
+        let trace = self.work.join(format!("{name}.trace.jsonl"));
+        Ok((self.replay_to(replay, name, Some(&trace))?, trace))
+    }
+
     /// Replays side by side; results in the order of the jobs. Names are file names and must differ.
     pub(crate) fn replay_all(&self, jobs: &[(String, Replay)]) -> Result<Vec<Vec<Cycle>>, String> {
         let next = Mutex::new(0);

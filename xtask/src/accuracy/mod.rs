@@ -10,14 +10,20 @@ mod drift;
 mod esp32_motion;
 mod esp32_robust;
 mod lab;
+mod peer_tracker;
 mod people;
+mod point_tracker;
+mod random;
+mod reidentification;
 mod report;
 mod room_a;
 mod score;
+mod signatures;
 mod simulated;
 mod site;
 mod svg;
 mod two_node;
+mod visits;
 mod walker;
 
 use std::path::PathBuf;
@@ -54,6 +60,8 @@ struct Family {
     /// The directory of its recordings; empty for what the product itself makes.
     directory: &'static str,
     run: fn(&Lab) -> Result<Section, String>,
+    /// True: it runs only when it is named, because it fetches and builds somebody else's program.
+    by_name_only: bool,
 }
 
 /// In the order of the document.
@@ -62,46 +70,67 @@ const FAMILIES: &[Family] = &[
         name: "esp32-motion",
         directory: "esp32-motion",
         run: esp32_motion::run,
+        by_name_only: false,
     },
     Family {
         name: "esp32-robust",
         directory: "esp32-motion",
         run: esp32_robust::run,
+        by_name_only: false,
     },
     Family {
         name: "room-a",
         directory: "iwl5300-occupancy",
         run: room_a::run,
+        by_name_only: false,
     },
     Family {
         name: "basement-presence",
         directory: "rti-basement",
         run: basement::run,
+        by_name_only: false,
     },
     Family {
         name: "esp32-drift",
         directory: "esp32-drift",
         run: drift::run,
+        by_name_only: false,
     },
     Family {
         name: "two-node",
         directory: "esp32-two-node",
         run: two_node::run,
+        by_name_only: false,
     },
     Family {
         name: "basement-tracks",
         directory: "rti-basement",
         run: walker::basement,
+        by_name_only: false,
     },
     Family {
         name: "utah",
         directory: "rti-utah",
         run: walker::utah,
+        by_name_only: false,
     },
     Family {
         name: "simulated",
         directory: "",
         run: simulated::run,
+        by_name_only: false,
+    },
+    Family {
+        name: "re-identification",
+        directory: "",
+        run: reidentification::run,
+        by_name_only: false,
+    },
+    Family {
+        name: "peer-tracker",
+        directory: "",
+        run: peer_tracker::run,
+        by_name_only: true,
     },
 ];
 
@@ -118,7 +147,8 @@ pub(crate) fn accuracy(options: &Options) -> Result<(), String> {
     let mut sections = Vec::new();
     let mut missed = false;
     for family in FAMILIES {
-        let wanted = options.families.is_empty() || options.families.iter().any(|n| n == family.name);
+        let is_named = options.families.iter().any(|n| n == family.name);
+        let wanted = is_named || (options.families.is_empty() && !family.by_name_only);
         if !wanted {
             continue;
         }

@@ -14,15 +14,15 @@ use super::{
 /// Every scene is empty at least this long, and calibrated on it, seconds.
 const CALIBRATION_S: f64 = 30.0;
 /// Cycles from here on count: everybody comes later.
-const FROM_S: f64 = 31.0;
+pub(super) const FROM_S: f64 = 31.0;
 const SEED: &str = "1";
 const SCENES: [&str; 5] = ["empty-room", "one-walker", "two-crossing", "sitting-still", "door"];
 
 /// The people in a room at each moment of a truth file.
-struct Truth(Vec<(f64, Vec<Person>)>);
+pub(super) struct Truth(Vec<(f64, Vec<Person>)>);
 
 impl Truth {
-    fn read(path: &Path) -> Result<Self, String> {
+    pub(super) fn read(path: &Path) -> Result<Self, String> {
         let mut moments = Vec::new();
         // The first line says what the file is.
         for line in read(path)?.lines().skip(1) {
@@ -43,13 +43,19 @@ impl Truth {
         Ok(Self(moments))
     }
 
-    fn at(&self, time_s: f64) -> &[Person] {
+    /// Every moment there is, with the people in a room.
+    pub(super) fn moments(&self) -> impl Iterator<Item = (f64, &[Person])> {
+        self.0.iter().map(|(time_s, people)| (*time_s, people.as_slice()))
+    }
+
+    pub(super) fn at(&self, time_s: f64) -> &[Person] {
         let next = self.0.partition_point(|m| m.0 <= time_s + 1e-6);
         next.checked_sub(1).map_or(&[], |k| &self.0[k].1)
     }
 }
 
-fn replay(lab: &Lab, scene: &str) -> Result<(Vec<Cycle>, Truth), String> {
+/// A scene through the product: its cycles and what was true.
+pub(super) fn replay(lab: &Lab, scene: &str) -> Result<(Vec<Cycle>, Truth), String> {
     let file = |what: &str| lab.write(&format!("sim-{scene}.{what}"), "");
     let (config, recording, truth) = (file("toml")?, file("recording.jsonl")?, file("truth.jsonl")?);
     let text = |p: &Path| p.display().to_string();
