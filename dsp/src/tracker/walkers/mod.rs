@@ -5,6 +5,7 @@
 //! of guesses (place, velocity, walks or stands), moved on as people walk and weighed by the power that each pair's
 //! spectrum has at the guess's path rate. Who stands is not seen, and kept where the walk ended. One more cloud looks for somebody new.
 
+mod body;
 mod cloud;
 mod field;
 mod floor_plan;
