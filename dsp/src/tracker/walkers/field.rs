@@ -3,7 +3,7 @@
 use super::body;
 use crate::{
     detmath,
-    doppler::{FILTER_M, FILTERS, POWERS, RATE_BINS, RATE_STEP_M_S, WINDOW_S, rate_m_s},
+    doppler::{FILTER_M, FILTERS, POWERS, RATE_BINS, RATE_STEP_M_S, rate_m_s},
     tomography::Node,
 };
 
@@ -11,6 +11,9 @@ use crate::{
 const NEAR_M: f32 = 0.3;
 /// No peak of a spectrum counts as lower than this, in units of the quiet room's noise: the highest of noise alone.
 const PEAK_LEAST: f32 = 6.0;
+/// How long ago the rates of a window are taken to have been, seconds. Its middle is 0.35 s ago; taken as that, tracks come 0.2 m late
+/// (made-up rooms), because a guess's velocity is drawn towards standing still.
+const RATES_AGO_S: f32 = 0.2;
 /// Width of one body in a spectrum, m/s: window and limbs.
 const BODY_RATE_M_S: f32 = 0.18;
 /// Most pairs that are looked at; more say nothing new about a floor.
@@ -201,13 +204,13 @@ impl RateField {
         }
     }
 
-    /// How fast each guess goes away from each node, in the middle of the window: two of these make a path rate.
+    /// How fast each guess went away from each node when the window's rates were: two of these make a path rate.
     fn project(&mut self, g: Guesses<'_>) {
         self.projected.clear();
         for (_, at) in &self.nodes {
             for i in 0..g.x.len() {
-                let dx = g.x[i] - 0.5 * WINDOW_S * g.vx[i] - at[0];
-                let dy = g.y[i] - 0.5 * WINDOW_S * g.vy[i] - at[1];
+                let dx = g.x[i] - RATES_AGO_S * g.vx[i] - at[0];
+                let dy = g.y[i] - RATES_AGO_S * g.vy[i] - at[1];
                 let far = detmath::hypot(dx, dy);
                 let away = (dx * g.vx[i] + dy * g.vy[i]) / detmath::max(far, NEAR_M);
                 self.projected.push([away, far]);
