@@ -28,7 +28,12 @@ pub fn is_news(series: &Series, row: &Row, before: Option<End>, cycles: u64) -> 
 
 /// Rows of one series as they read, from those that were written: one for each window of `clock` (start, cycles), both
 /// ascending. `outer` gives the window of the next level around a time; it is asked once a window.
-pub fn read(kind: Kind, clock: &[(i64, u64)], written: &[(i64, Row)], outer: impl Fn(i64) -> Window) -> Vec<(i64, Row)> {
+pub fn read(
+    kind: Kind,
+    clock: &[(i64, u64)],
+    written: &[(i64, Row)],
+    outer: impl Fn(i64) -> Window,
+) -> Vec<(i64, Row)> {
     let mut written = written.iter().peekable();
     let mut end = End::Absent;
     let mut within = Window { start_s: 0, end_s: 0 };

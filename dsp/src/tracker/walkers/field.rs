@@ -1,19 +1,19 @@
 //! What the Doppler spectra of all pairs say about somebody at a place with a velocity.
 
+use super::body;
 use crate::{
     detmath,
-    doppler::{FILTER_M, FILTERS, POWERS, RATE_BINS, RATE_STEP_M_S, WINDOW_S, rate_m_s},
+    doppler::{FILTER_M, FILTERS, POWERS, RATE_BINS, RATE_STEP_M_S, rate_m_s},
     tomography::Node,
 };
 
 /// Distance to a node below which its direction is not what geometry says, metres: a body is no point.
 const NEAR_M: f32 = 0.3;
-/// Noise that every spectrum is credited with beside its own, in units of the quiet room's.
-const NOISE: f32 = 3.0;
-/// Power at the path rate of a body, against the usual one at such a rate, that speaks for nothing.
-const BACKGROUND: f32 = 0.25;
-/// One window of one pair says no more than this, nats.
-const MOST_NATS: f32 = 2.0;
+/// No peak of a spectrum counts as lower than this, in units of the quiet room's noise: the highest of noise alone.
+const PEAK_LEAST: f32 = 6.0;
+/// How long ago the rates of a window are taken to have been, seconds. Its middle is 0.35 s ago; taken as that, tracks come 0.2 m late
+/// (made-up rooms), because a guess's velocity is drawn towards standing still.
+const RATES_AGO_S: f32 = 0.2;
 /// Width of one body in a spectrum, m/s: window and limbs.
 const BODY_RATE_M_S: f32 = 0.18;
 /// Most pairs that are looked at; more say nothing new about a floor.
@@ -54,11 +54,10 @@ pub(super) struct RateField {
     energies: Vec<f32>,
     /// By pair: the direct way, metres.
     direct_m: Vec<f32>,
-    /// Powers against the usual ones, pair by pair and filter by filter.
-    ratios: Vec<[[f32; RATE_BINS]; FILTERS]>,
+    /// Powers, pair by pair and filter by filter, in units of the quiet room's noise.
+    powers: Vec<[[f32; RATE_BINS]; FILTERS]>,
     /// Log-likelihood ratios by delay filter and path rate, given the people who are known; linear between the rates.
     nats: Vec<[[f32; RATE_BINS]; FILTERS]>,
-    usual: [f32; RATE_BINS],
     /// By node, then guess: how fast it goes away, and how far it is.
     projected: Vec<[f32; 2]>,
 }
@@ -70,9 +69,8 @@ impl RateField {
             ends: Vec::with_capacity(PAIRS_MAX),
             energies: Vec::with_capacity(PAIRS_MAX),
             direct_m: Vec::with_capacity(PAIRS_MAX),
-            ratios: Vec::with_capacity(PAIRS_MAX),
+            powers: Vec::with_capacity(PAIRS_MAX),
             nats: Vec::with_capacity(PAIRS_MAX),
-            usual: core::array::from_fn(|bin| usual(rate_m_s(bin))),
             projected: Vec::new(),
         }
     }
@@ -86,7 +84,7 @@ impl RateField {
         self.ends.clear();
         self.energies.clear();
         self.direct_m.clear();
-        self.ratios.clear();
+        self.powers.clear();
         for (pair, powers) in pairs.iter().zip(spectra.chunks_exact(POWERS)).take(PAIRS_MAX) {
             let Some(ends) = self.find(nodes.clone(), pair.ends) else {
                 continue;
@@ -98,10 +96,8 @@ impl RateField {
             self.ends.push(ends);
             self.direct_m.push(detmath::hypot(a[0] - b[0], a[1] - b[1]));
             self.energies.push(pair.energy);
-            self.ratios.push(core::array::from_fn(|filter| {
-                let powers = &powers[filter * RATE_BINS..][..RATE_BINS];
-                let mean = powers.iter().sum::<f32>() / RATE_BINS as f32;
-                core::array::from_fn(|bin| powers[bin] / ((mean + NOISE) * self.usual[bin]))
+            self.powers.push(core::array::from_fn(|filter| {
+                core::array::from_fn(|bin| powers[filter * RATE_BINS + bin])
             }));
         }
         self.nats.clear();
@@ -136,7 +132,7 @@ impl RateField {
 
     /// Sets the log-likelihood ratios, given what the people of `explained` (rates by pair, and how surely they walk) account for.
     pub(super) fn given<'p>(&mut self, share: f32, explained: impl Iterator<Item = (&'p [Rates], f32)> + Clone) {
-        for (pair, (nats, ratios)) in self.nats.iter_mut().zip(&self.ratios).enumerate() {
+        for (pair, (nats, powers)) in self.nats.iter_mut().zip(&self.powers).enumerate() {
             let mut kept = [1.0; RATE_BINS];
             for (rates, walks) in explained.clone() {
                 let r = rates[pair];
@@ -150,10 +146,16 @@ impl RateField {
                     }
                 }
             }
-            for (nats, ratios) in nats.iter_mut().zip(ratios) {
+            let left = |filter: usize, bin: usize| powers[filter][bin] * kept[bin];
+            let mut peak = PEAK_LEAST;
+            for filter in 0..FILTERS {
                 for bin in 0..RATE_BINS {
-                    let left = ratios[bin] * kept[bin];
-                    nats[bin] = detmath::min(detmath::ln((BACKGROUND + left) / (BACKGROUND + 1.0)), MOST_NATS);
+                    peak = detmath::max(peak, left(filter, bin));
+                }
+            }
+            for (filter, nats) in nats.iter_mut().enumerate() {
+                for (bin, nats) in nats.iter_mut().enumerate() {
+                    *nats = body::nats(left(filter, bin) / peak, rate_m_s(bin));
                 }
             }
         }
@@ -202,13 +204,13 @@ impl RateField {
         }
     }
 
-    /// How fast each guess goes away from each node, in the middle of the window: two of these make a path rate.
+    /// How fast each guess went away from each node when the window's rates were: two of these make a path rate.
     fn project(&mut self, g: Guesses<'_>) {
         self.projected.clear();
         for (_, at) in &self.nodes {
             for i in 0..g.x.len() {
-                let dx = g.x[i] - 0.5 * WINDOW_S * g.vx[i] - at[0];
-                let dy = g.y[i] - 0.5 * WINDOW_S * g.vy[i] - at[1];
+                let dx = g.x[i] - RATES_AGO_S * g.vx[i] - at[0];
+                let dy = g.y[i] - RATES_AGO_S * g.vy[i] - at[1];
                 let far = detmath::hypot(dx, dy);
                 let away = (dx * g.vx[i] + dy * g.vy[i]) / detmath::max(far, NEAR_M);
                 self.projected.push([away, far]);
@@ -221,12 +223,4 @@ impl RateField {
 fn filter(excess_m: f32) -> usize {
     let past = |k: usize| usize::from(excess_m >= 0.5 * (FILTER_M[k] + FILTER_M[k + 1]));
     past(0) + past(1)
-}
-
-/// The usual power at a path rate when somebody walks, as a share of the mean: most of the energy is at low rates, whatever the
-/// direction (measured on simulated walks; the middle is low because the window's mean is taken off).
-fn usual(rate_m_s: f32) -> f32 {
-    let v = rate_m_s.abs();
-    let low = 4.2 * (v / (v + 0.08)) / (1.0 + v / 0.35 * (v / 0.35));
-    0.4 + low + if v < 1.3 { 0.5 } else { 0.0 }
 }

@@ -5,6 +5,7 @@
 //! of guesses (place, velocity, walks or stands), moved on as people walk and weighed by the power that each pair's
 //! spectrum has at the guess's path rate. Who stands is not seen, and kept where the walk ended. One more cloud looks for somebody new.
 
+mod body;
 mod cloud;
 mod field;
 mod floor_plan;
@@ -71,21 +72,21 @@ pub struct WalkersConfig {
 impl Default for WalkersConfig {
     fn default() -> Self {
         Self {
-            trust: 0.4,
+            trust: 0.35,
             speed_m_s: 0.7,
             speed_most_m_s: 1.5,
-            acceleration: 0.55,
-            heading_s: 8.0,
+            acceleration: 1.0,
+            heading_s: 2.0,
             starts_and_stops_per_s: 0.4,
             wall: 5.0,
             jitter_m: 0.08,
-            jitter_m_s: 0.1,
+            jitter_m_s: 0.12,
             quiet_energy: 6.0,
             motion: 6.0,
             explained: 0.85,
-            stray: 0.005,
+            stray: 0.02,
             birth_anywhere: 0.3,
-            found_m: 0.9,
+            found_m: 1.1,
             apart_m: 0.7,
         }
     }
@@ -369,7 +370,7 @@ impl Walkers {
 /// Nats for somebody behind a cloud whose walking guesses the spectra bear out by `evidence` in `step_s`.
 fn borne_out(evidence: f32, step_s: f32) -> f32 {
     /// A cloud that follows somebody has more evidence than this, nats a second; one whose rates others explain has less.
-    const EVEN: f32 = -8.0;
+    const EVEN: f32 = -4.0;
     detmath::clamp(evidence - EVEN * step_s, -3.0 * step_s, 3.0 * step_s)
 }
 
