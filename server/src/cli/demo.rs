@@ -28,7 +28,7 @@ use crate::{
     config::PrivacyMode,
     live::{Command, Hub},
     run::{
-        live::{LiveOptions, serve},
+        live::{Bound, LiveOptions, serve},
         start::prepare,
     },
     scope::Moment,
@@ -127,10 +127,10 @@ pub(super) fn run(options: &Options) -> Result {
         anchor: anchor.into(),
         capture,
         deadline: Duration::from_millis(options.deadline_ms.into()),
-        ready: Some(Box::new(move |hub| {
-            print(&welcome);
+        ready: Some(Box::new(move |hub, bound| {
+            print(&welcome(bound));
             let room = room.lock().unwrap_or_else(PoisonError::into_inner).take();
-            *begun.lock().unwrap_or_else(PoisonError::into_inner) = room.map(|room| room.begin(hub));
+            *begun.lock().unwrap_or_else(PoisonError::into_inner) = room.map(|room| room.begin(hub, bound.udp));
         })),
     };
     if let Err(error) = serve(prepared, &live, &stop) {
@@ -151,8 +151,9 @@ pub(super) fn run(options: &Options) -> Result {
     Ok(Outcome::Yes)
 }
 
-fn welcome(options: &Options, room: &Room) -> String {
-    let http = options.http;
+/// What is said once the server listens.
+fn welcome(options: &Options, room: &Room) -> impl Fn(Bound) -> String + use<> {
+    let scene = options.scene.clone();
     let come = match room.scene.first_person_s() {
         None => "nobody comes".to_owned(),
         Some(s) if s + room.empty_s <= 0.0 => "somebody is there from the start".to_owned(),
@@ -163,12 +164,13 @@ fn welcome(options: &Options, room: &Room) -> String {
     } else {
         format!("It does not learn the empty room; {come}.")
     };
-    format!(
-        "\nTapline is running with a simulated room ({} scene).\n  live page     http://{http}/\n  \
-         GraphiQL      http://{http}/graphiql\n  health        http://{http}/readyz\n  \
-         metrics       http://{http}/metrics\n  nodes send to udp://{}\n{learn}\nCtrl-C stops it.\n",
-        options.scene, options.udp
-    )
+    move |Bound { http, udp }| {
+        format!(
+            "\nTapline is running with a simulated room ({scene} scene).\n  live page     http://{http}/\n  \
+             GraphiQL      http://{http}/graphiql\n  health        http://{http}/readyz\n  \
+             metrics       http://{http}/metrics\n  nodes send to udp://{udp}\n{learn}\nCtrl-C stops it.\n"
+        )
+    }
 }
 
 /// The simulated room of a demo.
@@ -179,7 +181,6 @@ struct Room {
     learn_s: f64,
     /// Seconds by which the scene begins later, so that the room is empty while it is learned.
     empty_s: f64,
-    udp: SocketAddr,
     truth: Option<BufWriter<File>>,
     stop: Arc<AtomicBool>,
 }
@@ -197,7 +198,6 @@ impl Room {
             learn_s: options.empty,
             scene,
             seed: options.seed,
-            udp: options.udp,
             truth: None,
             stop: Arc::clone(stop),
         })
@@ -207,8 +207,8 @@ impl Room {
         Simulator::after_empty(self.scene.clone(), self.seed, self.empty_s).map_err(Failure::of)
     }
 
-    /// Streams from now on, round and round, and has the empty room learned.
-    fn begin(self, hub: &Arc<Hub>) -> JoinHandle<()> {
+    /// Streams to `udp` from now on, round and round, and has the empty room learned.
+    fn begin(self, hub: &Arc<Hub>, udp: SocketAddr) -> JoinHandle<()> {
         hub.scope.show_demo(self.scene.clone());
         if self.learn_s > 0.0 {
             let milliseconds = (self.learn_s * 1_000.0) as u64;
@@ -217,19 +217,19 @@ impl Room {
         }
         let hub = Arc::clone(hub);
         std::thread::spawn(move || {
-            if let Err(failure) = self.play(&hub) {
+            if let Err(failure) = self.play(&hub, udp) {
                 tracing::error!(%failure, "the simulated room stops");
             }
         })
     }
 
-    fn play(mut self, hub: &Hub) -> std::result::Result<(), Failure> {
+    fn play(mut self, hub: &Hub, udp: SocketAddr) -> std::result::Result<(), Failure> {
         let mut simulator = self.simulator()?;
         loop {
             let mut shown = 0_u64;
             let stop = Arc::clone(&self.stop);
             let truth = &mut self.truth;
-            simulate::stream_until(simulator, self.udp, |simulator, t_s| {
+            simulate::stream_until(simulator, udp, |simulator, t_s| {
                 let moment = (t_s * TRUTH_HZ) as u64;
                 if moment >= shown {
                     shown = moment + 1;

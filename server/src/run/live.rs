@@ -49,7 +49,7 @@ const GAP_SLOTS: u64 = 20;
 const CLOCK_STEP_NS: i64 = 1_000_000_000;
 
 /// Called with the readers' side when the sockets are open.
-pub type OnReady = Box<dyn Fn(&Arc<Hub>) + Send + Sync>;
+pub type OnReady = Box<dyn Fn(&Arc<Hub>, Bound) + Send + Sync>;
 
 /// Where the server listens and keeps its data.
 pub struct LiveOptions {
@@ -69,6 +69,15 @@ pub struct LiveOptions {
     pub deadline: Duration,
     /// Told once when the sockets are open: what the demo hangs its room on.
     pub ready: Option<OnReady>,
+}
+
+/// Where the server listens: port 0 is a port by now.
+#[derive(Clone, Copy, Debug)]
+pub struct Bound {
+    /// Pages and API.
+    pub http: SocketAddr,
+    /// Datagrams of nodes.
+    pub udp: SocketAddr,
 }
 
 /// Why the server ended, or never began.
@@ -156,6 +165,10 @@ pub fn serve(prepared: Prepared, options: &LiveOptions, stop: &Arc<AtomicBool>) 
         api::bind(options.http)?
     };
     let socket = runtime.block_on(udp::bind(options.udp))?;
+    let bound = Bound {
+        http: listener.local_addr().map_err(ServeError::System)?,
+        udp: socket.local_addr().map_err(ServeError::System)?,
+    };
     runtime.spawn(udp::receive(socket, Arc::clone(&gate), boot));
     runtime.spawn(follow_durable(durable, Arc::clone(&hub)));
     let metrics = Arc::new(api::Metrics::new());
@@ -171,9 +184,9 @@ pub fn serve(prepared: Prepared, options: &LiveOptions, stop: &Arc<AtomicBool>) 
         server.serve(listener, ended).await
     });
     if let Some(ready) = &options.ready {
-        ready(&hub);
+        ready(&hub, bound);
     }
-    tracing::info!(http = %options.http, udp = %options.udp, site = %hub.facts.site.id, "serving");
+    tracing::info!(http = %bound.http, udp = %bound.udp, site = %hub.facts.site.id, "serving");
     hub.keep_in(&options.data_dir);
     let live = Live {
         recorder: Recorder::new(Arc::clone(&hub)),
