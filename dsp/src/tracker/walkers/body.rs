@@ -8,7 +8,8 @@ const RATE_M_S: [f32; 2] = [0.1, 0.2];
 const SHARE: [f32; 2] = [-6.75, 0.5];
 
 /// Logarithm of how much oftener a power of this share of the spectrum's peak (columns) stands at the path rate of somebody who walks
-/// (rows, of either sign) than at the same rate of a walk that nobody takes.
+/// (rows, of either sign) than at the same rate of a walk that nobody takes. Measured in made-up rooms by
+/// `cargo run --release -p tapline-benches --bin walk-spectra`.
 const NATS: [[f32; 14]; 9] = [
     [
         -1.74, -2.11, -1.77, -1.60, -1.48, -1.29, -1.15, -0.92, -0.66, -0.45, -0.27, -0.10, 0.11, 0.29,
@@ -38,6 +39,12 @@ const NATS: [[f32; 14]; 9] = [
         -2.50, -2.50, -2.34, -2.36, -1.83, -1.02, -0.71, -0.55, -0.31, 0.00, 0.33, 0.76, 1.35, 2.50,
     ],
 ];
+
+/// The table by which a walk is weighed, for whoever measures it anew: rows by |path rate| from 0.1 m/s in steps of 0.2 m/s, columns by
+/// the natural logarithm of the power's share of the spectrum's peak, from -6.75 in steps of 0.5.
+pub fn walk_nats() -> &'static [[f32; 14]; 9] {
+    &NATS
+}
 
 /// Log-likelihood ratio of somebody who walks at this path rate, from the power there as a share of the spectrum's peak.
 pub(super) fn nats(share: f32, rate_m_s: f32) -> f32 {

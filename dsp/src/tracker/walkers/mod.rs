@@ -12,6 +12,7 @@ mod floor_plan;
 mod sequence;
 mod state;
 
+pub use body::walk_nats;
 pub use field::Pair;
 
 use self::{
