@@ -26,10 +26,10 @@ const WALKS_LEAST: f32 = 50.0;
 #[derive(Parser)]
 struct Options {
     /// Rooms: one person walks in the first half of them, two in the others
-    #[arg(long, default_value_t = 12)]
+    #[arg(long, default_value_t = 60)]
     rooms: u32,
     /// Seed of rooms, radios and walks
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 2)]
     seed: u64,
 }
 
