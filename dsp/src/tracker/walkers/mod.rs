@@ -12,6 +12,7 @@ mod floor_plan;
 mod sequence;
 mod state;
 
+pub use body::walk_nats;
 pub use field::Pair;
 
 use self::{
@@ -370,7 +371,7 @@ impl Walkers {
 /// Nats for somebody behind a cloud whose walking guesses the spectra bear out by `evidence` in `step_s`.
 fn borne_out(evidence: f32, step_s: f32) -> f32 {
     /// A cloud that follows somebody has more evidence than this, nats a second; one whose rates others explain has less.
-    const EVEN: f32 = -4.0;
+    const EVEN: f32 = -3.0;
     detmath::clamp(evidence - EVEN * step_s, -3.0 * step_s, 3.0 * step_s)
 }
 
