@@ -19,6 +19,9 @@ pub(crate) struct Options {
     /// Only some of `poses`, `slow`, `garbage`; nothing is written then
     #[arg(long, value_name = "NAMES")]
     only: Option<String>,
+    /// Niceness of the many clients of `slow`: 0 is the server's own. Nothing is written but for 19
+    #[arg(long, default_value_t = 19, value_parser = clap::value_parser!(u8).range(0..20))]
+    niceness: u8,
     /// Load this server instead of building one
     #[arg(long, value_name = "FILE")]
     tapline: Option<PathBuf>,
@@ -34,7 +37,10 @@ pub(crate) fn load(options: &Options) -> Result<(), String> {
     build.args(["build", "--release", "--package", "tapline-benches", "--bin", "load"]);
     run("build the load generator", &mut build)?;
     let mut command = program(&target().join("release/load"));
-    command.arg(&tapline).arg(format!("--seconds={}", options.seconds));
+    command
+        .arg(&tapline)
+        .arg(format!("--seconds={}", options.seconds))
+        .arg(format!("--niceness={}", options.niceness));
     if let Some(only) = &options.only {
         command.arg(format!("--only={only}"));
     }
@@ -49,7 +55,7 @@ pub(crate) fn load(options: &Options) -> Result<(), String> {
     if out.status.code().is_none_or(|code| code > 1) {
         return Err(format!("the load generator failed ({})", out.status));
     }
-    if options.only.is_none() {
+    if options.only.is_none() && options.niceness == 19 {
         let path = root().join("docs/benchmarks/load.md");
         let text = format!(
             "# Load\n\n`cargo xtask load`, on {}; server (optimised build) and load generator on the same machine.\n\n\

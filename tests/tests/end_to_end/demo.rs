@@ -97,6 +97,9 @@ fn the_addresses_printed_are_those_it_listens_on() {
     let ran = run(&["demo", "--http", any, "--udp", any, "--empty", "0", "--seconds", "1"]);
     let said = String::from_utf8_lossy(&ran.stdout);
     assert!(ran.status.success(), "{said}");
-    assert!(said.contains("live page     http://127.0.0.1:") && !said.contains(":0/"), "{said}");
+    assert!(
+        said.contains("live page     http://127.0.0.1:") && !said.contains(":0/"),
+        "{said}"
+    );
     assert!(!said.contains("udp://127.0.0.1:0\n"), "{said}");
 }

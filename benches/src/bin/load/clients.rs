@@ -184,9 +184,6 @@ const FAST: usize = 200;
 /// A slow client takes one message in this time.
 const SLOW: Duration = Duration::from_secs(4);
 
-/// Niceness of the many clients.
-const GIVES_WAY: i32 = 19;
-
 /// One that reads a message now and then, from a receive buffer of 4 KiB.
 async fn slow_client(server: std::net::SocketAddr, stop: Arc<AtomicBool>) -> Result<u64> {
     let socket = TcpSocket::new_v4()?;
@@ -224,22 +221,22 @@ async fn cycle_times(server: &Server, seconds: u64) -> Result<(Vec<u32>, u64)> {
     Ok((took_us, skipped))
 }
 
-/// 2,000 connections, most of them slow. They take only the time that the server leaves: clients have machines of their
-/// own, and what is asked for is what they cost the server, not what 2,000 clients cost a machine.
-pub(crate) fn slow(tapline: &Path, room: &Recorded, seconds: u64) -> Result<Part> {
+/// 2,000 connections, most of them slow. At niceness 19 they take only the time that the server leaves: clients have machines of
+/// their own, and what is asked for is what they cost the server, not what 2,000 clients cost a machine.
+pub(crate) fn slow(tapline: &Path, room: &Recorded, seconds: u64, niceness: i32) -> Result<Part> {
     // Niceness is a thread's own, and cannot be given back.
     std::thread::scope(|scope| {
-        let measured = scope.spawn(|| slow_beside(tapline, room, seconds));
+        let measured = scope.spawn(|| slow_beside(tapline, room, seconds, niceness));
         measured.join().map_err(|_| "the generator panicked")?
     })
 }
 
-fn slow_beside(tapline: &Path, room: &Recorded, seconds: u64) -> Result<Part> {
+fn slow_beside(tapline: &Path, room: &Recorded, seconds: u64, niceness: i32) -> Result<Part> {
     let server = Server::start(tapline, room)?;
     runtime()?.block_on(async {
         let mut connection = server.ready().await?;
         let playing = room.play(server.udp)?;
-        rustix::process::nice(GIVES_WAY)?;
+        rustix::process::nice(niceness)?;
         settle(&mut connection).await?;
         // Half of it before and half of it after: a machine is not the same for minutes.
         let (mut without, _) = cycle_times(&server, seconds.div_ceil(2)).await?;

@@ -30,6 +30,9 @@ struct Options {
     /// Only these
     #[arg(long, value_delimiter = ',', default_values_t = [What::Poses, What::Slow, What::Garbage], value_enum)]
     only: Vec<What>,
+    /// Niceness of the many clients of `slow`: 0 is the server's own
+    #[arg(long, default_value_t = 19, value_parser = clap::value_parser!(i32).range(0..20))]
+    niceness: i32,
     /// Swaps of `swaps`
     #[arg(long, default_value_t = 100)]
     swaps: usize,
@@ -89,7 +92,7 @@ fn run(options: &Options) -> Result<bool> {
     for what in &options.only {
         let part = match what {
             What::Poses => clients::poses(&options.tapline, &recorded, options.seconds)?,
-            What::Slow => clients::slow(&options.tapline, &recorded, options.seconds)?,
+            What::Slow => clients::slow(&options.tapline, &recorded, options.seconds, options.niceness)?,
             What::Garbage => garbage::garbage(&options.tapline, &recorded, options.seconds)?,
             What::Swaps => trust::swaps(&options.tapline, &recorded, options.swaps)?,
             What::Bundle => trust::bundle(&options.tapline, &recorded, options.seconds, options.cycles)?,

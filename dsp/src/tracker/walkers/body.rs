@@ -60,3 +60,32 @@ fn place(value: f32, [first, step]: [f32; 2], steps: usize) -> (usize, f32) {
     let below = (at as usize).min(steps - 2);
     (below, at - below as f32)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_entry_is_met_in_its_place_and_held_beyond_the_ends() {
+        let share = |column: usize| detmath::exp(SHARE[0] + SHARE[1] * column as f32);
+        for (row, nats_of_row) in NATS.iter().enumerate() {
+            let rate = RATE_M_S[0] + RATE_M_S[1] * row as f32;
+            for (column, expected) in nats_of_row.iter().enumerate() {
+                for rate in [rate, -rate] {
+                    assert!((nats(share(column), rate) - expected).abs() < 1e-3, "{row} {column}");
+                }
+            }
+        }
+        assert_eq!(nats(1.0, 9.0).to_bits(), NATS[8][13].to_bits());
+        assert_eq!(nats(0.0, 0.0).to_bits(), NATS[0][0].to_bits());
+    }
+
+    /// The more of a peak, the more it is a body's, at every rate.
+    #[test]
+    fn a_larger_share_never_speaks_against_somebody() {
+        for rate in (0..20).map(|k| 0.1 * k as f32) {
+            let nats: Vec<f32> = (1..=100).map(|share| nats(0.01 * share as f32, rate)).collect();
+            assert!(nats.windows(2).all(|w| w[0] <= w[1]), "{rate}");
+        }
+    }
+}
