@@ -183,7 +183,8 @@ fn somebody_who_comes_walks_stops_and_goes_is_followed_and_nobody_else() {
         }
     }
     let rmse_m = (squares / (seen - missed) as f32).sqrt();
-    assert!(seen > 300 && missed * 20 < seen, "{missed} of {seen} missed");
+    // Found within a second and a quarter, never lost after.
+    assert!(seen > 300 && missed <= 25, "{missed} of {seen} missed");
     assert!(rmse_m < 0.5, "{rmse_m} m");
     assert_eq!(ghosts, 0);
     ids.dedup();
