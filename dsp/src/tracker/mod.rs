@@ -31,4 +31,4 @@ pub use people::{Cycle, People};
 pub use reid::REMEMBERED;
 pub use signature::{NUMBERS, Signature};
 pub use track::{Life, MOST_TRACKS, Track};
-pub use walkers::{MOST_WALKERS, Pair, Walkers, WalkersConfig, WalkersCycle, walk_nats};
+pub use walkers::{MOST_WALKERS, Pair, Walkers, WalkersConfig, WalkersCycle, body};

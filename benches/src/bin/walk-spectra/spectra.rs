@@ -2,9 +2,10 @@
 
 use num_complex::Complex32;
 use tapline_dsp::{
-    doppler::{POWERS, WINDOW_S},
+    doppler::{POWERS, RATE_BINS, WINDOW_S},
     front::{Front, FrontConfig, PathKind, PathSpec},
     tier::Tier,
+    tracker::body::{self, Spectra},
 };
 use tapline_sim::Simulator;
 use tapline_wire::{BinLayout, Datagram};
@@ -37,8 +38,8 @@ pub(crate) struct Moment {
 pub(crate) struct Seen {
     /// Where its nodes are.
     pub(crate) nodes_m: [[f64; 2]; 2],
-    /// Filter by filter, as [`Front::doppler`] gives them.
-    pub(crate) powers: Vec<f32>,
+    /// Powers as shares of the pair's peak.
+    pub(crate) shares: Spectra<f32>,
 }
 
 /// A scene, measured.
@@ -149,7 +150,9 @@ impl Room {
             let seen = pairs.filter_map(|(pair, powers)| {
                 Some(Seen {
                     nodes_m: [node(pair.a)?, node(pair.b)?],
-                    powers: powers.to_vec(),
+                    shares: body::shares(&core::array::from_fn(|filter| {
+                        core::array::from_fn(|bin| powers[filter * RATE_BINS + bin])
+                    })),
                 })
             });
             self.seen.push(seen.collect());

@@ -2,17 +2,15 @@
 
 use std::fmt::Write as _;
 
-use tapline_dsp::{detmath, tracker::walk_nats};
+use tapline_dsp::{
+    detmath,
+    tracker::body::{NATS, RATE_M_S, SHARE},
+};
 
 use crate::walks::OTHERS;
 
-const ROWS: usize = 9;
-const COLUMNS: usize = 14;
-/// Width of a row, m/s; whatever is beyond the last is in it.
-const ROW_M_S: f32 = 0.2;
-/// Logarithm of the share at which the first column begins, and the width of a column; whatever is below the first is in it.
-const FIRST: f32 = -7.0;
-const COLUMN: f32 = 0.5;
+const ROWS: usize = NATS.len();
+const COLUMNS: usize = NATS[0].len();
 /// Walks that every cell is taken to have more than were counted.
 const PRIOR: f32 = 0.5;
 /// Standard deviation of the smoothing, in cells, and how far it reaches.
@@ -56,10 +54,13 @@ impl Counts {
     }
 }
 
+/// The nearest cell.
 fn cell(table: &mut Table, share: f32, rate_m_s: f32) -> &mut f32 {
-    let row = (rate_m_s.abs() / ROW_M_S) as usize;
-    let column = (detmath::ln(detmath::max(share, 1e-9)) - FIRST) / COLUMN;
-    &mut table[row.min(ROWS - 1)][(detmath::max(column, 0.0) as usize).min(COLUMNS - 1)]
+    let nearest = |value: f32, [first, step]: [f32; 2], count: usize| {
+        (detmath::max((value - first) / step + 0.5, 0.0) as usize).min(count - 1)
+    };
+    let row = nearest(rate_m_s.abs(), RATE_M_S, ROWS);
+    &mut table[row][nearest(detmath::ln(detmath::max(share, 1e-9)), SHARE, COLUMNS)]
 }
 
 /// Smoothed along rows and columns; the peak's own column stays as it is.
@@ -89,7 +90,7 @@ fn smoothed(table: &Table) -> Table {
 /// The table as a constant, its counts, and its distance from the one compiled in, over cells with so many walks.
 pub(crate) fn report(counts: &Counts, least: f32) -> String {
     let table = counts.nats();
-    let mut text = format!("const NATS: [[f32; {COLUMNS}]; {ROWS}] = [\n");
+    let mut text = format!("pub const NATS: [[f32; {COLUMNS}]; {ROWS}] = [\n");
     for row in &table {
         let _ = writeln!(text, "    [\n        {},\n    ],", joined(row, 2));
     }
@@ -99,7 +100,7 @@ pub(crate) fn report(counts: &Counts, least: f32) -> String {
     }
     text.push_str("\nFrom the table compiled in:\n");
     let (mut most, mut squares, mut cells) = (0.0, 0.0, 0.0);
-    for ((row, known), walks) in table.iter().zip(walk_nats()).zip(&counts.walks) {
+    for ((row, known), walks) in table.iter().zip(&NATS).zip(&counts.walks) {
         let off: [f32; COLUMNS] = core::array::from_fn(|k| row[k] - known[k]);
         let _ = writeln!(text, "    {}", joined(&off, 2));
         for (off, _) in off.iter().zip(walks).filter(|(_, n)| **n >= least) {

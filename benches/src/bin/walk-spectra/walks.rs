@@ -1,10 +1,7 @@
 //! Walks that somebody takes and walks that nobody does, held against the spectra.
 
 use tapline_benches::cir_scene::Random;
-use tapline_dsp::{
-    detmath,
-    doppler::{FILTER_M, RATE_BINS, RATE_STEP_M_S},
-};
+use tapline_dsp::{detmath, tracker::body};
 
 use crate::{
     spectra::{Room, Seen},
@@ -67,13 +64,8 @@ fn share(pair: &Seen, at_m: [f64; 2], velocity: [f64; 2]) -> (f32, f32) {
     let [a, b] = pair.nodes_m;
     let (dx, dy) = (a[0] - b[0], a[1] - b[1]);
     let excess_m = (way_m - (dx * dx + dy * dy).sqrt()) as f32;
-    let past = |k: usize| usize::from(excess_m >= 0.5 * (FILTER_M[k] + FILTER_M[k + 1]));
-    let powers = &pair.powers[(past(0) + past(1)) * RATE_BINS..][..RATE_BINS];
     let rate = rate as f32;
-    let last = (RATE_BINS - 1) as f32;
-    let at = detmath::clamp(rate / RATE_STEP_M_S + 0.5 * last, 0.0, last - 1e-3);
-    let bin = at as usize;
-    let power = powers[bin] + (at - bin as f32) * (powers[bin + 1] - powers[bin]);
-    let peak = pair.powers.iter().copied().fold(0.0, detmath::max);
-    (power / peak, rate)
+    let shares = &pair.shares[body::filter(excess_m)];
+    let (bin, on) = body::bin(rate);
+    (shares[bin] + on * (shares[bin + 1] - shares[bin]), rate)
 }

@@ -1,53 +1,88 @@
 //! What the power at a rate says about a body that moves at that rate.
 
-use crate::detmath;
+use crate::{
+    detmath,
+    doppler::{FILTER_M, FILTERS, RATE_BINS, RATE_STEP_M_S},
+};
 
 /// Path rates of the rows of [`NATS`], m/s: the first, and from one to the next.
-const RATE_M_S: [f32; 2] = [0.1, 0.2];
+pub const RATE_M_S: [f32; 2] = [0.1, 0.2];
 /// Shares of the peak of the columns, as natural logarithms: the first, and from one to the next.
-const SHARE: [f32; 2] = [-6.75, 0.5];
+pub const SHARE: [f32; 2] = [-6.25, 0.5];
+/// No peak of a spectrum counts as lower than this, in units of the quiet room's noise: the highest of noise alone.
+const PEAK_LEAST: f32 = 6.0;
+
+/// A value a delay filter and path rate.
+pub type Spectra<T> = [[T; RATE_BINS]; FILTERS];
+
+/// The delay filter next to this much more way than the direct one, metres.
+pub fn filter(excess_m: f32) -> usize {
+    let past = |k: usize| usize::from(excess_m >= 0.5 * (FILTER_M[k] + FILTER_M[k + 1]));
+    past(0) + past(1)
+}
+
+/// The bin below a path rate, and how far on towards the next it is; the ends hold beyond them.
+pub fn bin(rate_m_s: f32) -> (usize, f32) {
+    let last = (RATE_BINS - 1) as f32;
+    let at = detmath::clamp(rate_m_s / RATE_STEP_M_S + 0.5 * last, 0.0, last - 1e-3);
+    (at as usize, at - (at as usize) as f32)
+}
+
+/// The powers of one pair (in units of the quiet room's noise) as shares of its peak: the highest mean of the filters. Both are smoothed over
+/// neighbouring rates before, or the peak would be one of speckle.
+pub fn shares(powers: &Spectra<f32>) -> Spectra<f32> {
+    let mut shares = powers.map(|filter| {
+        core::array::from_fn(|bin| {
+            let (below, above) = (bin.saturating_sub(1), (bin + 1).min(RATE_BINS - 1));
+            0.25 * (filter[below] + filter[above]) + 0.5 * filter[bin]
+        })
+    });
+    let mut peak = PEAK_LEAST;
+    for bin in 0..RATE_BINS {
+        peak = detmath::max(
+            peak,
+            shares.iter().map(|f: &[f32; RATE_BINS]| f[bin]).sum::<f32>() / FILTERS as f32,
+        );
+    }
+    shares.as_flattened_mut().iter_mut().for_each(|s| *s /= peak);
+    shares
+}
 
 /// Logarithm of how much oftener a power of this share of the spectrum's peak (columns) stands at the path rate of somebody who walks
 /// (rows, of either sign) than at the same rate of a walk that nobody takes. Measured in made-up rooms by
 /// `cargo run --release -p tapline-benches --bin walk-spectra`.
-const NATS: [[f32; 14]; 9] = [
+pub const NATS: [[f32; 14]; 9] = [
     [
-        -1.85, -1.62, -1.50, -1.47, -1.35, -1.20, -1.06, -0.87, -0.65, -0.47, -0.29, -0.09, 0.10, 0.28,
+        -2.50, -2.50, -2.50, -2.50, -2.32, -1.90, -1.62, -1.39, -1.12, -0.82, -0.50, -0.18, 0.12, 0.27,
     ],
     [
-        -2.36, -2.41, -2.42, -2.19, -1.97, -1.68, -1.46, -1.21, -0.97, -0.71, -0.48, -0.23, 0.04, 0.59,
+        -2.50, -2.50, -2.50, -2.50, -2.50, -2.44, -1.99, -1.60, -1.32, -1.01, -0.66, -0.27, 0.09, 0.57,
     ],
     [
-        -2.50, -2.50, -2.50, -2.20, -1.88, -1.63, -1.36, -1.10, -0.85, -0.57, -0.30, 0.01, 0.43, 1.14,
+        -2.50, -2.50, -2.50, -2.50, -2.50, -2.24, -1.77, -1.43, -1.14, -0.82, -0.44, -0.02, 0.49, 1.20,
     ],
     [
-        -2.50, -2.50, -2.30, -2.10, -1.77, -1.42, -1.16, -0.91, -0.63, -0.36, -0.11, 0.21, 0.60, 1.29,
+        -2.50, -2.50, -2.50, -2.50, -2.24, -1.84, -1.42, -1.14, -0.84, -0.52, -0.17, 0.20, 0.69, 1.36,
     ],
     [
-        -2.50, -2.50, -2.21, -1.99, -1.66, -1.36, -1.08, -0.81, -0.51, -0.24, 0.02, 0.32, 0.68, 1.40,
+        -2.50, -2.50, -2.50, -2.36, -2.02, -1.65, -1.27, -0.98, -0.65, -0.33, -0.03, 0.31, 0.77, 1.49,
     ],
     [
-        -2.50, -2.50, -2.17, -1.93, -1.59, -1.29, -1.03, -0.76, -0.47, -0.17, 0.11, 0.41, 0.82, 1.63,
+        -2.50, -2.50, -2.50, -2.26, -1.86, -1.49, -1.18, -0.90, -0.58, -0.23, 0.06, 0.40, 0.89, 1.73,
     ],
     [
-        -2.50, -2.50, -2.25, -1.91, -1.59, -1.23, -0.95, -0.68, -0.40, -0.13, 0.21, 0.57, 1.00, 1.98,
+        -2.50, -2.50, -2.50, -2.26, -1.83, -1.40, -1.08, -0.81, -0.52, -0.18, 0.14, 0.55, 1.12, 2.05,
     ],
     [
-        -2.50, -2.50, -2.26, -1.82, -1.52, -1.20, -0.95, -0.66, -0.35, -0.05, 0.32, 0.74, 1.29, 2.22,
+        -2.50, -2.50, -2.50, -2.20, -1.80, -1.42, -1.06, -0.79, -0.45, -0.11, 0.24, 0.72, 1.42, 2.23,
     ],
     [
-        -2.50, -2.45, -2.10, -1.74, -1.47, -1.22, -0.99, -0.73, -0.37, -0.06, 0.29, 0.76, 1.40, 2.50,
+        -2.50, -2.50, -2.50, -2.31, -1.80, -1.42, -1.05, -0.87, -0.46, -0.16, 0.20, 0.76, 1.57, 2.50,
     ],
 ];
 
-/// The table by which a walk is weighed, for whoever measures it anew: rows by |path rate| from 0.1 m/s in steps of 0.2 m/s, columns by
-/// the natural logarithm of the power's share of the spectrum's peak, from -6.75 in steps of 0.5.
-pub fn walk_nats() -> &'static [[f32; 14]; 9] {
-    &NATS
-}
-
 /// Log-likelihood ratio of somebody who walks at this path rate, from the power there as a share of the spectrum's peak.
-pub(super) fn nats(share: f32, rate_m_s: f32) -> f32 {
+pub fn nats(share: f32, rate_m_s: f32) -> f32 {
     let (row, down) = place(rate_m_s.abs(), RATE_M_S, NATS.len());
     let (column, along) = place(detmath::ln(detmath::max(share, 1e-4)), SHARE, NATS[0].len());
     let at = |row: usize| NATS[row][column] + along * (NATS[row][column + 1] - NATS[row][column]);
@@ -76,7 +111,7 @@ mod tests {
                 }
             }
         }
-        assert_eq!(nats(1.0, 9.0).to_bits(), NATS[8][13].to_bits());
+        assert_eq!(nats(9.0, 9.0).to_bits(), NATS[8][13].to_bits());
         assert_eq!(nats(0.0, 0.0).to_bits(), NATS[0][0].to_bits());
     }
 
@@ -84,7 +119,7 @@ mod tests {
     #[test]
     fn a_larger_share_never_speaks_against_somebody() {
         for rate in (0..20).map(|k| 0.1 * k as f32) {
-            let nats: Vec<f32> = (1..=100).map(|share| nats(0.01 * share as f32, rate)).collect();
+            let nats: Vec<f32> = (1..=150).map(|share| nats(0.01 * share as f32, rate)).collect();
             assert!(nats.windows(2).all(|w| w[0] <= w[1]), "{rate}");
         }
     }

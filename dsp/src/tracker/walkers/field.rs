@@ -1,16 +1,14 @@
 //! What the Doppler spectra of all pairs say about somebody at a place with a velocity.
 
-use super::body;
+use super::body::{self, Spectra};
 use crate::{
     detmath,
-    doppler::{FILTER_M, FILTERS, POWERS, RATE_BINS, RATE_STEP_M_S, rate_m_s},
+    doppler::{FILTERS, POWERS, RATE_BINS, rate_m_s},
     tomography::Node,
 };
 
 /// Distance to a node below which its direction is not what geometry says, metres: a body is no point.
 const NEAR_M: f32 = 0.3;
-/// No peak of a spectrum counts as lower than this, in units of the quiet room's noise: the highest of noise alone.
-const PEAK_LEAST: f32 = 6.0;
 /// How long ago the rates of a window are taken to have been, seconds. Its middle is 0.35 s ago; taken as that, tracks come 0.2 m late
 /// (made-up rooms), because a guess's velocity is drawn towards standing still.
 const RATES_AGO_S: f32 = 0.2;
@@ -55,9 +53,9 @@ pub(super) struct RateField {
     /// By pair: the direct way, metres.
     direct_m: Vec<f32>,
     /// Powers, pair by pair and filter by filter, in units of the quiet room's noise.
-    powers: Vec<[[f32; RATE_BINS]; FILTERS]>,
+    powers: Vec<Spectra<f32>>,
     /// Log-likelihood ratios by delay filter and path rate, given the people who are known; linear between the rates.
-    nats: Vec<[[f32; RATE_BINS]; FILTERS]>,
+    nats: Vec<Spectra<f32>>,
     /// By node, then guess: how fast it goes away, and how far it is.
     projected: Vec<[f32; 2]>,
 }
@@ -146,16 +144,11 @@ impl RateField {
                     }
                 }
             }
-            let left = |filter: usize, bin: usize| powers[filter][bin] * kept[bin];
-            let mut peak = PEAK_LEAST;
-            for filter in 0..FILTERS {
-                for bin in 0..RATE_BINS {
-                    peak = detmath::max(peak, left(filter, bin));
-                }
-            }
-            for (filter, nats) in nats.iter_mut().enumerate() {
+            let left = powers.map(|filter| core::array::from_fn(|bin| filter[bin] * kept[bin]));
+            let shares = body::shares(&left);
+            for (nats, share) in nats.iter_mut().zip(&shares) {
                 for (bin, nats) in nats.iter_mut().enumerate() {
-                    *nats = body::nats(left(filter, bin) / peak, rate_m_s(bin));
+                    *nats = body::nats(share[bin], rate_m_s(bin));
                 }
             }
         }
@@ -173,11 +166,9 @@ impl RateField {
                 &self.projected[b * count..][..count],
             );
             for ((sum, a), b) in into.iter_mut().zip(a).zip(b) {
-                let last = (RATE_BINS - 1) as f32;
-                let at = detmath::clamp((a[0] + b[0]) / RATE_STEP_M_S + 0.5 * last, 0.0, last - 1e-3);
-                let bin = at as usize;
-                let nats = &nats[filter(a[1] + b[1] - direct_m)];
-                *sum += nats[bin] + (at - bin as f32) * (nats[bin + 1] - nats[bin]);
+                let (bin, on) = body::bin(a[0] + b[0]);
+                let nats = &nats[body::filter(a[1] + b[1] - direct_m)];
+                *sum += nats[bin] + on * (nats[bin + 1] - nats[bin]);
             }
         }
     }
@@ -217,10 +208,4 @@ impl RateField {
             }
         }
     }
-}
-
-/// The delay filter next to this much more way than the direct one, metres.
-fn filter(excess_m: f32) -> usize {
-    let past = |k: usize| usize::from(excess_m >= 0.5 * (FILTER_M[k] + FILTER_M[k + 1]));
-    past(0) + past(1)
 }

@@ -5,14 +5,13 @@
 //! of guesses (place, velocity, walks or stands), moved on as people walk and weighed by the power that each pair's
 //! spectrum has at the guess's path rate. Who stands is not seen, and kept where the walk ended. One more cloud looks for somebody new.
 
-mod body;
+pub mod body;
 mod cloud;
 mod field;
 mod floor_plan;
 mod sequence;
 mod state;
 
-pub use body::walk_nats;
 pub use field::Pair;
 
 use self::{
@@ -73,7 +72,7 @@ pub struct WalkersConfig {
 impl Default for WalkersConfig {
     fn default() -> Self {
         Self {
-            trust: 0.35,
+            trust: 0.4,
             speed_m_s: 0.7,
             speed_most_m_s: 1.5,
             acceleration: 1.0,
@@ -371,7 +370,7 @@ impl Walkers {
 /// Nats for somebody behind a cloud whose walking guesses the spectra bear out by `evidence` in `step_s`.
 fn borne_out(evidence: f32, step_s: f32) -> f32 {
     /// A cloud that follows somebody has more evidence than this, nats a second; one whose rates others explain has less.
-    const EVEN: f32 = -3.0;
+    const EVEN: f32 = -6.0;
     detmath::clamp(evidence - EVEN * step_s, -3.0 * step_s, 3.0 * step_s)
 }
 
