@@ -4,7 +4,10 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    sync::Mutex,
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread,
 };
 
@@ -182,34 +185,7 @@ impl Lab {
 
     /// Replays side by side; results in the order of the jobs. Names are file names and must differ.
     pub(crate) fn replay_all(&self, jobs: &[(String, Replay)]) -> Result<Vec<Vec<Cycle>>, String> {
-        let next = Mutex::new(0);
-        let results = Mutex::new(vec![None; jobs.len()]);
-        let worker = || {
-            loop {
-                let index = {
-                    let mut next = next.lock().expect("no worker panics");
-                    let index = *next;
-                    *next += 1;
-                    index
-                };
-                let Some((name, job)) = jobs.get(index) else { return };
-                let result = self.replay(job, name);
-                results.lock().expect("no worker panics")[index] = Some(result);
-            }
-        };
-        let workers = thread::available_parallelism()
-            .map_or(1, usize::from)
-            .min(jobs.len().max(1));
-        thread::scope(|scope| {
-            for _ in 0..workers {
-                scope.spawn(worker);
-            }
-        });
-        let results = results.into_inner().expect("no worker panics");
-        results
-            .into_iter()
-            .map(|r| r.unwrap_or_else(|| Err("not run".to_owned())))
-            .collect()
+        side_by_side(jobs, |(name, job)| self.replay(job, name))
     }
 
     /// Keeps a picture for the document; its file name.
@@ -227,6 +203,32 @@ impl Lab {
         }
         Ok(())
     }
+}
+
+/// Does all jobs, as many at a time as there are processors; results in the order of the jobs.
+pub(crate) fn side_by_side<J: Sync, T: Send>(
+    jobs: &[J],
+    work: impl Fn(&J) -> Result<T, String> + Sync,
+) -> Result<Vec<T>, String> {
+    let next = AtomicUsize::new(0);
+    let results: Vec<_> = jobs.iter().map(|_| Mutex::new(None)).collect();
+    let worker = || {
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(job) = jobs.get(index) else { return };
+            *results[index].lock().expect("no worker panics") = Some(work(job));
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().map_or(1, usize::from).min(jobs.len()) {
+            scope.spawn(worker);
+        }
+    });
+    let taken = |r: Mutex<Option<_>>| r.into_inner().expect("no worker panics");
+    results
+        .into_iter()
+        .map(|r| taken(r).unwrap_or_else(|| Err("not run".to_owned())))
+        .collect()
 }
 
 /// A text file.

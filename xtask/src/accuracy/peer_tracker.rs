@@ -105,16 +105,7 @@ impl Figures {
     fn of(truth: &[Vec<Person>], tracks: &[Vec<Track>]) -> Self {
         let mut score = Score::default();
         for (people, tracks) in truth.iter().zip(tracks) {
-            let cycle = Cycle {
-                t_ms: 0.0,
-                time_s: 0.0,
-                state: String::new(),
-                probability: None,
-                moving_probability: None,
-                gate: String::new(),
-                tracks: tracks.clone(),
-            };
-            score.add(people, &cycle);
+            score.add(people, tracks);
         }
         Self {
             gospa_m: score.gospa_m(),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tapline_dsp::tracker::Assignment;
 
-use super::lab::Cycle;
+use super::lab::Track;
 
 /// Cut-off of GOSPA and distance within which a track can stand for a person, metres.
 pub(crate) const CUT_OFF_M: f64 = 1.0;
@@ -67,9 +67,8 @@ pub(crate) struct Score {
 }
 
 impl Score {
-    /// Adds one cycle.
-    pub(crate) fn add(&mut self, truth: &[Person], cycle: &Cycle) {
-        let tracks = &cycle.tracks;
+    /// Adds one cycle: who was there, and who was published.
+    pub(crate) fn add(&mut self, truth: &[Person], tracks: &[Track]) {
         let cost = |p: &Person, t: usize| distance_m(p.position_m, tracks[t].position_m).min(CUT_OFF_M);
         let mut assignment = Assignment::new(truth.len(), tracks.len());
         for (row, person) in truth.iter().enumerate() {
@@ -164,23 +163,14 @@ impl Score {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::accuracy::lab::Track;
 
-    fn cycle(tracks: &[(u64, f64)]) -> Cycle {
+    fn tracks(at: &[(u64, f64)]) -> Vec<Track> {
         let track = |&(id, x): &(u64, f64)| Track {
             id,
             position_m: [x, 0.0],
             sigma_m: 0.1,
         };
-        Cycle {
-            t_ms: 0.0,
-            time_s: 0.0,
-            state: String::new(),
-            probability: None,
-            moving_probability: None,
-            gate: String::new(),
-            tracks: tracks.iter().map(track).collect(),
-        }
+        at.iter().map(track).collect()
     }
 
     fn person(id: u64, x: f64) -> Person {
@@ -194,9 +184,9 @@ mod tests {
     fn by_hand() {
         let mut score = Score::default();
         // One at 0.6 m, one missed; then one false; then all right.
-        score.add(&[person(1, 0.0), person(2, 5.0)], &cycle(&[(7, 0.6)]));
+        score.add(&[person(1, 0.0), person(2, 5.0)], &tracks(&[(7, 0.6)]));
         assert!((score.gospa_m() - (0.36_f64 + 0.5).sqrt()).abs() < 1e-9);
-        score.add(&[], &cycle(&[(7, 0.0)]));
+        score.add(&[], &tracks(&[(7, 0.0)]));
         assert!((score.gospa_m() - ((0.36_f64 + 0.5).sqrt() + 0.5_f64.sqrt()) / 2.0).abs() < 1e-9);
         assert!((score.missed() - 0.5).abs() < 1e-9 && (score.false_tracks() - 0.5).abs() < 1e-9);
         assert_eq!(score.count_accuracy(), 0.0);
@@ -205,7 +195,7 @@ mod tests {
     #[test]
     fn a_far_pair_is_one_missed_and_one_false() {
         let mut score = Score::default();
-        score.add(&[person(1, 0.0)], &cycle(&[(7, 3.0)]));
+        score.add(&[person(1, 0.0)], &tracks(&[(7, 3.0)]));
         assert!((score.gospa_m() - 1.0).abs() < 1e-9);
         assert_eq!(score.idf1(), Some(0.0));
     }
@@ -215,7 +205,7 @@ mod tests {
         let mut score = Score::default();
         for k in 0..10 {
             let (a, b) = if k < 5 { (7, 8) } else { (8, 7) };
-            score.add(&[person(1, 0.0), person(2, 5.0)], &cycle(&[(a, 0.0), (b, 5.0)]));
+            score.add(&[person(1, 0.0), person(2, 5.0)], &tracks(&[(a, 0.0), (b, 5.0)]));
         }
         assert_eq!(score.idf1(), Some(0.5));
         assert_eq!(score.count_accuracy(), 1.0);

@@ -1,10 +1,9 @@
 //! Do signatures tell people apart? The AUC of their cosine: pairs of visits by one person against pairs by two.
 
 use core::ops::Range;
-use std::{sync::Mutex, thread};
 
 use super::{
-    lab::{Lab, Replay},
+    lab::{Lab, Replay, side_by_side},
     people::{Errors, Score},
     random::Random,
     report::{Row, Section},
@@ -64,40 +63,13 @@ fn see(lab: &Lab, visit: &Visit) -> Result<Seen, String> {
     let truth = Truth::read(&files.truth)?;
     let mut score = Score::default();
     for cycle in cycles.iter().filter(|c| c.time_s >= INSIDE_S) {
-        score.add(truth.at(cycle.time_s), cycle);
+        score.add(truth.at(cycle.time_s), &cycle.tracks);
     }
     Ok(Seen {
         signed,
         errors: score.errors(),
         missed: score.missed(),
     })
-}
-
-/// All visits, side by side; results in their order.
-fn see_all(lab: &Lab, visits: &[Visit]) -> Result<Vec<Seen>, String> {
-    let next = Mutex::new(0);
-    let results: Vec<_> = visits.iter().map(|_| Mutex::new(None)).collect();
-    let worker = || {
-        loop {
-            let index = {
-                let mut next = next.lock().expect("no worker panics");
-                *next += 1;
-                *next - 1
-            };
-            let Some(visit) = visits.get(index) else { return };
-            *results[index].lock().expect("no worker panics") = Some(see(lab, visit));
-        }
-    };
-    thread::scope(|scope| {
-        for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
-            scope.spawn(worker);
-        }
-    });
-    let taken = |r: Mutex<Option<_>>| r.into_inner().expect("no worker panics");
-    results
-        .into_iter()
-        .map(|r| taken(r).unwrap_or_else(|| Err("not run".to_owned())))
-        .collect()
 }
 
 /// Cosine of two visits: persons, and the value.
@@ -186,7 +158,7 @@ impl Power {
 
 pub(super) fn run(lab: &Lab) -> Result<Section, String> {
     let all: Vec<Visit> = (1..=PEOPLE).flat_map(visits).collect();
-    let seen = see_all(lab, &all)?;
+    let seen = side_by_side(&all, |visit| see(lab, visit))?;
     let each = all.len() / PEOPLE as usize;
     let people: Vec<Vec<_>> = seen
         .chunks(each)

@@ -99,7 +99,7 @@ pub(super) fn run(lab: &Lab) -> Result<Section, String> {
         let (mut score, mut presence, mut ghosts) = (Score::default(), Counts::default(), 0_u32);
         for cycle in cycles.iter().filter(|c| c.time_s >= FROM_S) {
             let people = truth.at(cycle.time_s);
-            score.add(people, cycle);
+            score.add(people, &cycle.tracks);
             presence.add(!people.is_empty(), cycle.occupied());
             ghosts += u32::from(people.is_empty() && !cycle.tracks.is_empty());
         }
