@@ -108,7 +108,7 @@ impl Site {
         self.front.calibrate();
         self.front.align();
         self.front.fuse();
-        self.front.sense();
+        self.front.sense(false);
     }
 }
 

@@ -10,7 +10,8 @@
 //! ratio of CSI and 4 for the coarser ratios of received strengths. With the motion ratio `m`: *moving* `f(m)`,
 //! *still* 0. A path of received strengths also has a level ratio `d`, the deviation from its quiet level: then
 //! *moving* is `f(d) + min(f(m), 0)` and *still* `f(d) - max(f(m), 0)`, so that the level says whether anybody is
-//! there and the fluctuation whether they move. (The profile of a CSI path drifts too much over days to say that.)
+//! there and the fluctuation whether they move. (The profile of a CSI path drifts too
+//! much over days to say that; where it is as it was a minute ago, in the empty room, `front::vacancy` takes from *still*.)
 //!
 //! Links of an area are fused as a mixture: a person affects each link with a share `affected`, so a quiet link is
 //! weak evidence and a moving one strong. Links are correlated (one body, one interferer), so N of them count as

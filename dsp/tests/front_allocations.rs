@@ -104,7 +104,7 @@ fn a_running_cycle_allocates_nothing() {
         front.calibrate();
         front.align();
         front.fuse();
-        front.sense();
+        front.sense(false);
     };
 
     front.start_calibration(3_000_000_000);

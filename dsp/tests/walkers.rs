@@ -119,8 +119,13 @@ fn start() -> Walkers {
 }
 
 fn cycle(walkers: &mut Walkers, tick: u32, numbers: &mut Numbers) {
+    cycle_at(walkers, tick as f32 * STEP_S, tick, 0.0, numbers);
+}
+
+/// The cycle `tick`, in which the spectra are those of time `t`.
+fn cycle_at(walkers: &mut Walkers, t: f32, tick: u32, vacancy: f32, numbers: &mut Numbers) {
     let seen = if tick.is_multiple_of(2) {
-        spectra(tick as f32 * STEP_S, numbers)
+        spectra(t, numbers)
     } else {
         (Vec::new(), Vec::new())
     };
@@ -131,6 +136,7 @@ fn cycle(walkers: &mut Walkers, tick: u32, numbers: &mut Numbers) {
         nodes: nodes().into_iter(),
         pairs: &seen.0,
         spectra: &seen.1,
+        vacancy,
     });
 }
 
@@ -176,6 +182,24 @@ fn somebody_who_comes_walks_stops_and_goes_is_followed_and_nobody_else() {
 }
 
 #[test]
+fn who_stands_is_kept_until_the_room_looks_empty() {
+    let (mut walkers, mut numbers) = (start(), Numbers(4));
+    let seen = |w: &Walkers| shown(w).len();
+    // Halfway round, and there the world stops.
+    let stop = 18.5;
+    assert!(place(stop) == place(stop - WINDOW_S), "stands at {stop} s");
+    for tick in 0..900 {
+        let t = detmath::min(tick as f32 * STEP_S, stop);
+        cycle_at(&mut walkers, t, tick, 0.0, &mut numbers);
+    }
+    assert_eq!(seen(&walkers), 1, "half a minute later");
+    for tick in 900..1_020 {
+        cycle_at(&mut walkers, stop, tick, 1.5, &mut numbers);
+    }
+    assert_eq!(seen(&walkers), 0, "six seconds of a room that looks empty");
+}
+
+#[test]
 fn a_state_goes_on_bit_for_bit() {
     let export = |w: &Walkers| {
         let mut blob = Vec::new();
@@ -217,6 +241,7 @@ fn two_pairs_are_too_few_and_say_so() {
             nodes: nodes().into_iter(),
             pairs: &pairs[..2],
             spectra: &powers[..2 * POWERS],
+            vacancy: 0.0,
         });
         assert!(!used && !walkers.engaged() && walkers.tracks().is_empty());
     }

@@ -105,6 +105,9 @@ pub struct TrackerInput<'a> {
     pub gate: u32,
     /// Probability that anybody is in the room, from link motion evidence; negative when unknown.
     pub presence: f32,
+    /// Log-likelihood ratio of nobody in the room against somebody who keeps still, nats a second, by how like the empty room
+    /// of late the links look: 0 when that says nothing, never negative.
+    pub vacancy: f32,
     /// The image grid.
     pub grid: Grid,
     /// The tomography stage's outcome; `valid == 0` when it did not run.

@@ -389,6 +389,7 @@ impl Tracker {
             nodes: input.nodes.iter().map(node),
             pairs: &self.pairs,
             spectra: input.spectra.as_slice(),
+            vacancy: input.vacancy,
         })
     }
 
@@ -412,6 +413,12 @@ impl Tracker {
             return refused(format!(
                 "step: {} s found; expected above 0 and at most 3600",
                 input.step_s
+            ));
+        }
+        if !(input.vacancy >= 0.0 && input.vacancy.is_finite()) {
+            return refused(format!(
+                "vacancy: {} nats a second found; expected 0 or more",
+                input.vacancy
             ));
         }
         if output.tracks.len() != MAX_TRACKS {

@@ -15,8 +15,8 @@ pub(super) struct View {
     pub(super) calibrated: bool,
     /// Length of its window, seconds; 0 without one.
     pub(super) span_s: f32,
-    /// Log-likelihood ratio of somebody who keeps still, from its profile of the empty room of late.
-    pub(super) still: f32,
+    /// Log-likelihood ratio of nobody against somebody who keeps still, from its profile of the empty room of late; none without one.
+    pub(super) vacancy: Option<f32>,
 }
 
 /// One link: all paths between two nodes, both directions. Their evidence is one body's evidence.
@@ -29,6 +29,9 @@ struct Link {
     paths_used: u32,
     span_sum_s: f32,
     calibrated: bool,
+    /// Sum over the paths that know how the empty room looks, and how many those were.
+    vacancy_sum: f32,
+    vacancy_paths: u32,
     /// Mean over the paths.
     llr: Llr,
     loudest: TraceLink,
@@ -41,6 +44,7 @@ struct Place {
     covering: Vec<(u32, f32)>,
     filter: PresenceFilter,
     evidence: AreaEvidence,
+    vacancy: f32,
 }
 
 /// Presence of everything the configuration names. Place 0 is the site.
@@ -72,6 +76,8 @@ impl Areas {
                 paths_used: 0,
                 span_sum_s: 0.0,
                 calibrated: false,
+                vacancy_sum: 0.0,
+                vacancy_paths: 0,
                 loudest: TraceLink::default(),
             })
             .collect();
@@ -91,6 +97,7 @@ impl Areas {
             covering,
             filter: PresenceFilter::new(&config.presence),
             evidence: AreaEvidence::default(),
+            vacancy: 0.0,
         };
         let mut places = vec![place((0..links.len() as u32).map(|i| (i, affected)).collect())];
         let position = |node: u16| {
@@ -123,6 +130,11 @@ impl Areas {
 
     pub(super) fn site(&self) -> &AreaEvidence {
         &self.places[0].evidence
+    }
+
+    /// Of the site; 0 when nothing is known.
+    pub(super) fn vacancy(&self) -> f32 {
+        self.places[0].vacancy
     }
 
     pub(super) fn areas(&self) -> &[AreaEvidence] {
@@ -164,6 +176,7 @@ impl Areas {
     fn collect(&mut self, evidence: &[LinkEvidence], view: impl Fn(usize) -> View, config: &FrontConfig) {
         for link in &mut self.links {
             (link.llr_sum, link.paths_used, link.span_sum_s, link.calibrated) = (Llr::default(), 0, 0.0, false);
+            (link.vacancy_sum, link.vacancy_paths) = (0.0, 0);
             link.loudest = TraceLink::default();
         }
         for (path, e) in evidence.iter().enumerate() {
@@ -177,7 +190,9 @@ impl Areas {
                 .presence
                 .path_llr(e.motion_ratio, e.has(valid::LEVEL).then_some(e.level_ratio));
             link.llr_sum.moving += llr.moving;
-            link.llr_sum.still += llr.still + view.still;
+            link.llr_sum.still += llr.still;
+            link.vacancy_sum += view.vacancy.unwrap_or(0.0);
+            link.vacancy_paths += u32::from(view.vacancy.is_some());
             link.span_sum_s += view.span_s + e.age_s;
             if link.paths_used == 0 || e.motion_ratio > link.loudest.motion_ratio {
                 link.loudest = TraceLink {
@@ -199,6 +214,13 @@ impl Areas {
     }
 }
 
+impl Link {
+    /// Mean over the paths that know how the empty room looks.
+    fn vacancy(&self) -> Option<f32> {
+        (self.vacancy_paths > 0).then(|| self.vacancy_sum / self.vacancy_paths as f32)
+    }
+}
+
 impl Place {
     fn step(&mut self, tick: u64, links: &[Link], rejected: bool, config: &FrontConfig) {
         let presence = &config.presence;
@@ -209,6 +231,7 @@ impl Place {
             ..DecisionTrace::default()
         };
         let (mut span_sum_s, mut paths, mut calibrated) = (0.0_f32, 0_u32, false);
+        let mut vacancy: Option<f32> = None;
         for &(at, affected) in &self.covering {
             let link = &links[at as usize];
             calibrated |= link.calibrated;
@@ -216,12 +239,21 @@ impl Place {
                 continue;
             }
             fusion.add(link.llr, affected);
+            vacancy = match (vacancy, link.vacancy()) {
+                (Some(least), Some(v)) => Some(crate::detmath::min(least, v)),
+                (either, or) => either.or(or),
+            };
             trace.links_used += 1;
             trace.name(link.loudest);
             span_sum_s += link.span_sum_s;
             paths += link.paths_used;
         }
-        let fused = fusion.finish();
+        // Echoes lead by everybody: whoever keeps still changes most links, and one that is changed outweighs all that are not.
+        self.vacancy = vacancy.unwrap_or(0.0);
+        let fused = fusion.finish().map(|llr| Llr {
+            still: llr.still - self.vacancy,
+            ..llr
+        });
         trace.llr = fused.map(Llr::somebody);
         let input = if self.covering.is_empty() {
             Err(PresenceReason::NotCovered)

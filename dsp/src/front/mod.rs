@@ -226,11 +226,12 @@ impl Front {
         Ok(())
     }
 
-    /// Stage 6: evidence per link, the gate, presence of site and areas, and a running calibration.
-    pub fn sense(&mut self) {
+    /// Stage 6: evidence per link, the gate, presence of site and areas, and a running calibration. `occupied`: the last
+    /// cycle ended with people whom others know of, however still they keep (the tracker).
+    pub fn sense(&mut self, occupied: bool) {
         let learning = self.calibrating.start_ns();
-        // As the last cycle found it.
-        let empty = self.site_is(PresenceState::Empty);
+        // As the last cycle found it. Somebody who sits must not be learned as a part of the empty room.
+        let empty = self.site_is(PresenceState::Empty) && !occupied;
         for (i, path) in self.paths.iter_mut().enumerate() {
             path.update(self.end_ns, learning, empty, &self.config, &mut self.scratch);
             self.links[i] = path.evidence(i, &self.config);
@@ -251,7 +252,7 @@ impl Front {
             |path| View {
                 calibrated: paths[path].baseline().is_some(),
                 span_s: paths[path].stat().map_or(0.0, |s| s.span_s),
-                still: paths[path].still(&self.config),
+                vacancy: paths[path].vacancy(&self.config),
             },
             rejected,
             &self.config,
@@ -317,6 +318,12 @@ impl Front {
     /// The empty room as the path sees it; none without a calibration of it.
     pub fn baseline(&self, path: usize) -> Option<&PathBaseline> {
         self.paths[path].baseline()
+    }
+
+    /// Log-likelihood ratio of nobody against somebody who keeps still, by how like the empty room of late every link looks;
+    /// 0 when that says nothing.
+    pub fn vacancy(&self) -> f32 {
+        self.areas.vacancy()
     }
 
     /// Evidence of every path, in the paths' order.

@@ -373,9 +373,11 @@ impl Path {
         }
     }
 
-    /// Log-likelihood ratio of somebody who keeps still against nobody, from the profile of the empty room of late.
-    pub(super) fn still(&self, config: &FrontConfig) -> f32 {
-        self.memory.vacancy.still(config.presence.llr_limits[0])
+    /// Log-likelihood ratio of nobody against somebody who keeps still, from the profile of the empty room of late; none for
+    /// an RSS path.
+    pub(super) fn vacancy(&self, config: &FrontConfig) -> Option<f32> {
+        let most = -config.presence.llr_limits[0];
+        self.is_csi().then(|| self.memory.vacancy.llr(most))
     }
 
     /// Drift of the slow profile in standard deviations; none until it is as old as its time constant.

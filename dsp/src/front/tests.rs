@@ -97,7 +97,7 @@ impl Scene {
         self.front.calibrate();
         self.front.align();
         self.front.fuse();
-        self.front.sense();
+        self.front.sense(false);
     }
 
     fn run(&mut self, seconds: f32) {
@@ -243,7 +243,7 @@ fn old_frames_are_dropped_and_silence_is_no_input() {
         scene.front.calibrate();
         scene.front.align();
         scene.front.fuse();
-        scene.front.sense();
+        scene.front.sense(false);
     }
     let front = &scene.front;
     assert!(!front.present(0) && front.fused().is_none() && front.noise_variance(0) == 0.0);
@@ -344,7 +344,7 @@ fn what_cannot_be_pushed_is_named() {
         )
         .unwrap();
     front.begin_tick(0, 0);
-    front.sense();
+    front.sense(false);
     assert!(!front.present(0) && !front.links()[0].has(valid::RSS));
 }
 
@@ -373,7 +373,7 @@ fn a_mesh_of_received_strengths() {
             front.calibrate();
             front.align();
             front.fuse();
-            front.sense();
+            front.sense(false);
         }
     };
     front.start_calibration(10_000 * MS);

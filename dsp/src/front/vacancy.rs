@@ -90,13 +90,14 @@ impl Vacancy {
         }
     }
 
-    /// Log-likelihood ratio of somebody who keeps still against nobody: 0 when nothing is known, or nothing like the empty room.
-    pub(super) fn still(&self, least: f32) -> f32 {
+    /// Log-likelihood ratio of nobody against somebody who keeps still, at `most`: 0 when nothing is known, or nothing like
+    /// the empty room.
+    pub(super) fn llr(&self, most: f32) -> f32 {
         if self.known_s < KNOWN_MIN_S || self.recent_s < RECENT_S {
             return 0.0;
         }
         let ratio = ((self.deviation + FLOOR * FLOOR) / (self.spread + FLOOR * FLOOR)).sqrt();
-        detmath::clamp(SLOPE * detmath::ln(ratio / RATIO_MAX), least, 0.0)
+        detmath::clamp(-SLOPE * detmath::ln(ratio / RATIO_MAX), 0.0, most)
     }
 
     /// Whether the arrays have their length and all numbers are finite.
@@ -138,12 +139,12 @@ mod tests {
     fn a_room_that_looks_as_it_did_is_empty_and_another_look_says_nothing() {
         let mut v = Vacancy::new(TONES);
         run(&mut v, 0..190, 0.0, true);
-        assert_eq!(v.still(-4.0), 0.0, "9.5 s are not enough");
+        assert_eq!(v.llr(4.0), 0.0, "9.5 s are not enough");
         run(&mut v, 190..600, 0.0, true);
         run(&mut v, 600..700, 0.1, false);
-        assert_eq!(v.still(-4.0), 0.0, "somebody sits there");
+        assert_eq!(v.llr(4.0), 0.0, "somebody sits there");
         run(&mut v, 700..760, 0.0, false);
-        assert!(v.still(-4.0) < -1.0, "gone: {}", v.still(-4.0));
+        assert!(v.llr(4.0) > 1.0, "gone: {}", v.llr(4.0));
     }
 
     #[test]
@@ -153,9 +154,9 @@ mod tests {
             run(&mut v, 100 * step..100 * (step + 1), 0.002 * step as f32, true);
         }
         run(&mut v, 4_000..4_100, 0.078, false);
-        assert!(v.still(-4.0) < -0.5, "{}", v.still(-4.0));
+        assert!(v.llr(4.0) > 0.5, "{}", v.llr(4.0));
         v.clear();
-        assert_eq!(v.still(-4.0), 0.0);
+        assert_eq!(v.llr(4.0), 0.0);
         assert!(v.is_sound(TONES) && !v.is_sound(TONES + 1));
     }
 }

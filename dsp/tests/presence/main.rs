@@ -69,7 +69,7 @@ fn run(front: &mut Front, frames: &[Frame], mut each: impl FnMut(&mut Front, Cyc
         front.calibrate();
         front.align();
         front.fuse();
-        front.sense();
+        front.sense(false);
         let cycle = Cycle {
             end_s,
             site: *front.site(),

@@ -28,6 +28,7 @@ pub(super) struct Input {
     step_s: f32,
     gate: u32,
     presence: f32,
+    vacancy: f32,
     grid: Grid,
     image: TomographySummary,
     mean: Vec<f32>,
@@ -69,6 +70,7 @@ impl Probe for TrackerProbe {
             step_s: input.step_s,
             gate: input.gate,
             presence: input.presence,
+            vacancy: input.vacancy,
             grid: input.grid,
             image: input.image,
             mean: input.mean.as_slice().into(),
@@ -158,7 +160,7 @@ fn walk(room: &Room, steps: usize, at: impl Fn(f32) -> Vec<(f32, f32)>) -> Vec<C
 type CallKind = (&'static str, Must, fn(&mut Input));
 
 fn strange(room: &Room) -> Vec<Call<TrackerProbe>> {
-    const KINDS: [CallKind; 27] = [
+    const KINDS: [CallKind; 29] = [
         ("a person", Must::Answer, |_| {}),
         ("still there", Must::Answer, |_| {}),
         ("predict only", Must::Answer, |i| i.gate = gate::PREDICT_ONLY),
@@ -171,6 +173,8 @@ fn strange(room: &Room) -> Vec<Call<TrackerProbe>> {
         }),
         ("presence unknown", Must::Answer, |i| i.presence = -1.0),
         ("presence says nobody", Must::Answer, |i| i.presence = 0.0),
+        ("the links look as in the empty room", Must::Answer, |i| i.vacancy = 4.0),
+        ("a vacancy that is NaN", Must::Survive, |i| i.vacancy = f32::NAN),
         ("an image of zeros", Must::Answer, |i| i.mean.fill(0.0)),
         ("an image of subnormals", Must::Answer, |i| i.mean.fill(1e-41)),
         ("an image without variance", Must::Answer, |i| i.variance.fill(0.0)),
@@ -241,6 +245,7 @@ fn with_people(room: &Room, people: &[(f32, f32)], seed: u64) -> Input {
         step_s: 0.05,
         gate: gate::ACCEPT,
         presence: if people.is_empty() { 0.05 } else { 0.97 },
+        vacancy: 0.0,
         grid,
         image: TomographySummary {
             valid: 1,

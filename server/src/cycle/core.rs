@@ -236,7 +236,7 @@ impl Core {
         let left = |timer: &Timer| slot.deadline.map(|d| d.saturating_sub(timer.begun.elapsed()));
         let cir = self.cir(left(&timer), slot.obey, &mut report);
         timer.lap(&mut report, 5, cir);
-        self.front.sense();
+        self.front.sense(self.published.occupied());
         self.stage_list.sensed(&self.front);
         report.clock_quality = self.front.clock_quality();
         report.degraded_clock = self.front.fused().is_some() && report.clock_quality < DEGRADED_CLOCK;
@@ -318,6 +318,7 @@ impl Core {
         let scene = self.host.scene_mut();
         scene.gate = decide::gate_code(&self.front);
         scene.presence = self.front.site().probability.unwrap_or(-1.0);
+        scene.vacancy = self.front.vacancy();
         decide::observations(self.front.links(), &self.site.paths, &self.cir_index, &mut scene.links);
         let (pairs, spectra) = self.front.doppler();
         scene.doppler.clear();

@@ -32,6 +32,11 @@ impl Published {
         self.0.len() == areas + 1
     }
 
+    /// True when the site was published as occupied.
+    pub(super) fn occupied(&self) -> bool {
+        self.0[0].state >= PresenceState::OccupiedMoving as u8
+    }
+
     /// What to publish at `place` (0 is the site, then the areas). `nobody`: the product of `1 - existence` over the
     /// active tracks there; 1 without any.
     pub(super) fn join(

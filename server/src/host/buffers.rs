@@ -102,6 +102,8 @@ pub struct Scene {
     pub gate: u32,
     /// Probability that anybody is in the room; negative when unknown.
     pub presence: f32,
+    /// Log-likelihood ratio of nobody against somebody who keeps still; 0 when unknown.
+    pub vacancy: f32,
     /// Node positions, ascending by node id.
     pub nodes: Vec<NodePosition>,
     /// Room outline, counter-clockwise.
@@ -209,6 +211,7 @@ impl TrackerBuffers {
                 step_s: self.scene.step_s,
                 gate: self.scene.gate,
                 presence: self.scene.presence,
+                vacancy: self.scene.vacancy,
                 grid: self.grid,
                 image: self.image,
                 mean: self.mean.as_slice().into(),
@@ -236,7 +239,8 @@ pub(super) fn copy_into<T: Clone>(from: &[T], to: &mut Vec<T>) {
 
 impl Scene {
     pub(super) fn copy_into(&self, to: &mut Self) {
-        (to.step_s, to.gate, to.presence) = (self.step_s, self.gate, self.presence);
+        (to.step_s, to.gate) = (self.step_s, self.gate);
+        (to.presence, to.vacancy) = (self.presence, self.vacancy);
         copy_into(&self.nodes, &mut to.nodes);
         copy_into(&self.outline, &mut to.outline);
         copy_into(&self.doors, &mut to.doors);

@@ -156,7 +156,7 @@ pub enum HostError {
     Abi {
         /// The plugin or file.
         name: String,
-        /// abi_stable's words.
+        /// What differs, or abi_stable's words.
         why: String,
     },
     /// The library describes itself otherwise than the manifest.

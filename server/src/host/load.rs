@@ -45,6 +45,7 @@ use super::{
     error::HostError,
     fpenv,
     gate::{self, GateError, Passed},
+    layout,
     manifest::{BuildRow, CpuLevel, Digest, MAX_LIBRARY_BYTES, PluginRow, target},
     registry::PluginState,
 };
@@ -389,15 +390,14 @@ fn handshake(name: &str, library: &'static Library) -> Result<PluginModule, Host
         name: name.to_owned(),
         symbol: symbol_name,
     })?;
-    let abi = |error: abi_stable::library::LibraryError| HostError::Abi {
+    let abi = |why: String| HostError::Abi {
         name: name.to_owned(),
-        why: error.to_string(),
+        why,
     };
     // Not `RootModule::load_from*`: those keep one module a Rust type, so the second plugin would be the first.
-    let module = header
-        .upgrade()
-        .and_then(|lib| lib.init_root_module::<PluginModuleRef>());
-    module.map(entry::copied).map_err(abi)
+    let header = header.upgrade().map_err(|e| abi(e.to_string()))?;
+    let module = header.init_root_module::<PluginModuleRef>();
+    module.map(entry::copied).map_err(|e| abi(layout::words(&e, header)))
 }
 
 fn allocations(library: &'static Library) -> Option<extern "C" fn() -> u64> {

@@ -27,6 +27,7 @@ pub mod gate;
 pub mod generation;
 pub mod golden;
 mod kind;
+mod layout;
 pub mod load;
 pub mod manifest;
 pub mod manifest_write;

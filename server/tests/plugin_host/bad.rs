@@ -67,8 +67,12 @@ fn no_root_module() {
 fn another_layout() {
     let error = refused("wrong-layout");
     assert!(
-        matches!(&error, HostError::Abi { why, .. } if why.contains("PluginModule")),
+        matches!(&error, HostError::Abi { why, .. } if why.contains("PluginModule") && why.contains("found")),
         "{error}"
+    );
+    assert!(
+        error.to_string().lines().count() == 1,
+        "for a user, not five hundred lines: {error}"
     );
 }
 

@@ -169,6 +169,7 @@ impl Stages {
             step_s: STEP_S,
             gate,
             presence: -1.0,
+            vacancy: 0.0,
             grid: room.grid,
             image,
             mean: RSlice::from_slice(&self.mean),

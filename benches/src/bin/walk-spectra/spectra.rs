@@ -79,7 +79,7 @@ pub(crate) fn measure(simulator: &mut Simulator) -> Result<Room> {
         front.begin_tick(tick, end_ns.cast_signed());
         front.calibrate();
         front.align();
-        front.sense();
+        front.sense(false);
         if let Some(learned) = front.take_calibration() {
             front.load_calibration(&learned?)?;
         }

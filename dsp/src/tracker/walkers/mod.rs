@@ -105,6 +105,8 @@ pub struct WalkersCycle<'a, N> {
     pub pairs: &'a [Pair],
     /// Their spectra, [`POWERS`](crate::doppler::POWERS) each.
     pub spectra: &'a [f32],
+    /// How like the empty room the links look: nats a second against somebody who keeps still, 0 when that says nothing.
+    pub vacancy: f32,
 }
 
 /// One person: the cloud, and what it did in the last measurement.
@@ -215,7 +217,7 @@ impl Walkers {
         if due {
             self.predict();
             if measured {
-                self.update();
+                self.update(cycle.vacancy);
             }
             self.since_s = 0.0;
         } else {
@@ -260,8 +262,9 @@ impl Walkers {
         self.search_existence = self.search_existence * stay + (1.0 - self.search_existence) * coming;
     }
 
-    fn update(&mut self) {
+    fn update(&mut self, vacancy: f32) {
         let step_s = self.since_s;
+        let vacant = detmath::min(vacancy * step_s, 5.0);
         let c = self.c;
         let motion = self.field.motion(c.quiet_energy, c.motion) * step_s;
         for k in 0..self.tracks.len() {
@@ -283,7 +286,7 @@ impl Walkers {
             track.updates = track.updates.saturating_add(1);
             track.existence = existence(
                 track.existence,
-                detmath::max(gain, 0.0) + borne_out(evidence, step_s),
+                (detmath::max(gain, 0.0) + borne_out(evidence, step_s), vacant),
                 &walker.moments,
                 step_s,
             );
@@ -374,14 +377,15 @@ fn borne_out(evidence: f32, step_s: f32) -> f32 {
     detmath::clamp(evidence - EVEN * step_s, -3.0 * step_s, 3.0 * step_s)
 }
 
-/// Existence after one measurement: a walk gains what the spectra say, and who has gone out by a door is soon gone.
-fn existence(before: f32, gain: f32, m: &Moments, step_s: f32) -> f32 {
+/// Existence after one measurement: a walk gains what the spectra say, nobody stays in a room that looks `vacant`, and who has
+/// gone out by a door is soon gone.
+fn existence(before: f32, (gain, vacant): (f32, f32), m: &Moments, step_s: f32) -> f32 {
     /// Who is outside in front of the door is taken for gone with this time constant, seconds.
     const GONE_S: f32 = 0.25;
     /// Who stands by the door has so much of the cloud outside.
     const GONE_SHARE: f32 = 0.3;
     let held = detmath::clamp(before, 1e-6, 0.999);
-    let gain = if m.walking > 0.5 { gain } else { 0.0 };
+    let gain = if m.walking > 0.5 { gain } else { 0.0 } - vacant;
     let odds = held / (1.0 - held) * detmath::exp(gain);
     let stays = detmath::exp(-detmath::max(m.gone - GONE_SHARE, 0.0) * step_s / GONE_S);
     detmath::clamp(odds / (1.0 + odds), 1e-6, 0.999) * stays
