@@ -15,6 +15,10 @@ struct Scene {
     /// Radians a frame by which the echo's phase turns.
     doppler: f32,
     gain: f32,
+    /// Phase of the echo: another place of whoever makes it.
+    echo: f32,
+    /// Whether the cycle before knew of somebody.
+    occupied: bool,
 }
 
 fn csi(tx: u16, rx: u16) -> PathSpec {
@@ -60,6 +64,8 @@ impl Scene {
             frame: 0,
             noise: 7,
             doppler: 0.0,
+            echo: 0.0,
+            occupied: false,
             gain: 20.0,
         }
     }
@@ -75,7 +81,7 @@ impl Scene {
             self.frame += 1;
             let time_ns = (self.frame as i64) * 25 * MS - 5 * MS + half;
             for path in 0..2 {
-                let turn = self.doppler * self.frame as f32 + path as f32;
+                let turn = self.echo + self.doppler * self.frame as f32 + path as f32;
                 let clock = (self.random() * 6.0, self.random() * 0.4);
                 let tones: Vec<Complex32> = Tier::Ht20
                     .tone_indices()
@@ -97,7 +103,7 @@ impl Scene {
         self.front.calibrate();
         self.front.align();
         self.front.fuse();
-        self.front.sense(false);
+        self.front.sense(self.occupied);
     }
 
     fn run(&mut self, seconds: f32) {
@@ -166,6 +172,25 @@ fn a_still_scene_is_empty_and_a_moving_one_is_not() {
         (outside.state, outside.reason),
         (PresenceState::Unknown, PresenceReason::NotCovered)
     );
+}
+
+#[test]
+fn who_sits_and_is_followed_is_not_learned_as_a_part_of_the_empty_room() {
+    let sits = |followed: bool| {
+        let mut scene = Scene::calibrated();
+        scene.run(20.0);
+        assert!(scene.front.vacancy() > 0.5, "empty: {}", scene.front.vacancy());
+        (scene.echo, scene.occupied) = (1.0, followed);
+        scene.run(60.0);
+        scene
+    };
+    let mut scene = sits(true);
+    assert_eq!(scene.front.vacancy(), 0.0);
+    (scene.echo, scene.occupied) = (0.0, false);
+    scene.run(2.0);
+    assert!(scene.front.vacancy() > 0.5, "gone: {}", scene.front.vacancy());
+    // Whom nobody follows becomes the empty room: a limit that docs/sensing.md states.
+    assert!(sits(false).front.vacancy() > 0.5);
 }
 
 #[test]
