@@ -29,7 +29,7 @@ struct Link {
     paths_used: u32,
     span_sum_s: f32,
     calibrated: bool,
-    /// Sum over the paths that know how the empty room looks, and how many those were.
+    /// Sum over the CSI paths with evidence, and how many those were.
     vacancy_sum: f32,
     vacancy_paths: u32,
     /// Mean over the paths.
@@ -44,6 +44,7 @@ struct Place {
     covering: Vec<(u32, f32)>,
     filter: PresenceFilter,
     evidence: AreaEvidence,
+    /// Of the link that looks least like the empty room; 0 when nothing is known.
     vacancy: f32,
 }
 
@@ -215,7 +216,7 @@ impl Areas {
 }
 
 impl Link {
-    /// Mean over the paths that know how the empty room looks.
+    /// Mean over the CSI paths; one that does not know how the empty room looks counts as 0.
     fn vacancy(&self) -> Option<f32> {
         (self.vacancy_paths > 0).then(|| self.vacancy_sum / self.vacancy_paths as f32)
     }

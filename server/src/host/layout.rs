@@ -40,11 +40,12 @@ fn difference(layouts: &AbiInstabilityErrors) -> Option<(String, String)> {
     let within = fields.map(|t| t.to_string()).next();
     Some((
         within.unwrap_or_else(|| layouts.interface.full_type().to_string()),
-        told(deepest)?,
+        told(deepest),
     ))
 }
 
-fn told(error: &AbiInstabilityError) -> Option<String> {
+/// What differs, in words where it is a field, a size or a name.
+fn told(error: &AbiInstabilityError) -> String {
     let field = |f: &TLField| format!("{}: {}", f.name(), f.full_type());
     let fields = error.errs.iter().find_map(|e| match e {
         AbiInstability::UnexpectedField(v) => Some((field(&v.expected), field(&v.found))),
@@ -58,6 +59,8 @@ fn told(error: &AbiInstabilityError) -> Option<String> {
         AbiInstability::PackageVersion(v) => Some((format!("version {}", v.expected), v.found.to_string())),
         _ => None,
     });
-    let (expected, found) = fields.or(numbers)?;
-    Some(format!("expected {expected}, found {found}"))
+    fields.or(numbers).map_or_else(
+        || "the layout found is another".to_owned(),
+        |(expected, found)| format!("expected {expected}, found {found}"),
+    )
 }
