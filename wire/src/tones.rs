@@ -14,6 +14,9 @@ use crate::{
     tlf1::own_indices,
 };
 
+/// No receiver has samples beyond this, whatever its unit; squares of smaller ones, and sums of those, stay numbers.
+const LARGEST_SAMPLE: f32 = 1e15;
+
 /// How a node's chip orders bins; says nothing about TLF1, whose order is fixed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum BinLayout {
@@ -101,8 +104,8 @@ impl CsiFrame<'_> {
     /// Extracts the active tones of `tier`, ascending by tone index.
     ///
     /// `tones` and `mask` have `tier.tones()` elements; `mask` is 1 where a tone was measured. A tone that
-    /// is outside what the frame carries, a null bin, a sample that is not finite and (classic ESP32) the
-    /// spoilt first word are masked; masked tones are zero. A field of zeros alone masks everything.
+    /// is outside what the frame carries, a null bin, a sample that is not finite or beyond 1e15 and (classic
+    /// ESP32) the spoilt first word are masked; masked tones are zero. A field of zeros alone masks everything.
     /// Samples keep the node's scale. Amplitude-only frames give their amplitude as the real part.
     ///
     /// # Errors
@@ -295,7 +298,8 @@ impl CsiFrame<'_> {
         mut measured: impl FnMut(i16, i16) -> Option<Complex32>,
     ) {
         for ((index, tone), valid) in tier.tone_indices().zip(tones).zip(mask) {
-            let sample = measured(index, index.abs()).filter(|x| x.re.is_finite() && x.im.is_finite());
+            let sample =
+                measured(index, index.abs()).filter(|x| [x.re, x.im].iter().all(|part| part.abs() <= LARGEST_SAMPLE));
             *tone = sample.unwrap_or(Complex32::ZERO);
             *valid = u8::from(sample.is_some());
         }

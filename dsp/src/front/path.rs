@@ -275,7 +275,7 @@ impl Path {
         };
         self.power = power;
         self.signal_coherence = Some(coherence::signal_coherence(noise, power));
-        if self.memory.fresh && power > 0.0 {
+        if self.memory.fresh && power > 0.0 && (noise / power).is_finite() {
             let share = detmath::max(noise / power, NOISE_FLOOR);
             let known = self.memory.noise_share;
             self.memory.noise_share = if known < 0.0 {

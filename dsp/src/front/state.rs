@@ -19,12 +19,10 @@ const STATE_VERSION: u32 = 3;
 impl Front {
     /// Appends the state to `into`: with the same configuration, importing it and running on gives the bits that
     /// running on here gives. Exported between cycles, after [`Front::sense`] and before the next frame.
-    pub fn export_state(&self, into: &mut Vec<u8>) {
-        // Writing to memory fails on NaN alone, and the state holds finite numbers only.
-        let _ = self.write_state(into);
-    }
-
-    fn write_state(&self, into: &mut Vec<u8>) -> borsh::io::Result<()> {
+    ///
+    /// # Errors
+    /// What borsh says: it refuses a NaN, which no state should hold.
+    pub fn export_state(&self, into: &mut Vec<u8>) -> borsh::io::Result<()> {
         (STATE_VERSION, self.paths.len() as u32, self.areas.len() as u32).serialize(into)?;
         for path in &self.paths {
             path.memory.serialize(into)?;

@@ -288,7 +288,7 @@ fn running_on_is_the_same_as_export_import_and_running_on() {
         whole.front.start_calibration(5_000 * MS);
         whole.run(split);
         let mut state = Vec::new();
-        whole.front.export_state(&mut state);
+        whole.front.export_state(&mut state).unwrap();
         let mut other = Scene {
             front: Front::new(config()).unwrap(),
             ..whole
@@ -308,7 +308,7 @@ fn running_on_is_the_same_as_export_import_and_running_on() {
         }
         let states = [&whole, &other].map(|scene| {
             let mut state = Vec::new();
-            scene.front.export_state(&mut state);
+            scene.front.export_state(&mut state).unwrap();
             (
                 state,
                 format!(
@@ -327,7 +327,7 @@ fn running_on_is_the_same_as_export_import_and_running_on() {
 fn a_foreign_or_damaged_state_is_refused() {
     let mut scene = Scene::calibrated();
     let mut state = Vec::new();
-    scene.front.export_state(&mut state);
+    scene.front.export_state(&mut state).unwrap();
     let mut other = Front::new(FrontConfig {
         paths: vec![csi(0, 1)],
         ..config()
@@ -418,4 +418,30 @@ fn a_mesh_of_received_strengths() {
     let link = front.links()[0];
     assert!(link.has(valid::RSS | valid::QUIET | valid::CHANGE));
     assert!((link.attenuation_db - (link.quiet_dbm - link.rss_dbm)).abs() < 1e-6 && link.motion_ratio > 3.0);
+}
+
+/// Finite, but so large that what is computed from it is not: one such frame must not stay in the memory.
+#[test]
+fn a_frame_beyond_all_measure_leaves_a_state_that_can_be_kept() {
+    let mut scene = Scene::new();
+    scene.run(1.0);
+    let tones: Vec<Complex32> = (0..52)
+        .map(|k| Complex32::from(if k % 2 == 0 { 1e18 } else { -1e18 }))
+        .collect();
+    let time_ns = (scene.frame as i64) * 25 * MS + MS;
+    scene
+        .front
+        .push_csi(0, time_ns, -50, -92, None, &tones, &[1; 52])
+        .unwrap();
+    let tick = scene.frame / 2;
+    scene.front.begin_tick(tick, (tick as i64 + 1) * 50 * MS);
+    scene.front.calibrate();
+    scene.front.align();
+    scene.front.fuse();
+    scene.front.sense(false);
+    scene.frame += 2;
+    scene.run(1.0);
+    let mut state = Vec::new();
+    scene.front.export_state(&mut state).unwrap();
+    Front::new(config()).unwrap().import_state(&state).unwrap();
 }

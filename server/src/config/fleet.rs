@@ -109,7 +109,7 @@ impl Default for FleetStore {
     }
 }
 
-/// `[defaults]`: used where a site is silent.
+/// `[defaults]`: what every site has for the keys that it leaves out itself.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Defaults {
@@ -537,6 +537,8 @@ impl Fleet {
             let key = e.path().to_string();
             syntax(key, e.inner())
         })?;
+        let document = text.parse().map_err(|e| syntax(".".to_owned(), &e))?;
+        super::inherit::inherit(&mut fleet, &document).map_err(|e| syntax("defaults".to_owned(), &e))?;
         text.clone_into(&mut fleet.text);
         path.clone_into(&mut fleet.path);
         super::site::check(&fleet)?;

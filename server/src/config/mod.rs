@@ -7,6 +7,7 @@
 
 mod error;
 mod fleet;
+mod inherit;
 pub mod orders;
 mod site;
 pub mod witnessed;

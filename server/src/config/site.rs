@@ -128,42 +128,30 @@ impl Fleet {
                 }
             }
         };
-        Ok(self.resolve(chosen))
+        Ok(resolve(chosen))
     }
+}
 
-    fn resolve(&self, file: &SiteFile) -> Site {
-        let mut nodes = file.node.clone();
-        nodes.sort_by_key(|n| n.id);
-        Site {
-            id: file.id.clone(),
-            name: if file.name.is_empty() {
-                file.id.clone()
-            } else {
-                file.name.clone()
-            },
-            rooms: file.room.clone(),
-            zones: file.zone.clone(),
-            doors: file.door.clone(),
-            objects: file.object.clone(),
-            nodes,
-            paths: paths(file),
-            privacy: file
-                .privacy
-                .clone()
-                .or_else(|| self.defaults.privacy.clone())
-                .unwrap_or_default(),
-            pipeline: file
-                .pipeline
-                .clone()
-                .or_else(|| self.defaults.pipeline.clone())
-                .unwrap_or_default(),
-            timezone: file.timezone.clone().unwrap_or_else(|| "UTC".to_owned()),
-            retention: file
-                .retention
-                .clone()
-                .or_else(|| self.defaults.retention.clone())
-                .unwrap_or_default(),
-        }
+fn resolve(file: &SiteFile) -> Site {
+    let mut nodes = file.node.clone();
+    nodes.sort_by_key(|n| n.id);
+    Site {
+        id: file.id.clone(),
+        name: if file.name.is_empty() {
+            file.id.clone()
+        } else {
+            file.name.clone()
+        },
+        rooms: file.room.clone(),
+        zones: file.zone.clone(),
+        doors: file.door.clone(),
+        objects: file.object.clone(),
+        nodes,
+        paths: paths(file),
+        privacy: file.privacy.clone().unwrap_or_default(),
+        pipeline: file.pipeline.clone().unwrap_or_default(),
+        timezone: file.timezone.clone().unwrap_or_else(|| "UTC".to_owned()),
+        retention: file.retention.clone().unwrap_or_default(),
     }
 }
 
@@ -257,20 +245,36 @@ struct Checker<'t> {
 
 impl Checker<'_> {
     fn expect(&mut self, ok: bool, key: &str, found: impl std::fmt::Display, allowed: &str) {
-        if !ok {
-            let line = self.line(key);
-            self.problems.push(Problem {
-                line,
-                key: key.to_owned(),
-                found: found.to_string(),
-                allowed: allowed.to_owned(),
-            });
+        if ok {
+            return;
+        }
+        let (key, line) = self.place(key);
+        let problem = Problem {
+            line,
+            key,
+            found: found.to_string(),
+            allowed: allowed.to_owned(),
+        };
+        // What the defaults say is found again in every site that takes it over.
+        if !self.problems.contains(&problem) {
+            self.problems.push(problem);
         }
     }
 
-    /// The line of the deepest part of `a.b[2].c` that exists.
-    fn line(&self, key: &str) -> Option<usize> {
-        let mut offset = None;
+    /// Where a key stands: in the site, or in the defaults that the site took it from; and in which line.
+    fn place(&self, key: &str) -> (String, Option<usize>) {
+        let (line, whole) = self.line(key);
+        let of_site = key.strip_prefix("site[").and_then(|rest| rest.split_once("]."));
+        let inherited = of_site.map(|(_, rest)| format!("defaults.{rest}"));
+        match inherited.filter(|_| !whole).map(|key| (self.line(&key), key)) {
+            Some(((line, true), key)) => (key, line),
+            _ => (key.to_owned(), line),
+        }
+    }
+
+    /// The line of the deepest part of `a.b[2].c` that exists, and whether that is all of it.
+    fn line(&self, key: &str) -> (Option<usize>, bool) {
+        let (mut offset, mut whole) = (None, true);
         let mut table = self.table.as_ref();
         let mut array: Option<&toml::de::DeArray<'_>> = None;
         for step in key.split(['.', '[', ']']).filter(|s| !s.is_empty()) {
@@ -279,7 +283,10 @@ impl Checker<'_> {
                 (Some(t), _, _) => t.get(step),
                 _ => None,
             };
-            let Some(value) = value else { break };
+            let Some(value) = value else {
+                whole = false;
+                break;
+            };
             offset = Some(value.span().start);
             table = if let DeValue::Table(t) = value.get_ref() {
                 Some(t)
@@ -292,7 +299,7 @@ impl Checker<'_> {
                 None
             };
         }
-        offset.map(|o| line_column(self.text, o).0)
+        (offset.map(|o| line_column(self.text, o).0), whole)
     }
 
     fn fleet(&mut self, fleet: &Fleet) {
@@ -358,9 +365,6 @@ impl Checker<'_> {
                 "an id of its own for every site",
             );
             self.site(&at, site);
-        }
-        if let Some(p) = &fleet.defaults.pipeline {
-            self.pipeline("defaults.pipeline", p);
         }
     }
 

@@ -415,7 +415,8 @@ impl Core {
         out.age_ms = decide::age_ms(&self.front);
         self.privacy.apply(self.site.privacy.mode, out);
         self.outcome_bytes.clear();
-        // The stages' outputs are finite: the host checked the plugins', and the front stages never divide by zero.
+        // The stages' outputs are finite, and so is what is computed from them: the host checked the plugins' for size, too,
+        // and the front stages never divide by zero.
         encode_outcome(out, &mut self.outcome_bytes).expect("an outcome of finite numbers has an encoding");
         self.world.update(slot.cycle, out, &self.plan);
     }
@@ -477,14 +478,14 @@ impl Core {
     /// Appends the whole state: a core that imports it continues bit for bit.
     ///
     /// # Errors
-    /// [`StateError`] when a plugin cannot give its state.
+    /// [`StateError`] when a plugin cannot give its state, or a number of the front end is none.
     pub fn export_state(&mut self, into: &mut Vec<u8>) -> Result<(), StateError> {
         let StateBuffers { intake, front, host } = &mut self.state_buffers;
         intake.clear();
         front.clear();
         host.clear();
         self.intake.export_state(intake);
-        self.front.export_state(front);
+        self.front.export_state(front).map_err(|e| StateError(e.to_string()))?;
         self.host.export_state(host).map_err(|e| StateError(e.to_string()))?;
         let parts = StateParts {
             version: STATE_VERSION,

@@ -73,6 +73,14 @@ impl Kind for Cir {
         when(
             buffers.summaries.iter().all(valid),
             Unfit::Contract("CirSummary::valid and ranging_valid are 0 or 1"),
+        )?;
+        let possible = |s: &CirSummary| {
+            let delays = [s.dominant_delay_s, s.dominant_delay_sigma_s, s.rms_delay_spread_s];
+            delays.iter().all(|d| d.abs() <= LONGEST_DELAY_S)
+        };
+        when(
+            buffers.summaries.iter().all(possible),
+            Unfit::Contract("no delay is longer than a second"),
         )
     }
 
@@ -109,6 +117,14 @@ impl Kind for Tomography {
         when(
             buffers.variance.iter().all(|&v| v >= 0.0),
             Unfit::Contract("an image variance is not negative"),
+        )?;
+        when(
+            buffers
+                .mean
+                .iter()
+                .chain(&buffers.variance)
+                .all(|&v| v.abs() <= LARGEST),
+            Unfit::Contract("no voxel's mean or variance is beyond 1e12"),
         )
     }
 
@@ -152,6 +168,10 @@ impl Kind for Tracker {
             Unfit::Contract("a track's state is 0 to 3, its existence 0 to 1"),
         )?;
         when(
+            used.iter().all(track_is_possible),
+            Unfit::Contract("no place, speed or covariance of a track is beyond 1e12"),
+        )?;
+        when(
             rest.iter().all(|t| *t == Track::default()),
             Unfit::Contract("tracks after TrackerSummary::count are zero"),
         )
@@ -163,6 +183,18 @@ impl Kind for Tracker {
     }
 
     state_calls!();
+}
+
+/// Longer than any echo on Earth, seconds.
+const LONGEST_DELAY_S: f32 = 1.0;
+/// Larger than any place, speed, variance or voxel there can be; sums and squares of smaller numbers stay finite, so that
+/// nothing that is computed from an answer later is not.
+const LARGEST: f32 = 1e12;
+
+fn track_is_possible(track: &Track) -> bool {
+    let keypoints = track.keypoints.iter().flat_map(|k| k.mean.iter().chain(&k.covariance));
+    let mut numbers = track.mean.iter().chain(&track.covariance).chain(keypoints);
+    numbers.all(|v| v.abs() <= LARGEST)
 }
 
 fn when(holds: bool, otherwise: Unfit) -> Result<(), Unfit> {
@@ -197,5 +229,29 @@ mod tests {
         assert_eq!(Tracker::settle(&mut b), Err(Unfit::NonFinite));
         Tracker::blank(&mut b);
         assert_eq!(b, tracker());
+    }
+
+    /// Finite, and yet what is computed from it would not be.
+    #[test]
+    fn what_no_radio_could_see_is_no_answer() {
+        let mut b = tracker();
+        b.summary.count = 1;
+        for axis in [0, 6, 11] {
+            b.tracks[0].covariance[axis] = 3e38;
+        }
+        assert!(matches!(Tracker::settle(&mut b), Err(Unfit::Contract(w)) if w.contains("1e12")));
+        Tracker::blank(&mut b);
+        b.summary.count = 1;
+        b.tracks[0].keypoints[3].mean[2] = -1e30;
+        assert!(matches!(Tracker::settle(&mut b), Err(Unfit::Contract(w)) if w.contains("1e12")));
+
+        let mut image = TomographyBuffers::new(Grid {
+            nx: 2,
+            ny: 1,
+            nz: 1,
+            ..Grid::default()
+        });
+        image.mean.fill(3e38);
+        assert!(matches!(Tomography::settle(&mut image), Err(Unfit::Contract(w)) if w.contains("voxel")));
     }
 }

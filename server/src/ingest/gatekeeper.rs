@@ -10,7 +10,7 @@ use std::{
     time::Instant,
 };
 
-use tapline_wire::Datagram;
+use tapline_wire::{Datagram, RssReport};
 
 use super::{
     allow::Block,
@@ -148,35 +148,33 @@ impl Gatekeeper {
         let (source, rssi_dbm) = match tapline_wire::parse(bytes) {
             Err(error) => return Err(error.reason()),
             Ok(Datagram::Csi(csi)) => {
-                let Some(key) = self.keys.get(&csi.rx_node) else {
-                    if let Some(address) = from {
-                        remember(counters, address, Some(csi.rx_node), "unknown_node");
-                    }
-                    return Err("unknown_node");
-                };
-                if let Some(key) = key
-                    && csi.verify_mac(key).is_err()
-                {
-                    *counters
-                        .nodes
-                        .entry(csi.rx_node)
-                        .or_default()
-                        .not_used
-                        .entry("not_authentic")
-                        .or_default() += 1;
-                    return Err("not_authentic");
-                }
+                let key = self.key_of(csi.rx_node, from, counters)?;
+                let authentic = key.is_none_or(|key| csi.verify_mac(key).is_ok());
+                admit_authentic(authentic, Some(csi.rx_node), counters)?;
                 (u32::from(csi.rx_node), csi.rssi())
             }
-            Ok(Datagram::Rss(report)) => (report.reporter.map_or(NO_SOURCE, u32::from), None),
+            Ok(Datagram::Rss(report)) => {
+                admit_authentic(self.is_authentic(&report), report.reporter, counters)?;
+                (report.reporter.map_or(NO_SOURCE, u32::from), None)
+            }
+            Ok(Datagram::Sync(sync)) => {
+                let node = u16::from(sync.node);
+                // No clock message carries a code, so a node that has a key cannot send one.
+                let keyless = self.key_of(node, from, counters)?.is_none();
+                admit_authentic(keyless, Some(node), counters)?;
+                (node.into(), None)
+            }
             Ok(_) => return Err(tapline_wire::kind_of(bytes).name()),
         };
         if waiting.frames.len() >= self.most_waiting {
             return Err("queue_full");
         }
         waiting.frames.push(source, arrival_ns, bytes);
-        if let Ok(node) = u16::try_from(source) {
-            let entry = counters.nodes.entry(node).or_default();
+        // Whoever is not configured has no counters, or a flood of numbers would be a flood of them.
+        if let Some(entry) = u16::try_from(source)
+            .ok()
+            .and_then(|node| counters.nodes.get_mut(&node))
+        {
             entry.frames += 1;
             entry.last_seen = Some(Instant::now());
             entry.address = from.or(entry.address);
@@ -185,9 +183,45 @@ impl Gatekeeper {
         Ok(())
     }
 
+    /// The key of a configured node, if it has one.
+    fn key_of(
+        &self,
+        node: u16,
+        from: Option<IpAddr>,
+        counters: &mut Counters,
+    ) -> Result<Option<&[u8; 32]>, &'static str> {
+        let Some(key) = self.keys.get(&node) else {
+            if let Some(address) = from {
+                remember(counters, address, Some(node), "unknown_node");
+            }
+            return Err("unknown_node");
+        };
+        Ok(key.as_ref())
+    }
+
+    /// A reporter that has a key signs its reports with it; only such a report may speak for receivers that have one.
+    fn is_authentic(&self, report: &RssReport<'_>) -> bool {
+        let has_key = |node: u16| self.keys.get(&node).is_some_and(Option::is_some);
+        match report.reporter.and_then(|node| self.keys.get(&node)?.as_ref()) {
+            Some(key) => report.verify_mac(key).is_ok(),
+            None => !report.entries().any(|entry| has_key(entry.rx)),
+        }
+    }
+
     fn allowed(&self, address: IpAddr) -> bool {
         self.allow.is_empty() || self.allow.iter().any(|b| b.contains(address))
     }
+}
+
+/// Counts what is not authentic against the node it names.
+fn admit_authentic(authentic: bool, node: Option<u16>, counters: &mut Counters) -> Result<(), &'static str> {
+    if authentic {
+        return Ok(());
+    }
+    if let Some(node) = node.and_then(|node| counters.nodes.get_mut(&node)) {
+        *node.not_used.entry("not_authentic").or_default() += 1;
+    }
+    Err("not_authentic")
 }
 
 fn remember(counters: &mut Counters, address: IpAddr, node: Option<u16>, reason: &'static str) {
@@ -213,5 +247,98 @@ fn admit_lines(address: IpAddr, node: Option<u16>, reason: &str) -> String {
             format!("[[site.node]]\nid = {id}\nposition_m = [0.0, 0.0, 1.0]\n\n[[site.link]]\ntx = 0\nrx = {id}\n")
         }
         (_, None) => allow,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use tapline_wire::{RssEntry, SyncPacket, Tlr1};
+
+    use super::*;
+    use crate::config::Fleet;
+
+    const KEY: [u8; 32] = [7; 32];
+
+    /// Nodes 1 and 2; node 1 has a key.
+    fn gate() -> Gatekeeper {
+        let text = "version = 1\n[[site]]\nid = \"s\"\n[[site.room]]\nid = \"r\"\noutline_m = [[0.0, 0.0], [9.0, 0.0], [9.0, 9.0]]\n\
+             [[site.node]]\nid = 1\nposition_m = [1.0, 0.0, 1.0]\n[[site.node]]\nid = 2\nposition_m = [2.0, 0.0, 1.0]\n\
+             [site.mesh]\nkind = \"rss\"\n";
+        let fleet = Fleet::parse(text, Path::new("fleet.toml")).unwrap();
+        let site = fleet.select(None, "test").unwrap();
+        Gatekeeper::new(&fleet.server, &site, &BTreeMap::from([(1, KEY)]))
+    }
+
+    fn report(reporter: Option<u16>, rx: u16, key: Option<&[u8; 32]>) -> Vec<u8> {
+        let entry = RssEntry {
+            tx: 3 - rx,
+            rx,
+            channel: 6,
+            rssi_dbm: -50,
+        };
+        let mut bytes = Vec::new();
+        let tlr1 = Tlr1 {
+            reporter,
+            seq: 1,
+            capture_ms: 1,
+            simulated: false,
+            entries: &[entry],
+        };
+        tlr1.encode(key, &mut bytes).unwrap();
+        bytes
+    }
+
+    #[test]
+    fn strengths_of_a_node_with_a_key_are_used_under_that_key_only() {
+        let gate = gate();
+        let admit = |bytes: &[u8]| gate.admit(None, 0, bytes);
+        assert_eq!(admit(&report(Some(1), 1, Some(&KEY))), Ok(()));
+        // A gateway with a key may report what others receive.
+        assert_eq!(admit(&report(Some(1), 2, Some(&KEY))), Ok(()));
+        assert_eq!(admit(&report(Some(2), 2, None)), Ok(()));
+        assert_eq!(admit(&report(None, 2, None)), Ok(()));
+
+        let mut forged = report(Some(1), 1, Some(&KEY));
+        forged[24] ^= 1;
+        for bytes in [
+            forged,
+            report(Some(1), 1, None),
+            report(Some(1), 1, Some(&[8; 32])),
+            report(Some(1), 2, None),
+            report(Some(2), 1, None),
+            report(None, 1, Some(&KEY)),
+            report(Some(9), 1, Some(&KEY)),
+        ] {
+            assert_eq!(admit(&bytes), Err("not_authentic"));
+        }
+        let counters = gate.counters();
+        assert_eq!(counters.nodes[&1].not_used["not_authentic"], 4);
+        // Nobody makes counters by inventing numbers.
+        assert_eq!(counters.nodes.keys().copied().collect::<Vec<_>>(), [1, 2]);
+    }
+
+    #[test]
+    fn clock_messages_of_configured_nodes_pass_unless_they_should_be_signed() {
+        let gate = gate();
+        let message = |node| {
+            let mut bytes = Vec::new();
+            let sync = SyncPacket {
+                node,
+                leader: false,
+                valid: true,
+                smoothed: false,
+                local_us: 1,
+                epoch_us: 0,
+                seq_high_water: 0,
+            };
+            sync.encode(&mut bytes);
+            gate.admit(None, 0, &bytes)
+        };
+        assert_eq!(
+            [message(2), message(1), message(9)],
+            [Ok(()), Err("not_authentic"), Err("unknown_node")]
+        );
     }
 }

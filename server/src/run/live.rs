@@ -109,6 +109,11 @@ pub enum ServeError {
     Engine(#[from] EngineError),
 }
 
+/// Cycles of so many hours at twenty a second, and a tenth more: what is asked for is never cut short by it.
+fn most_cycles(hours: u32) -> u64 {
+    Retention::default().cycles_max.max(u64::from(hours) * 3_600 * 22)
+}
+
 /// Runs until `stop` is set.
 ///
 /// # Errors
@@ -128,7 +133,7 @@ pub fn serve(prepared: Prepared, options: &LiveOptions, stop: &Arc<AtomicBool>) 
             },
             cycles_s: u64::from(retention.outcome_hours) * 3_600,
             leaves_s: u64::from(retention.leaf_hours) * 3_600,
-            ..Retention::default()
+            cycles_max: most_cycles(retention.outcome_hours),
         }),
         rollup: Some(rollup_options(&prepared.site)),
         ..LogOptions::live(&options.data_dir)

@@ -55,7 +55,7 @@ pub struct WalkersConfig {
     pub jitter_m_s: f32,
     /// Energy between standing and walking, in units of the quiet room's noise.
     pub quiet_energy: f32,
-    /// Most nats a second that energy says for walking or standing, at a factor of e^2 from `quiet_energy` half of it.
+    /// Nats a second that energy says for walking or standing at a factor of e from `quiet_energy`; twice as many at e^2, and never more.
     pub motion: f32,
     /// Share of a known person's part in a spectrum that is taken off for others.
     pub explained: f32,
@@ -384,9 +384,11 @@ fn existence(before: f32, (gain, vacant): (f32, f32), m: &Moments, step_s: f32) 
     const GONE_S: f32 = 0.25;
     /// Who stands by the door has so much of the cloud outside.
     const GONE_SHARE: f32 = 0.3;
+    /// More nats than lie between the least existence and the greatest: what comes after a gap of many seconds stays a number.
+    const MOST_NATS: f32 = 30.0;
     let held = detmath::clamp(before, 1e-6, 0.999);
     let gain = if m.walking > 0.5 { gain } else { 0.0 } - vacant;
-    let odds = held / (1.0 - held) * detmath::exp(gain);
+    let odds = held / (1.0 - held) * detmath::exp(detmath::clamp(gain, -MOST_NATS, MOST_NATS));
     let stays = detmath::exp(-detmath::max(m.gone - GONE_SHARE, 0.0) * step_s / GONE_S);
     detmath::clamp(odds / (1.0 + odds), 1e-6, 0.999) * stays
 }
@@ -406,5 +408,27 @@ fn conform(kalman: &mut Kalman, m: &Moments) {
             };
             kalman.covariance[to][at] = m.covariance[row][column] + floor;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Many seconds without spectra bring more nats at once than `exp` has numbers for.
+    #[test]
+    fn existence_is_a_probability_whatever_comes_after_a_gap() {
+        let walking = Moments {
+            walking: 1.0,
+            ..Moments::default()
+        };
+        for nats in [0.0, 5.0, 90.0, 400.0, f32::MAX] {
+            for (gain, vacant) in [(nats, 0.0), (-nats, 0.0), (0.0, nats)] {
+                let after = existence(0.6, (gain, vacant), &walking, 0.1);
+                assert!((1e-6..=0.999).contains(&after), "{gain} {vacant}: {after}");
+            }
+        }
+        assert!(existence(0.6, (400.0, 0.0), &walking, 0.1) > 0.99);
+        assert!(existence(0.6, (0.0, 400.0), &walking, 0.1) < 0.01);
     }
 }
