@@ -7,6 +7,7 @@ interface Told {
 }
 
 test("a plugin is exchanged through the page while poses keep coming", async ({ page, demo }) => {
+  test.setTimeout(120_000);
   await open(page, "plugins");
   const card = page.getByRole("listitem").filter({ has: page.getByRole("heading", { name: "Impulse response" }) });
   await expect(card).toContainText(/cir-fft \d/);
@@ -28,7 +29,11 @@ test("a plugin is exchanged through the page while poses keep coming", async ({ 
 
   await card.getByRole("button", { name: /^Exchange/ }).click();
   const dialog = page.getByRole("dialog");
-  await dialog.getByRole("radio", { name: /^cir-dense/ }).check();
+  const dense = dialog.getByRole("radio", { name: /^cir-dense/ });
+  await dense.check();
+  // The list is asked for every two seconds: the choice outlives the next answer.
+  await page.waitForTimeout(3_000);
+  await expect(dense).toBeChecked();
   await dialog.getByLabel("Compare on live input for").selectOption("5");
   await page.screenshot({ path: `${RESULTS}plugins-ask.png` });
   await dialog.getByRole("button", { name: "Prove and compare" }).click();

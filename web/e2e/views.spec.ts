@@ -45,6 +45,7 @@ async function accessible(page: Page, what: string): Promise<void> {
 for (const [view, shows] of Object.entries(VIEWS)) {
   const name = view || "room";
   test(`view ${name}`, async ({ page }) => {
+    test.setTimeout(120_000);
     await open(page, view);
     await shows(page);
     for (const scheme of ["light", "dark"] as const) {
@@ -57,7 +58,35 @@ for (const [view, shows] of Object.entries(VIEWS)) {
     await shows(page);
     const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
     expect(over, "pixels that stick out to the right of a phone").toBe(0);
+    for (const scheme of ["light", "dark"] as const) {
+      await page.emulateMedia({ colorScheme: scheme });
+      await accessible(page, `${name}, phone, ${scheme}`);
+    }
+    await page.emulateMedia({ colorScheme: "light" });
+    // What may leave belongs to what is shown, also where there is little room.
+    await expect(page.locator(".states .chip.plain")).toBeVisible();
     await page.screenshot({ path: `${RESULTS}${name}-phone.png`, fullPage: true });
+  });
+}
+
+/** Views that ask before they do something, and the button that makes them ask. */
+const DIALOGS: Record<string, RegExp> = { plugins: /^Exchange…/, privacy: /^Change… to/ };
+
+for (const [view, button] of Object.entries(DIALOGS)) {
+  test(`the dialog of the view ${view}`, async ({ page }) => {
+    test.setTimeout(120_000);
+    await open(page, view);
+    await page.getByRole("button", { name: button }).first().click();
+    await expect(page.getByRole("dialog")).toBeVisible();
+    for (const [size, width] of [["desk", 1440], ["phone", 390]] as const) {
+      await page.setViewportSize({ width, height: 844 });
+      for (const scheme of ["light", "dark"] as const) {
+        await page.emulateMedia({ colorScheme: scheme });
+        await accessible(page, `dialog of ${view}, ${size}, ${scheme}`);
+      }
+    }
+    await page.keyboard.press("Escape");
+    await expect(page.getByRole("dialog")).toBeHidden();
   });
 }
 

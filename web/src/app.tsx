@@ -1,9 +1,10 @@
 /** The frame of the page: who this is, the views, what everybody must know before they believe what they see. */
 import { useEffect, useRef } from "preact/hooks";
-import { connection, keepToken } from "./api/client";
+import { connection, keepToken, refusals, wanted } from "./api/client";
+import { FORBIDDEN } from "./api/refusal";
 import { shown, simulated, stale } from "./live/cycle";
 import { theme } from "./live/prefs";
-import { site } from "./live/site";
+import { failure, site } from "./live/site";
 import { PRIVACY_CLASS } from "./live/words";
 import { current, VIEWS } from "./router";
 import { Chip } from "./ui/chip";
@@ -34,7 +35,13 @@ export function App() {
       </header>
       <main id="main" ref={main} tabIndex={-1}>
         <Token />
+        <Refusals />
         <Stale />
+        {failure.value && connection.value === "open" && (
+          <p class="banner" role="alert">
+            <strong>The server does not say what is where:</strong> {failure.value}. The page asks again.
+          </p>
+        )}
         {site.value ? <Shown site={site.value} /> : <p class="wait">Connecting to the server…</p>}
       </main>
     </>
@@ -145,10 +152,19 @@ function Theme() {
   );
 }
 
-/** Asked once when the server wants a token; kept for this browser session. */
+/** Asked when the server wants a token, or the one it got is not good or does not allow all of the page; kept for this browser
+ *  session. It stays while a token is tried, so that the keyboard stays in its field. */
 function Token() {
   const field = useRef<HTMLInputElement>(null);
-  if (connection.value !== "denied") return null;
+  const want = wanted.value;
+  const forbidden = [...refusals.value.values()].find((r) => r.code === FORBIDDEN);
+  useEffect(() => {
+    // The refused one is marked: what is typed next takes its place.
+    if (want !== "refused" || connection.value !== "denied") return;
+    field.current?.focus();
+    field.current?.select();
+  }, [want, connection.value]);
+  if (!want && !forbidden) return null;
   return (
     <form
       class="panel token"
@@ -158,14 +174,31 @@ function Token() {
         if (text) keepToken(text);
       }}
     >
-      <h2>This server asks for a token</h2>
+      <h2>{want ? "This server asks for a token" : "This token does not allow all of the page"}</h2>
+      <p class="failure" role="alert">
+        {want === "refused" && connection.value === "denied" && "The server refused this token. Was it revoked, or mistyped?"}
+        {!want && forbidden?.message}
+      </p>
       <p>
-        Make one on the server with <code>tapline token create</code>. It is kept until this browser tab is closed.
+        Make one on the server with <code>tapline token create --name NAME</code>: it may read and subscribe. To calibrate, too, it
+        needs <code>--scope read,subscribe,operate</code>; to exchange plugins or change the privacy mode, <code>admin</code> as well. It
+        is kept until this browser tab is closed.
       </p>
       <label>
         Token <input ref={field} type="password" autocomplete="off" required />
       </label>
-      <button>Continue</button>
+      <button>{want && connection.value === "connecting" ? "Trying…" : "Continue"}</button>
     </form>
+  );
+}
+
+/** What a subscription is refused for other reasons than the token. */
+function Refusals() {
+  const said = new Set([...refusals.value.values()].filter((r) => r.code !== FORBIDDEN).map((r) => r.message));
+  if (!said.size) return null;
+  return (
+    <p class="banner" role="alert">
+      <strong>The server does not send all of it:</strong> {[...said].join("; ")}.
+    </p>
   );
 }

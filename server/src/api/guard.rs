@@ -133,7 +133,8 @@ fn secured(mut response: Response, origin: Option<HeaderValue>, tls: bool) -> Re
     if let Some(origin) = origin {
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
     }
-    headers.insert(header::VARY, HeaderValue::from_static("origin"));
+    // Added: an answer in two forms already says what else it varies by.
+    headers.append(header::VARY, HeaderValue::from_static("origin"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
@@ -183,6 +184,14 @@ mod tests {
             assert_eq!(check(Some(host), None), Err("HOST_NOT_ALLOWED"), "{host}");
         }
         assert_eq!(check(None, None), Err("HOST_MISSING"));
+    }
+
+    #[test]
+    fn what_an_answer_varies_by_already_stays() {
+        let answer = [(header::VARY, HeaderValue::from_static("accept-encoding"))].into_response();
+        let answer = secured(answer, None, false);
+        let vary: Vec<_> = answer.headers().get_all(header::VARY).iter().collect();
+        assert_eq!(vary, ["accept-encoding", "origin"]);
     }
 
     #[test]

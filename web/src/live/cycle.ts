@@ -30,6 +30,8 @@ export const boot = computed(() => shown.value?.bootId);
 export const restricted = computed(() => shown.value?.privacyClass === "RESTRICTED");
 /** The image of the room may leave now. */
 export const imaged = computed(() => shown.value?.privacyClass === "RAW" || shown.value?.privacyClass === "DERIVED");
+/** What the radios measure may leave now, as far as is known. */
+export const measured = computed(() => (shown.value?.privacyClass ?? "RAW") === "RAW");
 /** True while any cycle of late came from a generator: one in which no frame arrived says nothing about that. */
 export const simulated = signal(false);
 /** Cycles without a generated frame after which the input counts as real: five seconds. */
@@ -65,6 +67,10 @@ export function start(): () => void {
     const at = performance.now();
     if (now && now.bootId !== cycle.bootId) memory.length = 0;
     now = { bootId: cycle.bootId, at };
+    // The class takes back zones, counts, links and people: what is remembered of them goes, too.
+    if (cycle.privacyClass === "RESTRICTED" && memory.at(-1)?.privacyClass !== "RESTRICTED") {
+      memory.forEach((c, i) => (memory[i] = { ...c, zones: [], links: [], tracks: [], people: null }));
+    }
     memory.push(cycle);
     for (const listener of listeners) listener(cycle);
     real = cycle.simulated ? 0 : real + 1;

@@ -1,17 +1,15 @@
-/** Occupancy further back than the single cycles this page has seen: sums by second, minute, hour or day, as the server
+/** Occupancy of the time of which this page has no single cycles: sums by second, minute, hour or day, as the server
  *  keeps them, asked for as fine as the screen can show. */
-import { signal } from "@preact/signals";
-import { ask } from "../api/client";
+import { effect, signal } from "@preact/signals";
+import { ask, tries } from "../api/client";
 import { HistoryDocument } from "../generated/operations";
-import type { PresenceState } from "./cycle";
+import { boot, restricted, type PresenceState } from "./cycle";
+import type { Stretch } from "./spans";
 
 /** One window of one area: seconds spent in each state. */
-export interface Bar {
-  /** Unix milliseconds. */
-  from: number;
-  to: number;
-  /** Seconds. */
-  spent: Record<PresenceState, number>;
+export interface Bar extends Stretch {
+  spent: { [state in PresenceState]: number };
+  /** Mean, while it was known. */
   people: number | null;
 }
 
@@ -26,21 +24,33 @@ export const refused = signal<string | undefined>(undefined);
 
 /** Points of a lane at most: finer would be less than two pixels each. */
 const POINTS = 600;
-/** The newest windows are asked for again this often, milliseconds. */
+/** The newest windows are asked for again this often, and what failed is, milliseconds. */
 const AGAIN_MS = 5_000;
 
-interface Asked {
-  from: number;
-  to: number;
+interface Asked extends Stretch {
   span: number;
   lanes: number;
   at: number;
 }
 
+/** What was answered last. */
 let asked: Asked | undefined;
+let failedAt = Number.NEGATIVE_INFINITY;
 let busy = false;
+/** Changes when something is forgotten: an answer to an older question may hold what was. */
+let generation = 0;
 
-/** The area that a lane stands for: `live/past.ts` writes its depth in front of the id, the site has none. */
+export function start(): () => void {
+  let before: { process: string; restricted: boolean } | undefined;
+  return effect(() => {
+    const now = { process: `${boot.value} ${tries.value}`, restricted: restricted.value };
+    if (before && before.process !== now.process) forget();
+    else if (before && before.restricted !== now.restricted) restrict();
+    before = now;
+  });
+}
+
+/** The area that a lane stands for: `diary.ts` writes its depth in front of the id, the site has none. */
 function area(key: string): string | null {
   return key === "site" ? null : key.slice(2);
 }
@@ -56,12 +66,11 @@ export async function want(from: number, to: number, keys: readonly string[]): P
     asked.from <= from &&
     // What ends now grows; what is all past does not.
     (asked.to >= to || now - asked.at < Math.max(AGAIN_MS, span / 200));
-  if (busy || here || keys.length === 0) return;
+  if (busy || here || keys.length === 0 || now - failedAt < AGAIN_MS) return;
   busy = true;
+  const mine = generation;
   // Some more than is shown, so that moving a little shows no hole.
   const wide = { from: from - span / 4, to: to + span / 4 };
-  asked = { ...wide, span, lanes: keys.length, at: now };
-  if (wide.to > Date.now()) asked.to = to;
   try {
     for (const key of keys) {
       const { history } = await ask(HistoryDocument, {
@@ -70,6 +79,7 @@ export async function want(from: number, to: number, keys: readonly string[]): P
         to: new Date(wide.to).toISOString(),
         points: POINTS,
       });
+      if (mine !== generation) return;
       level.value = history.level.toLowerCase();
       bars.set(
         key,
@@ -81,17 +91,37 @@ export async function want(from: number, to: number, keys: readonly string[]): P
         })),
       );
     }
+    asked = { ...wide, to: wide.to > Date.now() ? to : wide.to, span, lanes: keys.length, at: now };
     refused.value = undefined;
   } catch (error) {
+    if (mine !== generation) return;
+    asked = undefined;
+    failedAt = performance.now();
     refused.value = error instanceof Error ? error.message : "the server did not answer";
+  } finally {
+    busy = false;
+    barred.value++;
   }
-  busy = false;
-  barred.value++;
 }
 
-/** Forgets what another class, or another process, let out. */
-export function forget(): void {
+/** Forgets what another process, or another reader, was let out. */
+function forget(): void {
   bars.clear();
+  again();
+}
+
+/** Forgets what the class takes back, or asks for what it lets out now: zones and counts. Rooms stay. */
+function restrict(): void {
+  for (const [key, of] of bars) {
+    if (key.startsWith("2 ")) bars.delete(key);
+    else bars.set(key, of.map((bar) => ({ ...bar, people: null })));
+  }
+  again();
+}
+
+function again(): void {
+  generation++;
   asked = undefined;
-  barred.value++;
+  failedAt = Number.NEGATIVE_INFINITY;
+  barred.value = barred.peek() + 1;
 }

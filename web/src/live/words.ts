@@ -72,6 +72,11 @@ export const DRIFT: Record<DriftKind, string> = {
 
 type Change = HealthQuery["site"]["array"]["change"];
 
+/** The same without how long ago it was, which changes every second. */
+export function timeless(change: Change): Change {
+  return change && { ...change, agoS: null };
+}
+
 /** What the links together say of the quiet room. */
 export function changeWords(change: Change, site: Site): string {
   if (!change) return "Not looked at yet.";

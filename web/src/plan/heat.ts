@@ -7,10 +7,15 @@ export type Image = ImageSubscription["image"];
 
 /** Share of the scale's top that is kept from image to image (half-life 7 s at 10 Hz). */
 const KEEP = 0.99;
+/** The least that is drawn in full colour, in the unit of the shipped method: how far links are off their quiet level, over its
+ *  scatter (docs/tomography.md). Three is where the server itself says that an image shows somebody (`IMAGE_SIGMA` in
+ *  server/src/cycle/decide.rs). In the demo an empty room stays below 0.7, somebody who stands makes 3, who walks up to 16. */
+export const FLOOR = 3;
 
 export class Heat {
-  /** Value that is drawn in full colour: the highest of late. */
-  top = 0;
+  /** Value that is drawn in full colour: the highest of late, so that a crowd does not drown it, and never below the floor, so
+   *  that the noise of an empty room stays pale. */
+  top = FLOOR;
   image: Image | undefined;
   private pixels: ImageData | undefined;
 
@@ -18,13 +23,13 @@ export class Heat {
 
   take(image: Image): void {
     this.image = image;
-    this.top = Math.max(KEEP * this.top, ...image.mean);
+    this.top = Math.max(FLOOR, KEEP * this.top, ...image.mean);
   }
 
   /** Nothing is shown until the next image. */
   clear(): void {
     this.image = undefined;
-    this.top = 0;
+    this.top = FLOOR;
     // A new size empties a canvas.
     this.canvas.width = this.canvas.height = 1;
   }
@@ -39,7 +44,7 @@ export class Heat {
     const [red, green, blue] = p.heat;
     for (let iy = 0; iy < ny; iy++) {
       for (let ix = 0; ix < nx; ix++) {
-        const share = top > 0 ? Math.min(1, Math.max(0, mean[iy * nx + ix]! / top)) : 0;
+        const share = Math.min(1, Math.max(0, mean[iy * nx + ix]! / top));
         // y runs up in the room and down on the screen.
         const at = 4 * ((ny - 1 - iy) * nx + ix);
         data[at] = red;

@@ -1,27 +1,19 @@
-/** Occupancy over time: a lane an area, a colour a state; below it how many people. */
+/** Occupancy over time: a lane an area, a colour a state; below it how many people. Where no single cycles are known, sums
+ *  are drawn. */
 import type { PresenceState } from "../live/cycle";
+import type { Count, Lane } from "../live/diary";
 import type { Bar } from "../live/history";
-import type { Count, Lane } from "../live/past";
+import { holes, within, type Stretch } from "../live/spans";
 import type { Brush } from "../ui/canvas";
+import type { Box } from "./frame";
+import { marks } from "./marks";
 import type { Palette } from "./palette";
+import { around } from "./stage";
 
-export interface Window {
-  /** Unix milliseconds. */
-  from: number;
-  to: number;
-}
-
-/** What is known of the time before single cycles are. */
-export interface Before {
-  bars: ReadonlyMap<string, readonly Bar[]>;
-  /** Up to here, Unix milliseconds. */
-  to: number;
-}
+/** Sums by lane. */
+type Bars = ReadonlyMap<string, readonly Bar[]>;
 
 export const LANE = { height: 26, gap: 8, label: 108, count: 58, axis: 24 };
-
-/** Steps of the axis, milliseconds. */
-const STEPS = [1, 2, 5, 10, 30, 60, 120, 300, 600, 1_800, 3_600, 7_200, 21_600, 43_200, 86_400, 604_800].map((s) => s * 1_000);
 
 export function height(lanes: readonly Lane[], counted: boolean): number {
   return Math.max(1, lanes.length) * (LANE.height + LANE.gap) + (counted ? LANE.count : 0) + LANE.axis;
@@ -40,7 +32,7 @@ function fill(p: Palette, state: PresenceState): string {
   }
 }
 
-export function drawLanes(b: Brush, lanes: readonly Lane[], counts: readonly Count[], before: Before, window: Window, counted: boolean): void {
+export function drawLanes(b: Brush, lanes: readonly Lane[], counts: readonly Count[], bars: Bars, window: Stretch, counted: boolean): void {
   const { c, width, palette: p } = b;
   const left = width < 560 ? 76 : LANE.label;
   const scale = (width - left) / (window.to - window.from);
@@ -60,62 +52,73 @@ export function drawLanes(b: Brush, lanes: readonly Lane[], counts: readonly Cou
     c.clip();
     c.fillStyle = p.sunken;
     c.fillRect(left, top, width - left, LANE.height);
-    for (const bar of before.bars.get(lane.key) ?? []) {
-      if (bar.from < before.to && bar.to > window.from && bar.from < window.to) share(c, p, bar, before.to, x, top);
+    const open = holes(lane.spans, window);
+    const unknown: Box[] = [];
+    for (const bar of bars.get(lane.key) ?? []) {
+      for (const part of within(bar, open)) unknown.push(...share(c, p, bar, x(part.from), x(part.to), top));
     }
     for (const { from, to, state } of lane.spans) {
       if (to < window.from || from > window.to) continue;
       const [a, z] = [x(from), Math.max(x(to), x(from) + 1)];
       c.fillStyle = fill(p, state);
       c.fillRect(a, top, z - a, LANE.height);
-      if (state === "UNKNOWN") hatch(c, p, Math.max(a, left), Math.min(z, width), top);
+      if (state === "UNKNOWN") unknown.push({ left: Math.max(a, left), right: Math.min(z, width), top, bottom: top + LANE.height });
     }
+    if (unknown.length) hatch(c, p, unknown);
     c.restore();
   }
-  if (counted) people(b, [...earlier(before), ...counts], window, x, left, lanes.length * (LANE.height + LANE.gap));
+  if (counted) people(b, headcount(counts, bars, window), window, x, left, lanes.length * (LANE.height + LANE.gap));
 }
 
-/** A window of which only sums are known: from the bottom, the share of it in each state; what is left was not recorded. */
-function share(c: CanvasRenderingContext2D, p: Palette, bar: Bar, upTo: number, x: (t: number) => number, top: number): void {
-  const [a, z] = [x(bar.from), x(Math.min(bar.to, upTo))];
+/** A window of which only sums are known: from the bottom, the share of it in each state; what is left was not recorded.
+ *  Answers what of it is unknown. */
+function share(c: CanvasRenderingContext2D, p: Palette, bar: Bar, from: number, to: number, top: number): Box[] {
   const seconds = (bar.to - bar.from) / 1_000;
+  const unknown: Box[] = [];
   let low = top + LANE.height;
   for (const state of ["OCCUPIED_MOVING", "OCCUPIED_STILL", "EMPTY", "UNKNOWN"] as const) {
     const high = LANE.height * Math.min(1, bar.spent[state] / seconds);
     if (high <= 0) continue;
     c.fillStyle = fill(p, state);
     // Half a pixel more, so that neighbours leave no seam.
-    c.fillRect(a, low - high, z - a + 0.5, high);
+    c.fillRect(from, low - high, to - from + 0.5, high);
+    if (state === "UNKNOWN") unknown.push({ left: from, right: to + 0.5, top: low - high, bottom: low });
     low -= high;
   }
+  return unknown;
 }
 
-function earlier(before: Before): Count[] {
-  const site = before.bars.get("site") ?? [];
-  return site
-    .filter((bar) => bar.from < before.to)
-    .map(({ from, to, people }) => ({ from, to: Math.min(to, before.to), people }));
+/** How many people, from cycles and, in their holes, from sums. */
+function headcount(counts: readonly Count[], bars: Bars, window: Stretch): Count[] {
+  const open = holes(counts, window);
+  const summed = (bars.get("site") ?? []).flatMap(({ from, to, people }) =>
+    within({ from, to }, open).map((part) => ({ ...part, people })),
+  );
+  const single = counts.filter((k) => k.to >= window.from && k.from <= window.to);
+  return [...summed, ...single].sort((a, b) => a.from - b.from);
 }
 
-function hatch(c: CanvasRenderingContext2D, p: Palette, from: number, to: number, top: number): void {
+/** All that is unknown in a lane at once. */
+function hatch(c: CanvasRenderingContext2D, p: Palette, boxes: readonly Box[]): void {
+  const { left, right, top, bottom } = around(boxes);
   c.save();
   c.beginPath();
-  c.rect(from, top, to - from, LANE.height);
+  for (const box of boxes) c.rect(box.left, box.top, box.right - box.left, box.bottom - box.top);
   c.clip();
   c.strokeStyle = p.zone;
   c.globalAlpha = 0.5;
   c.lineWidth = 1;
   c.beginPath();
   // Bound to the screen, not to the span: the pattern does not crawl when time goes on.
-  for (let at = Math.floor(from / 7) * 7 - LANE.height; at < to; at += 7) {
-    c.moveTo(at, top + LANE.height);
-    c.lineTo(at + LANE.height, top);
+  for (let at = Math.floor((left + top) / 7) * 7 - bottom; at < right; at += 7) {
+    c.moveTo(at, bottom);
+    c.lineTo(at + bottom - top, top);
   }
   c.stroke();
   c.restore();
 }
 
-function people(b: Brush, counts: readonly Count[], window: Window, x: (t: number) => number, left: number, top: number): void {
+function people(b: Brush, counts: readonly Count[], window: Stretch, x: (t: number) => number, left: number, top: number): void {
   const { c, width, palette: p } = b;
   const most = Math.max(2, ...counts.map((k) => k.people ?? 0));
   const [low, high] = [top + LANE.count - 10, top + 8];
@@ -153,18 +156,8 @@ function people(b: Brush, counts: readonly Count[], window: Window, x: (t: numbe
   c.restore();
 }
 
-function axis(b: Brush, window: Window, x: (t: number) => number, left: number, bottom: number): void {
+function axis(b: Brush, window: Stretch, x: (t: number) => number, left: number, bottom: number): void {
   const { c, width, palette: p } = b;
-  const span = window.to - window.from;
-  const room = Math.max(2, Math.floor((width - left) / 110));
-  const step = STEPS.find((s) => span / s <= room) ?? STEPS.at(-1)!;
-  const long = step >= 86_400_000;
-  const format = new Intl.DateTimeFormat(undefined, {
-    ...(long ? { month: "short", day: "numeric" } : { hour: "2-digit", minute: "2-digit" }),
-    ...(step < 60_000 ? { second: "2-digit" } : {}),
-    hourCycle: "h23",
-  });
-  const zone = new Date(window.to).getTimezoneOffset() * 60_000;
   c.font = `400 11.5px ${p.font}`;
   c.fillStyle = p.quiet;
   c.strokeStyle = p.line;
@@ -172,11 +165,12 @@ function axis(b: Brush, window: Window, x: (t: number) => number, left: number, 
   c.textAlign = "center";
   c.textBaseline = "alphabetic";
   c.beginPath();
-  for (let t = Math.ceil((window.from - zone) / step) * step + zone; t < window.to; t += step) {
-    const at = Math.round(x(t)) + 0.5;
+  const wide = (text: string) => c.measureText(text).width;
+  for (const { time, text } of marks(window, width - left, wide)) {
+    const at = Math.round(x(time)) + 0.5;
     c.moveTo(at, 0);
     c.lineTo(at, bottom + 4);
-    if (at > left + 20 && at < width - 24) c.fillText(format.format(t), at, bottom + 19);
+    if (at > left + 20 && at < width - 24) c.fillText(text, at, bottom + 19);
   }
   c.stroke();
 }

@@ -31,7 +31,8 @@ export function drawLinks(c: Context, f: Frame, p: Palette, site: Site, cycle: S
     c.setLineDash(known ? [] : [2, 6]);
     c.strokeStyle = p.calm;
     c.lineWidth = 1.5;
-    c.globalAlpha = 0.75 * (1 - upset);
+    // In full, so that a calm link keeps its contrast to the floor.
+    c.globalAlpha = 1 - upset;
     c.stroke();
     if (upset > 0.01) {
       c.strokeStyle = p.upset;

@@ -1,7 +1,7 @@
 /** The floor plan: layers of canvas. Two stand still and are drawn here, on change; the image, links with trails, and people
  *  are drawn by a worker (`worker.ts`). Its textual equivalent is the table of people beside it. */
-import { effect } from "@preact/signals";
-import { useEffect, useRef } from "preact/hooks";
+import { computed, effect } from "@preact/signals";
+import { useEffect, useMemo, useRef } from "preact/hooks";
 import { follow } from "../api/client";
 import { ImageDocument, TruthDocument } from "../generated/operations";
 import { imaged, listeners, recent, shown, stale } from "../live/cycle";
@@ -12,13 +12,19 @@ import { place, type Image } from "./heat";
 import { TRAIL } from "./moving";
 import { seen, type Order } from "./orders";
 import { palette, type Palette } from "./palette";
+import { outdated, pictured } from "./picture";
+import { shape } from "./shape";
 import type { Lay } from "./stage";
 import { drawFloor, drawWalls } from "./still";
 import { draftsman } from "./thread";
 
+/** Only this layer: another one that is switched does not begin the image anew. */
+const heated = computed(() => layers.value.heat);
+
 export function Plan({ site }: { site: Site }) {
   const box = useRef<HTMLDivElement>(null);
-  useEffect(() => new Drawing(box.current!, site).stop, [site]);
+  const drawn = useMemo(() => shape(site), [site]);
+  useEffect(() => new Drawing(box.current!, site).stop, [drawn]);
   return <div class="plan" ref={box} style={{ aspectRatio: `1 / ${aspect(site)}` }} />;
 }
 
@@ -33,6 +39,8 @@ class Drawing {
   private palette: Palette = palette();
   /** The image that is shown. */
   private image: Image | undefined;
+  /** Its tick; without one, that of the cycle since which it is waited for. */
+  private imageTick: number | undefined;
   private readonly ends: (() => void)[] = [];
 
   constructor(
@@ -66,7 +74,12 @@ class Drawing {
     const dark = matchMedia("(prefers-color-scheme: dark)");
     const recolour = () => requestAnimationFrame(() => this.recolour());
     dark.addEventListener("change", recolour);
-    const cycle = (it: Parameters<typeof seen>[0]) => this.order({ kind: "cycle", cycle: seen(it) });
+    const cycle = (it: Parameters<typeof seen>[0]) => {
+      // Where tomography does not run, nothing is sent: the last image must not stay for now.
+      this.imageTick ??= it.tick;
+      if (outdated(this.imageTick, it.tick)) this.noImage();
+      this.order({ kind: "cycle", cycle: seen(it) });
+    };
     listeners.add(cycle);
     this.ends.push(
       () => this.worker.terminate(),
@@ -88,10 +101,9 @@ class Drawing {
       effect(() => {
         // Under a class that keeps the image back the last one must not stay.
         void imaged.value;
-        this.image = undefined;
-        this.order({ kind: "forget" });
-        this.heat.hidden = !layers.value.heat;
-        if (layers.value.heat) return this.followImage();
+        this.forgetImage();
+        this.heat.hidden = !heated.value;
+        if (heated.value) return this.followImage();
       }),
     );
     if (site.demo) {
@@ -119,10 +131,23 @@ class Drawing {
     requestAnimationFrame(() => requestAnimationFrame(() => this.order({ kind: "laid", laid })));
   }
 
+  private forgetImage(): void {
+    this.image = this.imageTick = undefined;
+    pictured.value = undefined;
+    this.order({ kind: "forget" });
+  }
+
+  private noImage(): void {
+    if (this.image) this.forgetImage();
+    pictured.value = false;
+  }
+
   private followImage(): () => void {
     return follow(ImageDocument, {}, ({ image }) => {
       const first = !this.image;
       this.image = image;
+      this.imageTick = image.tick;
+      pictured.value = true;
       if (first) place(this.heat, image, this.frame);
       this.order({ kind: "image", image });
     });

@@ -4,6 +4,7 @@ import { ask, Refused } from "../api/client";
 import { HealthDocument, StartCalibrationDocument, StopCalibrationDocument } from "../generated/operations";
 import type { Site } from "../live/site";
 import { changeWords } from "../live/words";
+import { Announce } from "../ui/announce";
 import { Panel } from "../ui/panel";
 import { usePoll } from "../ui/poll";
 
@@ -24,7 +25,8 @@ export function Calibration({ site }: { site: Site }) {
   };
   return (
     <Panel title="Calibration">
-      <p role="status">{status || "–"}</p>
+      <p>{status || "–"}</p>
+      <Announce text={running ? "The empty room is being learned." : status} />
       {running && <Progress status={status} />}
       {!running && health?.site.array.change?.recalibrate && (
         <p class="note">{changeWords(health.site.array.change, site)} Learn the empty room again.</p>

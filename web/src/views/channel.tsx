@@ -3,7 +3,7 @@ import { signal } from "@preact/signals";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { follow } from "../api/client";
 import { DriftDocument, ResponseDocument } from "../generated/operations";
-import { shown, type Cycle } from "../live/cycle";
+import { measured, shown, type Cycle } from "../live/cycle";
 import type { Site } from "../live/site";
 import { DRIFT, duration, fixed, percent, PRIVACY_CLASS } from "../live/words";
 import { Waterfall } from "../plan/waterfall";
@@ -52,15 +52,17 @@ export function title(site: Site, link: Link): string {
 function Response({ link, cycle }: { link: Link; cycle: Cycle | undefined }) {
   const waterfall = useRef(new Waterfall());
   const [revision, setRevision] = useState(0);
+  const out = measured.value;
+  // Under a class that keeps it back nothing of it stays, and what is still on its way is not taken.
   useEffect(() => {
     waterfall.current.clear();
     setRevision(0);
+    if (!out) return;
     return follow(ResponseDocument, { path: link.path }, ({ response }) => {
       waterfall.current.take(response);
       setRevision((r) => r + 1);
     });
-  }, [link.path]);
-  const held = cycle?.privacyClass && cycle.privacyClass !== "RAW";
+  }, [link.path, out]);
   return (
     <div class="waterfall">
       <Canvas
@@ -69,10 +71,10 @@ function Response({ link, cycle }: { link: Link; cycle: Cycle | undefined }) {
         label={`Power of each tap over delay, newest on top. In numbers: see “Read from it”.`}
         draw={(brush) => waterfall.current.draw(brush)}
       />
-      {held ? (
+      {!out && cycle?.privacyClass ? (
         <p class="note">
-          Held back: the impulse response leaves in class Raw only; the class in force is {PRIVACY_CLASS[cycle.privacyClass!]}
-          {cycle.demotions.length > 0 && ", because statements of the cycle contradict each other"}. What is drawn is from before.
+          Held back: the impulse response leaves in class Raw only; the class in force is {PRIVACY_CLASS[cycle.privacyClass]}
+          {cycle.demotions.length > 0 && ", because statements of the cycle contradict each other"}.
         </p>
       ) : (
         revision === 0 && <p class="note">Waiting for the first response…</p>

@@ -11,13 +11,12 @@ import {
   type AttemptFragment,
   type PluginsQuery,
 } from "../generated/operations";
+import { boot } from "../live/cycle";
 import { Chip, type Kind } from "../ui/chip";
 import { Head } from "../ui/head";
 import { Panel } from "../ui/panel";
 import { usePoll } from "../ui/poll";
-
-type Stage = AttemptFragment["stage"];
-type Candidate = PluginsQuery["pluginCandidates"][number];
+import { available, fitting, keyOf, proposed, type Candidate, type Stage } from "./candidates";
 
 const STAGES: readonly [stage: Stage, name: string, what: string][] = [
   ["CIR", "Impulse response", "taps of every link"],
@@ -44,7 +43,12 @@ export function Plugins() {
   const known = usePoll(PluginsDocument, 2_000);
   const [attempt, setAttempt] = useState<AttemptFragment>();
   const [said, setSaid] = useState("");
-  useEffect(() => follow(AttemptsDocument, {}, ({ swapProgress }) => setAttempt(swapProgress)), []);
+  // Another process knows nothing of what this one had begun. Asked anew, it tells what it is at, if anything.
+  useEffect(() => {
+    setAttempt(undefined);
+    setSaid("");
+    return follow(AttemptsDocument, {}, ({ swapProgress }) => setAttempt(swapProgress));
+  }, [boot.value]);
   const busy = attempt !== undefined && !attempt.finished;
   const order = async (what: () => Promise<unknown>) => {
     try {
@@ -109,7 +113,13 @@ function StageCard({ stage, name, what, known, busy, order }: CardProps) {
     <li class="panel card">
       <div class="title">
         <h2>{name}</h2>
-        {running ? <Chip kind="good">runs</Chip> : <Chip kind="bad">nothing runs</Chip>}
+        {running ? (
+          <Chip kind="good">runs</Chip>
+        ) : known ? (
+          <Chip kind="bad">nothing runs</Chip>
+        ) : (
+          <Chip kind="plain">asking…</Chip>
+        )}
       </div>
       <p class="big small">{running ? `${running.name} ${running.version}` : "–"}</p>
       <p class="reason">{running?.method || what}</p>
@@ -170,16 +180,11 @@ interface AskProps {
   swap: (candidate: Candidate, shadowCycles: number) => Promise<void>;
 }
 
-/** What may be asked for at this stage. A library does not say its stage before it is loaded; its name may. */
-function fitting(stage: Stage, candidates: readonly Candidate[]): Candidate[] {
-  const other = STAGES.map(([s]) => s.toLowerCase()).filter((s) => s !== stage.toLowerCase());
-  return candidates.filter((c) => (c.stage ? c.stage === stage : !other.some((s) => c.plugin.startsWith(s))));
-}
-
 function Ask({ stage, name, running, candidates, close, swap }: AskProps) {
   const dialog = useRef<HTMLDialogElement>(null);
   const options = fitting(stage, candidates);
-  const [chosen, setChosen] = useState(() => options.find((c) => !c.refused && c.plugin !== running) ?? options[0]);
+  const [key, setKey] = useState(() => proposed(options, running));
+  const chosen = available(options, key);
   const [seconds, setSeconds] = useState(5);
   useEffect(() => dialog.current?.showModal(), []);
   return (
@@ -194,13 +199,13 @@ function Ask({ stage, name, running, candidates, close, swap }: AskProps) {
         <fieldset class="options">
           <legend>Candidate</legend>
           {options.map((c) => (
-            <label key={`${c.plugin} ${c.file}`} class={c.refused ? "refused" : undefined}>
+            <label key={keyOf(c)} class={c.refused ? "refused" : undefined}>
               <input
                 type="radio"
                 name={`candidate-${stage}`}
                 checked={c === chosen}
                 disabled={!!c.refused}
-                onChange={() => setChosen(c)}
+                onChange={() => setKey(keyOf(c))}
               />
               <span>
                 <strong>{c.plugin}</strong>

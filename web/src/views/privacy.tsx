@@ -8,22 +8,9 @@ import { CONTRADICTION, PRIVACY_CLASS, PRIVACY_MODE } from "../live/words";
 import { Chip } from "../ui/chip";
 import { Head } from "../ui/head";
 import { Panel } from "../ui/panel";
-
-const CLASSES = ["RAW", "DERIVED", "ANONYMOUS", "RESTRICTED"] as const;
-
-/** What each class lets out, from the least strict to the strictest (docs/api.md, server/src/api/access.rs). */
-const RULES: readonly [what: string, says: readonly [string, string, string, string]][] = [
-  ["Occupancy of rooms", ["yes", "yes", "yes", "yes"]],
-  ["Zones and counts", ["yes", "yes", "yes", "no"]],
-  ["Positions and poses", ["yes", "yes", "yes", "no"]],
-  ["Identity of a track", ["stable", "stable", "new every hour", "no"]],
-  ["Image of the room", ["yes", "yes", "no", "no"]],
-  ["Impulse responses", ["yes", "no", "no", "no"]],
-  ["Raw input in a bundle", ["when asked for", "when asked for", "no", "no"]],
-];
+import { CLASSES, leaves, RULES, type Mode } from "./rules";
 
 /** The fleet file's names, and the class each mode gives. */
-type Mode = keyof typeof PRIVACY_MODE;
 const MODES: readonly [mode: Mode, name: string, gives: string][] = [
   ["RAW_RESEARCH", "RawResearch", "Raw: demonstrations, tests, replay"],
   ["CARE_WITH_CONSENT", "CareWithConsent", "Derived"],
@@ -83,19 +70,26 @@ export function Privacy({ site }: { site: Site }) {
               </tr>
             </thead>
             <tbody>
-              {RULES.map(([what, says]) => (
-                <tr key={what}>
-                  <th scope="row">{what}</th>
-                  {says.map((s, i) => (
-                    <td key={CLASSES[i]} class={`${CLASSES[i] === now ? "here" : ""} ${s === "no" ? "no" : ""}`}>
-                      {s}
-                    </td>
-                  ))}
+              {RULES.map((rule) => (
+                <tr key={rule.what}>
+                  <th scope="row">{rule.what}</th>
+                  {CLASSES.map((c) => {
+                    // The mode is of the class in force; the other columns are what their class alone would be.
+                    const says = leaves(rule, c, c === now ? mode : undefined);
+                    return (
+                      <td key={c} class={`${c === now ? "here" : ""} ${says === "no" ? "no" : ""}`}>
+                        {says}
+                      </td>
+                    );
+                  })}
                 </tr>
               ))}
             </tbody>
           </table>
         </div>
+        {mode === "ENTERPRISE_ANONYMOUS" && (
+          <p class="hint">The mode lets out counts only: in the column in force nothing tells of a single person.</p>
+        )}
       </Panel>
       <div class="two even">
         <Panel title="Mode">

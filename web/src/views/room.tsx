@@ -5,7 +5,9 @@ import { shown, stale, type Area, type Cycle } from "../live/cycle";
 import { layers, type Layer } from "../live/prefs";
 import type { Site } from "../live/site";
 import { duration, fixed, GATE, names, people, percent, PRESENCE, REASON } from "../live/words";
+import { pictured, whyNoImage } from "../plan/picture";
 import { Plan } from "../plan/plan";
+import { Announce } from "../ui/announce";
 import { Panel } from "../ui/panel";
 import { usePoll } from "../ui/poll";
 import { Calibration } from "./calibration";
@@ -22,7 +24,7 @@ export function Room({ site }: { site: Site }) {
             <Layers demo={site.demo != null} />
           </div>
           <Plan site={site} />
-          <Legend demo={site.demo} />
+          <Legend demo={site.demo} cycle={cycle} />
         </section>
         <Panel title="People">
           <People cycle={cycle} site={site} />
@@ -69,9 +71,22 @@ function Layers({ demo }: { demo: boolean }) {
   );
 }
 
-function Legend({ demo }: { demo: Site["demo"] }) {
+/** What is seen of the image, or why there is none. */
+function imageWords(cycle: Cycle | undefined): string {
+  if (pictured.value !== false) return "image: what disturbs links; full colour from 3 × their quiet scatter on";
+  const why = whyNoImage(cycle);
+  return why ? `no image: ${why}` : "no image";
+}
+
+function Legend({ demo, cycle }: { demo: Site["demo"]; cycle: Cycle | undefined }) {
   return (
     <ul class="legend">
+      {layers.value.heat && (
+        <li>
+          <span class="swatch image" aria-hidden="true" />
+          {imageWords(cycle)}
+        </li>
+      )}
       <li>
         <svg viewBox="0 0 28 12" aria-hidden="true">
           <path d="M1 6h26" class="calm" />
@@ -119,6 +134,9 @@ function Legend({ demo }: { demo: Site["demo"] }) {
   );
 }
 
+/** What holds for this long is said aloud: somebody who moves and stops and moves is not. */
+const STEADY_MS = 2_000;
+
 function Presence({ cycle, site }: { cycle: Cycle | undefined; site: Site }) {
   const state = cycle?.presence.state ?? "UNKNOWN";
   const since = cycle && (cycle.tick - cycle.presence.sinceTick) / 20;
@@ -127,6 +145,7 @@ function Presence({ cycle, site }: { cycle: Cycle | undefined; site: Site }) {
     <div class={`presence ${stale.value ? "old" : ""}`}>
       <p class="eyebrow">{site.site.name || site.site.id}</p>
       <h1 id="now">{sentence(cycle)}</h1>
+      <Announce text={cycle ? sentence(cycle) : ""} afterMs={STEADY_MS} />
       <p class="because">
         {cycle?.presence.probability != null && (
           <span class={`meter ${state.toLowerCase()}`} aria-hidden="true">

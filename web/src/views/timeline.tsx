@@ -1,14 +1,17 @@
-/** Occupancy over time, live; with zoom by wheel, keys and buttons. */
+/** Occupancy over time, live; with zoom by wheel, fingers, keys and buttons. */
 import { signal } from "@preact/signals";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { clock, shown } from "../live/cycle";
+import type { Lane } from "../live/diary";
 import { bars, barred, level, refused, want } from "../live/history";
-import { counts, fill, filled, lanes, newest, since, type Lane } from "../live/past";
+import { counts, fill, filled, lanes, newest } from "../live/past";
+import { holes, within, type Stretch } from "../live/spans";
 import { duration, PRESENCE } from "../live/words";
 import { drawLanes, height } from "../plan/lanes";
 import { Canvas } from "../ui/canvas";
 import { Head } from "../ui/head";
 import { Panel } from "../ui/panel";
+import { held, touch, type Grip } from "./fingers";
 
 /** Pages of past cycles that are asked for: five minutes here, a minute beside the room. */
 const [PAGES, FEW] = [12, 3];
@@ -28,10 +31,33 @@ const SPANS: readonly [name: string, ms: number][] = [
 const [LEAST, MOST] = [5_000, 31_536_000_000];
 
 /** The small chart shows single cycles only. */
-const NOTHING = { bars: new Map(), to: 0 };
+const NOTHING: typeof bars = new Map();
 
 function now(): number {
   return newest.tMs + Math.min(performance.now() - newest.at, 1_000);
+}
+
+/** The time that is shown. */
+function view(): Stretch {
+  const to = end.value ?? now();
+  return { from: to - span.value, to };
+}
+
+function lastMinute(): Stretch {
+  const to = now();
+  return { from: to - 60_000, to };
+}
+
+/** Whether single cycles say nothing of some of it: only then sums are needed. */
+function open({ from, to }: Stretch): boolean {
+  const past = { from, to: Math.min(to, newest.tMs) };
+  return lanes.some((lane) => holes(lane.spans, past).length > 0);
+}
+
+/** Asks for the sums of what is shown, where they are needed. */
+function look(): void {
+  const window = view();
+  if (open(window)) void want(window.from, window.to, order(lanes).map((lane) => lane.key));
 }
 
 export function Timeline() {
@@ -40,8 +66,8 @@ export function Timeline() {
   return (
     <>
       <Head title="Timeline">
-        When somebody was where. What is not known is hatched; what was not recorded is left out. Further back than the last minutes
-        a lane shows, window by window, the share of time in each state.
+        When somebody was where. What is not known is hatched; what was not recorded is left out. Where the page has not every cycle,
+        as further back than the last minutes, a lane shows, window by window, the share of time in each state.
       </Head>
       <Panel title="Occupancy" aside={<Spans />}>
         <Chart tall />
@@ -57,6 +83,7 @@ export function Timeline() {
 
 function Resolution() {
   void barred.value;
+  void clock.value;
   if (refused.value) {
     return (
       <p class="failure" role="alert">
@@ -64,7 +91,8 @@ function Resolution() {
       </p>
     );
   }
-  return <p class="hint">{level.value ? `Before the last minutes: one bar a ${level.value}.` : "Asking for the past…"}</p>;
+  if (!open(view())) return <p class="hint">Every cycle of this time is shown.</p>;
+  return <p class="hint">{level.value ? `Where not every cycle is known here: one bar a ${level.value}.` : "Asking for the past…"}</p>;
 }
 
 function Spans() {
@@ -97,14 +125,16 @@ function move(to: number): void {
 
 export function Chart({ tall }: { tall?: boolean }) {
   const box = useRef<HTMLDivElement>(null);
-  const drag = useRef<{ x: number; to: number } | undefined>(undefined);
+  const fingers = useRef(new Map<number, { x: number; y: number }>());
+  const grip = useRef<Grip | undefined>(undefined);
   const [tick, setTick] = useState(0);
   // The small one is drawn anew together with the text around it: one frame for both.
   void (!tall && shown.value);
   useEffect(() => void (!tall && fill(FEW)), [shown.value?.bootId]);
   useEffect(() => {
-    // Ten times a second is smooth enough for what moves a few pixels a second.
-    const timer = tall && setInterval(() => !document.hidden && setTick((t) => t + 1), 100);
+    // Ten times a second is smooth enough for what moves a few pixels a second. What ends in the past does not move.
+    const timer = tall && setInterval(() => !document.hidden && end.peek() === undefined && setTick((t) => t + 1), 100);
+    const asking = tall && setInterval(() => !document.hidden && look(), 500);
     const wheel = (e: WheelEvent) => {
       if (!tall || (!e.ctrlKey && Math.abs(e.deltaY) < Math.abs(e.deltaX))) return;
       e.preventDefault();
@@ -114,18 +144,17 @@ export function Chart({ tall }: { tall?: boolean }) {
     box.current?.addEventListener("wheel", wheel, { passive: false });
     return () => {
       if (timer) clearInterval(timer);
+      if (asking) clearInterval(asking);
       box.current?.removeEventListener("wheel", wheel);
     };
   }, []);
-  const shownSpan = tall ? span.value : 60_000;
-  const to = (tall ? end.value : undefined) ?? now();
-  const window = { from: to - shownSpan, to };
+  const window = tall ? view() : lastMinute();
+  const shownSpan = window.to - window.from;
   const sorted = order(lanes);
-  const known = since();
-  useEffect(() => {
-    if (tall && Number.isFinite(known)) void want(window.from, window.to, sorted.map((lane) => lane.key));
-  }, [tick]);
+  useEffect(() => void (tall && look()), [span.value, end.value, sorted.length]);
   const key = (e: KeyboardEvent) => {
+    // With these held the keys are the browser's: Alt and an arrow goes back.
+    if (e.ctrlKey || e.metaKey || e.altKey) return;
     const at = end.peek() ?? now();
     const step = span.peek() / 8;
     const acts: Record<string, () => void> = {
@@ -140,12 +169,25 @@ export function Chart({ tall }: { tall?: boolean }) {
     e.preventDefault();
     act();
   };
+  const at = (e: PointerEvent) => {
+    const { left, top } = box.current!.getBoundingClientRect();
+    return { x: e.clientX - left, y: e.clientY - top };
+  };
+  // A finger that comes or goes begins anew from what is shown then.
+  const hold = () => {
+    const { size } = fingers.current;
+    grip.current = size ? { ...touch(fingers.current.values()), span: span.peek(), to: end.peek() ?? now() } : undefined;
+  };
+  const release = (e: PointerEvent) => {
+    fingers.current.delete(e.pointerId);
+    hold();
+  };
   const chart = (
     <Canvas
-      of={[tick, shownSpan, to, filled.value, barred.value, sorted.length]}
+      of={[tick, shownSpan, window.to, filled.value, barred.value, sorted.length]}
       height={height(sorted, !!tall)}
       label={`Occupancy of ${sorted.length} areas over ${duration(shownSpan / 1_000)}. The table below says the same in numbers.`}
-      draw={(brush) => drawLanes(brush, sorted, counts, tall ? { bars, to: known } : NOTHING, window, !!tall)}
+      draw={(brush) => drawLanes(brush, sorted, counts, tall ? bars : NOTHING, window, !!tall)}
     />
   );
   if (!tall) return <div ref={box}>{chart}</div>;
@@ -158,16 +200,19 @@ export function Chart({ tall }: { tall?: boolean }) {
       aria-label="Occupancy over time. Arrow keys move, plus and minus zoom, End goes to now."
       onKeyDown={key}
       onPointerDown={(e) => {
-        drag.current = { x: e.clientX, to: end.peek() ?? now() };
         box.current?.setPointerCapture(e.pointerId);
+        fingers.current.set(e.pointerId, at(e));
+        hold();
       }}
       onPointerMove={(e) => {
-        if (!drag.current) return;
-        const perPixel = span.peek() / Math.max(1, box.current!.clientWidth);
-        move(drag.current.to - (e.clientX - drag.current.x) * perPixel);
+        if (!grip.current || !fingers.current.has(e.pointerId)) return;
+        fingers.current.set(e.pointerId, at(e));
+        const to = held(grip.current, touch(fingers.current.values()), Math.max(1, box.current!.clientWidth), [LEAST, MOST]);
+        span.value = to.span;
+        move(to.to);
       }}
-      onPointerUp={() => (drag.current = undefined)}
-      onPointerCancel={() => (drag.current = undefined)}
+      onPointerUp={release}
+      onPointerCancel={release}
     >
       {chart}
     </div>
@@ -196,8 +241,9 @@ function Totals() {
   // Follows the slow clock, not each cycle.
   void clock.value;
   void barred.value;
-  const to = end.value ?? now();
-  const from = to - span.value;
+  void filled.value;
+  const window = view();
+  const { from, to } = window;
   const states = ["OCCUPIED_MOVING", "OCCUPIED_STILL", "EMPTY", "UNKNOWN"] as const;
   return (
     <div class="scroll" tabIndex={0} role="region" aria-label="Time in each state, table">
@@ -219,9 +265,10 @@ function Totals() {
           {order(lanes).map((lane) => {
             const sums = { OCCUPIED_MOVING: 0, OCCUPIED_STILL: 0, EMPTY: 0, UNKNOWN: 0 };
             for (const s of lane.spans) sums[s.state] += Math.max(0, Math.min(s.to, to) - Math.max(s.from, from));
+            // Of what is shown, the part of which no single cycles are known.
+            const open = holes(lane.spans, window);
             for (const bar of bars.get(lane.key) ?? []) {
-              // The part of the window that is shown and of which no single cycles are known.
-              const inside = Math.max(0, Math.min(bar.to, to, since()) - Math.max(bar.from, from)) / (bar.to - bar.from);
+              const inside = within(bar, open).reduce((sum, part) => sum + part.to - part.from, 0) / (bar.to - bar.from);
               for (const s of states) sums[s] += 1_000 * bar.spent[s] * inside;
             }
             const known = states.reduce((sum, s) => sum + sums[s], 0);

@@ -95,14 +95,16 @@ function Bundle({ size, site }: { size: number; site: Site }) {
   const [inputs, setInputs] = useState(false);
   const [state, setState] = useState<{ said: string; bad?: boolean; file?: string }>();
   const [busy, setBusy] = useState(false);
+  const [bytes, setBytes] = useState(0);
   const from = Math.max(0, size - Math.min(MOST, seconds * 20));
   const take = async () => {
     setBusy(true);
-    setState({ said: "Asking…" });
+    setBytes(0);
+    setState({ said: "Downloading…" });
     try {
       const path = `/v1/witness/bundles?from=${from}&to=${size}&checkpoint=${size}${inputs ? "&inputs=1" : ""}`;
       const file = `tapline-${site.site.id}-${from}-${size}.bundle`;
-      setState(await download(path, file, (bytes) => setState({ said: `${(bytes / 1e6).toFixed(1)} MB so far…` })));
+      setState(await download(path, file, setBytes));
     } catch (error) {
       setState({ said: error instanceof Error ? error.message : "It broke off.", bad: true });
     } finally {
@@ -134,6 +136,7 @@ function Bundle({ size, site }: { size: number; site: Site }) {
       <p role="status" class={state?.bad ? "failure" : "hint"}>
         {state?.said ?? ""}
       </p>
+      {busy && bytes > 0 && <p class="hint">{(bytes / 1e6).toFixed(1)} MB so far…</p>}
       <h3>How anybody checks it</h3>
       <pre tabIndex={0}>{commands}</pre>
       <p class="hint">
