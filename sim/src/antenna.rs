@@ -1,6 +1,6 @@
 //! Antenna gain by direction, as an amplitude factor.
 
-use tapline_dsp::detmath::{cos64, pow64, sin64};
+use tapline_dsp::detmath::{clamp64, cos64, pow64, sin64};
 
 use crate::{scene::Antenna, vector::Vec3};
 
@@ -11,8 +11,9 @@ impl Antenna {
     /// Square root of the power gain towards `direction` (a unit vector from the antenna outwards).
     ///
     /// Dipole: `G = 1.64 (cos(pi/2 cos theta) / sin theta)^2` (Balanis, "Antenna Theory", 4.6). Patch: power falls from
-    /// the lobe's gain as `((1 + cos gamma) / 2)^n` to the gain behind; n is such that a gain of g needs n = g - 1
-    /// without a floor (the pattern's directivity is n + 1).
+    /// the lobe's gain g as `((1 + cos gamma) / 2)^n` to the gain behind b; n = g - 1, because the mean of that lobe over
+    /// the sphere is `1 / (n + 1)`. A floor adds to it: the mean of the whole is `b + (g - b) / g`, and the pattern is
+    /// divided by it, so that what is fed is what is radiated (Balanis, 2.5-2.9: a directivity has the mean 1).
     pub fn amplitude(&self, direction: Vec3) -> f64 {
         match *self {
             Self::Isotropic {} => 1.0,
@@ -31,9 +32,12 @@ impl Antenna {
             } => {
                 let (gain, back) = (pow64(10.0, gain_dbi / 10.0), pow64(10.0, back_dbi / 10.0));
                 let angle = azimuth_deg * DEGREE;
-                let cos_gamma = direction.x * cos64(angle) + direction.y * sin64(angle);
-                let shape = pow64((1.0 + cos_gamma) / 2.0, if gain > 1.0 { gain - 1.0 } else { 0.0 });
-                (back + (gain - back) * shape).sqrt()
+                // Rounding may take it past the ends, and a power of a negative number is none.
+                let cos_gamma = clamp64(direction.x * cos64(angle) + direction.y * sin64(angle), -1.0, 1.0);
+                let n = if gain > 1.0 { gain - 1.0 } else { 0.0 };
+                let shape = pow64((1.0 + cos_gamma) / 2.0, n);
+                let mean = back + (gain - back) / (n + 1.0);
+                ((back + (gain - back) * shape) / mean).sqrt()
             }
         }
     }
@@ -66,12 +70,29 @@ mod tests {
             "{}",
             mean_gain(Antenna::Dipole {})
         );
+        for back_dbi in [-60.0, -10.0, 0.0, 6.0] {
+            let patch = Antenna::Patch {
+                azimuth_deg: 30.0,
+                gain_dbi: 6.0,
+                back_dbi,
+            };
+            assert!(
+                (mean_gain(patch) - 1.0).abs() < 0.01,
+                "{back_dbi} dBi: {}",
+                mean_gain(patch)
+            );
+        }
+    }
+
+    #[test]
+    fn straight_behind_a_patch_is_a_number() {
         let patch = Antenna::Patch {
-            azimuth_deg: 30.0,
-            gain_dbi: 6.0,
+            azimuth_deg: 225.0,
+            gain_dbi: 5.0,
             back_dbi: -60.0,
         };
-        assert!((mean_gain(patch) - 1.0).abs() < 0.01, "{}", mean_gain(patch));
+        let behind = patch.amplitude((Vec3::new(3.45, 2.95, 1.0) - Vec3::new(3.0, 2.5, 1.0)).unit());
+        assert!(behind > 0.0 && behind < 1.1e-3, "{behind}");
     }
 
     #[test]
@@ -83,8 +104,10 @@ mod tests {
         };
         let north = patch.amplitude(Vec3::new(0.0, 1.0, 0.0));
         let south = patch.amplitude(Vec3::new(0.0, -1.0, 0.0));
-        assert!((20.0 * libm::log10(north) - 6.0).abs() < 1e-9);
-        assert!((20.0 * libm::log10(south) + 10.0).abs() < 1e-9);
+        // Floor and lobe together: mean 0.1 + (10^0.6 - 0.1) / 10^0.6 before it is divided out, 0.31 dB.
+        let mean_db = 10.0 * libm::log10(1.1 - 0.1 / libm::pow(10.0, 0.6));
+        assert!((20.0 * libm::log10(north) - 6.0 + mean_db).abs() < 1e-9);
+        assert!((20.0 * libm::log10(south) + 10.0 + mean_db).abs() < 1e-9);
         assert_eq!(Antenna::Dipole {}.amplitude(Vec3::new(0.0, 0.0, 1.0)), 0.0);
     }
 }

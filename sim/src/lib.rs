@@ -42,5 +42,5 @@ pub use person::gait::JOINTS;
 pub use scene::Scene;
 pub use simulator::{Emission, Simulator};
 pub use site::{SiteDoor, SiteGeometry, SiteLink, SiteNode, SiteRoom, SiteZone};
-pub use truth::{PersonTruth, Posture, Truth, write_truth};
+pub use truth::{PersonTruth, Posture, Truth, write_truth, write_truth_head, write_truth_line};
 pub use vector::Vec3;

@@ -49,6 +49,8 @@ pub struct Simulator {
     slots: u64,
     next_seq: Vec<u32>,
     boots: Vec<u16>,
+    /// Boot count of every node at the start.
+    first_boot: u16,
     sent: u64,
     pending: BinaryHeap<Pending>,
     /// Datagrams on their way, and which places are free.
@@ -99,6 +101,7 @@ impl Simulator {
             slots: 0,
             next_seq: vec![0; nodes],
             boots: vec![0; nodes],
+            first_boot: 1,
             sent: 0,
             pending: BinaryHeap::new(),
             buffers: Vec::new(),
@@ -111,6 +114,21 @@ impl Simulator {
             seed,
             scene,
         }
+    }
+
+    /// Makes this, before its first datagram, the next round of `previous`, in which every node has booted once more:
+    /// boot counts go on where its nodes' ended, so that a server takes small sequence numbers and new clocks for those
+    /// of a restart. ADR-018 frames have no boot count; there sequence numbers go on instead.
+    #[must_use]
+    pub fn following(mut self, previous: &Self) -> Self {
+        let reboots = self.scene.node.iter().any(|n| n.reboot_s.is_some());
+        self.first_boot = previous.first_boot.wrapping_add(1 + u16::from(reboots));
+        if self.scene.radio.format == Format::Adr018 {
+            for (seq, last) in self.next_seq.iter_mut().zip(&previous.next_seq) {
+                *seq = *last;
+            }
+        }
+        self
     }
 
     /// The scene.
@@ -269,7 +287,7 @@ impl Simulator {
                 clock.local_us(t_s)
             },
             mesh_time,
-            boot_count: 1 + self.boots[rx],
+            boot_count: self.first_boot.wrapping_add(self.boots[rx]),
         };
 
         let mut way = Stream::new(self.seed, Purpose::Network, [self.slots, rx as u64, 0]);
@@ -365,6 +383,82 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    fn frames(datagrams: &[(Emission, Vec<u8>)]) -> impl Iterator<Item = tapline_wire::CsiFrame<'_>> {
+        datagrams.iter().map(|(_, bytes)| match parse(bytes) {
+            Ok(Datagram::Csi(frame)) => frame,
+            other => panic!("not a CSI frame: {other:?}"),
+        })
+    }
+
+    #[test]
+    fn the_next_round_carries_boot_counts_that_no_node_had() {
+        let mut scene = simulator(1).scene;
+        scene.node[2].reboot_s = Some(2.0);
+        let one = Simulator::new(scene, 1).unwrap();
+        let two = one.clone().following(&one);
+        let three = one.clone().following(&two);
+        let boots = |s: Simulator| {
+            let mut of: Vec<_> = frames(&all(s)).map(|f| (f.rx_node, f.boot_count.unwrap())).collect();
+            of.sort_unstable();
+            of.dedup();
+            of
+        };
+        assert_eq!(boots(one), [(1, 1), (2, 1), (3, 1), (3, 2), (4, 1)]);
+        assert_eq!(boots(two), [(1, 3), (2, 3), (3, 3), (3, 4), (4, 3)]);
+        assert_eq!(boots(three), [(1, 5), (2, 5), (3, 5), (3, 6), (4, 5)]);
+    }
+
+    #[test]
+    fn without_boot_counts_the_numbers_of_the_next_round_go_on() {
+        let mut scene = Scene::builtin("two-nodes-adr018").unwrap();
+        scene.duration_s = 3.0;
+        let mut one = Simulator::new(scene.clone(), 1).unwrap();
+        let mut datagram = Vec::new();
+        while one.next_datagram(&mut datagram).is_some() {}
+        let two = all(Simulator::new(scene, 1).unwrap().following(&one));
+        // 20 Hz, 3 s.
+        let first = |node| frames(&two).filter(|f| f.rx_node == node).map(|f| f.seq).min();
+        assert_eq!((first(1), first(2)), (Some(60), Some(60)));
+    }
+
+    #[test]
+    fn mesh_time_is_one_epoch_for_all_and_told() {
+        let mut scene = Scene::builtin("bad-clocks").unwrap();
+        scene.duration_s = 2.0;
+        (scene.radio.mesh_time, scene.radio.mesh_sigma_us) = (true, 0.0);
+        let datagrams = all(Simulator::new(scene, 1).unwrap());
+        for (frame, (emission, _)) in frames(&datagrams).zip(&datagrams) {
+            assert!(frame.mesh_time);
+            // 10 s after the mesh began; 2 ms of the network at least, 45 ms of a stall and jitter at most.
+            let late_us = emission.time_ns as i64 / 1000 + 10_000_000 - frame.capture_us.unwrap() as i64;
+            assert!((1_999..110_000).contains(&late_us), "{late_us} us");
+        }
+        assert!(frames(&all(simulator(1))).all(|f| !f.mesh_time));
+    }
+
+    #[test]
+    fn the_next_datagram_comes_soon_however_much_is_lost() {
+        let mut scene = Scene::builtin("demo").unwrap();
+        scene.duration_s = 31.0 * 86_400.0;
+        (scene.radio.network.loss, scene.radio.network.miss) = (0.9, 0.9);
+        let mut simulator = Simulator::new(scene.clone(), 1).unwrap();
+        let mut datagram = Vec::new();
+        for _ in 0..20 {
+            assert!(simulator.next_datagram(&mut datagram).is_some());
+        }
+        // One in a hundred of 300 receptions a second.
+        assert!(simulator.slot_s(simulator.slots) < 20.0);
+        for everything in [
+            |n: &mut crate::scene::Network| n.loss = 1.0,
+            |n: &mut crate::scene::Network| n.miss = 1.0,
+        ] {
+            let mut lost = scene.clone();
+            everything(&mut lost.radio.network);
+            let message = Simulator::new(lost, 1).unwrap_err().to_string();
+            assert!(message.contains("expected 0 to 0.9, found 1"), "{message}");
         }
     }
 

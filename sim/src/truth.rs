@@ -64,6 +64,8 @@ struct Head<'a> {
     seed: u64,
     rate_hz: f64,
     duration_s: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    zero_unix_ms: Option<i64>,
     joints: [&'static str; 17],
 }
 
@@ -73,6 +75,28 @@ struct Head<'a> {
 /// # Errors
 /// Those of the writer; `InvalidInput` for a rate outside of 0.001 to 1000 Hz.
 pub fn write_truth(simulator: &Simulator, rate_hz: f64, into: &mut impl Write) -> io::Result<()> {
+    write_truth_head(simulator, rate_hz, None, into)?;
+    for moment in 0_u64.. {
+        let t_s = moment as f64 / rate_hz;
+        if t_s >= simulator.duration_s() {
+            break;
+        }
+        write_truth_line(&simulator.truth_at(t_s), into)?;
+    }
+    Ok(())
+}
+
+/// Writes the head line of a truth file. `zero_unix_ms` is the wall clock at `t_s` 0, Unix milliseconds, for who plays
+/// the simulation in real time.
+///
+/// # Errors
+/// As [`write_truth`].
+pub fn write_truth_head(
+    simulator: &Simulator,
+    rate_hz: f64,
+    zero_unix_ms: Option<i64>,
+    into: &mut impl Write,
+) -> io::Result<()> {
     if !(0.001..=1000.0).contains(&rate_hz) {
         let message = format!("expected a truth rate of 0.001 to 1000 Hz, found {rate_hz}");
         return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
@@ -85,19 +109,20 @@ pub fn write_truth(simulator: &Simulator, rate_hz: f64, into: &mut impl Write) -
         seed: simulator.seed(),
         rate_hz,
         duration_s: scene.duration_s,
+        zero_unix_ms,
         joints: crate::person::gait::JOINTS,
     };
     serde_json::to_writer(&mut *into, &head)?;
-    into.write_all(b"\n")?;
-    for moment in 0_u64.. {
-        let t_s = moment as f64 / rate_hz;
-        if t_s >= scene.duration_s {
-            break;
-        }
-        serde_json::to_writer(&mut *into, &simulator.truth_at(t_s))?;
-        into.write_all(b"\n")?;
-    }
-    Ok(())
+    into.write_all(b"\n")
+}
+
+/// Writes the line of one moment.
+///
+/// # Errors
+/// Those of the writer.
+pub fn write_truth_line(truth: &Truth, into: &mut impl Write) -> io::Result<()> {
+    serde_json::to_writer(&mut *into, truth)?;
+    into.write_all(b"\n")
 }
 
 pub(crate) fn at(scene: &Scene, actors: &[Actor], t_s: f64) -> Truth {
@@ -160,6 +185,18 @@ mod tests {
         );
         assert!(person["room"].is_null() && person["zone"].is_null());
         assert_eq!(person["joints_m"].as_array().unwrap().len(), 17);
+    }
+
+    #[test]
+    fn a_head_says_the_wall_clock_where_there_is_one() {
+        let simulator = Simulator::new(Scene::builtin("demo").unwrap(), 9).unwrap();
+        let head = |zero| -> serde_json::Value {
+            let mut line = Vec::new();
+            write_truth_head(&simulator, 20.0, zero, &mut line).unwrap();
+            serde_json::from_slice(&line).unwrap()
+        };
+        assert_eq!(head(Some(1_775_182_186_000))["zero_unix_ms"], 1_775_182_186_000_i64);
+        assert!(head(None).get("zero_unix_ms").is_none());
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 use std::{
     fs::{self, File},
-    io::{BufWriter, Write},
+    io::BufWriter,
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::{
@@ -13,11 +13,11 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread::JoinHandle,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use clap::Args;
-use tapline_sim::{Scene, Simulator};
+use tapline_sim::{Scene, Simulator, write_truth_head, write_truth_line};
 
 use super::{
     output::{Failure, Outcome, Result, print},
@@ -225,33 +225,44 @@ impl Room {
 
     fn play(mut self, hub: &Hub, udp: SocketAddr) -> std::result::Result<(), Failure> {
         let mut simulator = self.simulator()?;
+        let (begun, begun_ms) = (Instant::now(), wall_ms());
+        if let Some(out) = &mut self.truth
+            && write_truth_head(&simulator, TRUTH_HZ, Some(begun_ms), out).is_err()
+        {
+            self.truth = None;
+            truth_ends();
+        }
+        // Start of this round, seconds after the first.
+        let mut round_s = 0.0;
         loop {
             let mut shown = 0_u64;
             let stop = Arc::clone(&self.stop);
             let truth = &mut self.truth;
-            simulate::stream_until(simulator, udp, |simulator, t_s| {
+            simulate::stream_until(&mut simulator, udp, |simulator, t_s| {
                 let moment = (t_s * TRUTH_HZ) as u64;
                 if moment >= shown {
-                    shown = moment + 1;
-                    let moment = Moment {
-                        t_ms: wall_ms(),
-                        truth: simulator.truth_at(t_s),
-                    };
+                    // A moment that a busy machine came too late for is as true as the others.
                     if let Some(out) = truth
-                        && write(out, &moment).is_err()
+                        && (shown..=moment).any(|moment| write(out, simulator, moment, round_s).is_err())
                     {
                         *truth = None;
-                        tracing::error!("the truth file ends here: the disk takes no more");
+                        truth_ends();
                     }
-                    hub.scope.show_moment(moment);
+                    shown = moment + 1;
+                    hub.scope.show_moment(Moment {
+                        t_ms: wall_ms(),
+                        truth: simulator.truth_at(t_s),
+                    });
                 }
                 !stop.load(Ordering::Relaxed)
             })?;
             if self.stop.load(Ordering::Relaxed) {
                 return Ok(());
             }
-            // The room is known by now.
-            simulator = Simulator::new(self.scene.clone(), self.seed).map_err(Failure::of)?;
+            round_s = begun.elapsed().as_secs_f64();
+            // The room is known by now: it need not be empty again.
+            let next = Simulator::new(self.scene.clone(), self.seed).map_err(Failure::of)?;
+            simulator = next.following(&simulator);
         }
     }
 }
@@ -261,15 +272,20 @@ fn wall_ms() -> i64 {
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
-fn write(out: &mut BufWriter<File>, moment: &Moment) -> std::io::Result<()> {
-    let line = serde_json::json!({ "t_ms": moment.t_ms, "people": moment.truth.people });
-    serde_json::to_writer(&mut *out, &line)?;
-    out.write_all(b"\n")
+/// Writes the `moment`-th line of a round that began `round_s` seconds after the recording.
+fn write(out: &mut BufWriter<File>, simulator: &Simulator, moment: u64, round_s: f64) -> std::io::Result<()> {
+    let mut truth = simulator.truth_at(moment as f64 / TRUTH_HZ);
+    truth.t_s += round_s;
+    write_truth_line(&truth, out)
+}
+
+fn truth_ends() {
+    tracing::error!("the truth file ends here: the disk takes no more");
 }
 
 /// File of a recording: what arrived, slot by slot.
 const CAPTURE: &str = "capture.tlc";
-/// File of a recording: what was really there, by the server's clock.
+/// File of a recording: what was really there (docs/simulator.md, "truth.jsonl").
 const TRUTH: &str = "truth.jsonl";
 /// File of a recording: the room.
 const FLEET: &str = "fleet.toml";
@@ -287,7 +303,8 @@ fn begin_recording(directory: &Path, fleet: &str, options: &Options) -> std::res
         "A recording of Tapline's demo: scene {}, seed {}. Everything in it is simulated.\n\
          Made by tapline {} on {}.\n\n\
          {FLEET}  the room\n{CAPTURE}  every datagram that arrived, slot by slot\n\
-         {TRUTH}  who was really there, 20 times a second, by the clock of the server (t_ms, Unix milliseconds)\n\n\
+         {TRUTH}  who was really there, 20 times a second: t_s seconds after zero_unix_ms of its first line (Unix \
+         milliseconds, the clock of the server)\n\n\
          Run it again, bit for bit with the plugins it was made with:\n  \
          tapline replay {CAPTURE} --config {FLEET} --out poses.jsonl\n",
         options.scene,

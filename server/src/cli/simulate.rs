@@ -66,11 +66,13 @@ pub(super) fn run(options: &Options) -> Result {
         write_file(path, |out| record(new()?, out))?;
     }
     if let Some(to) = options.to {
+        let mut simulator = new()?;
         loop {
-            stream(new()?, to)?;
+            stream(&mut simulator, to)?;
             if !options.forever {
                 break;
             }
+            simulator = new()?.following(&simulator);
         }
     }
     Ok(Outcome::Yes)
@@ -127,14 +129,17 @@ fn record(mut simulator: Simulator, out: &mut impl Write) -> std::result::Result
     Ok(())
 }
 
-fn stream(simulator: Simulator, to: SocketAddr) -> std::result::Result<(), Failure> {
+fn stream(simulator: &mut Simulator, to: SocketAddr) -> std::result::Result<(), Failure> {
     stream_until(simulator, to, |_, _| true)
 }
 
-/// Streams in real time until the scene ends, or until `go_on`, asked before each datagram with the seconds since the
-/// start, says no.
+/// Longest sleep between two questions whether to go on.
+const ASK: Duration = Duration::from_millis(100);
+
+/// Streams in real time until the scene ends, or until `go_on`, asked before each datagram and while none is due with the
+/// seconds since the start, says no.
 pub(super) fn stream_until(
-    mut simulator: Simulator,
+    simulator: &mut Simulator,
     to: SocketAddr,
     mut go_on: impl FnMut(&Simulator, f64) -> bool,
 ) -> std::result::Result<(), Failure> {
@@ -147,9 +152,15 @@ pub(super) fn stream_until(
     let begun = Instant::now();
     let mut datagram = Vec::new();
     while let Some(emission) = simulator.next_datagram(&mut datagram) {
-        std::thread::sleep(Duration::from_nanos(emission.time_ns).saturating_sub(begun.elapsed()));
-        if !go_on(&simulator, begun.elapsed().as_secs_f64()) {
-            break;
+        loop {
+            let left = Duration::from_nanos(emission.time_ns).saturating_sub(begun.elapsed());
+            std::thread::sleep(left.min(ASK));
+            if !go_on(simulator, begun.elapsed().as_secs_f64()) {
+                return Ok(());
+            }
+            if left <= ASK {
+                break;
+            }
         }
         // Nobody listening yet is no reason to stop: UDP nodes send on, too.
         let _ = socket.send_to(&datagram, to);

@@ -12,6 +12,10 @@ use crate::{material::LIGHT_M_S, panel::Panel, scene::Antenna, vector::Vec3};
 /// Paths weaker than the strongest by more than this are left out (amplitude, -60 dB).
 const WEAKEST: f64 = 1e-3;
 
+/// Most paths of a link, the strongest: those of the built-in scenes have 37 at most. Each costs a shadow of every
+/// person in every frame, and its tones are kept.
+pub(crate) const PATHS_MAX: usize = 200;
+
 /// One end of a path.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct End {
@@ -39,8 +43,13 @@ impl Path {
     }
 }
 
-/// All paths of up to `order` reflections, direct one first.
+/// The paths of up to `order` reflections, direct one first: the strongest [`PATHS_MAX`] that are not too weak to count.
 pub(crate) fn trace(panels: &[Panel], tx: End, rx: End, order: usize, wavelength_m: f64) -> Vec<Path> {
+    strongest(all(panels, tx, rx, order, wavelength_m))
+}
+
+/// Every path there is, direct one first.
+fn all(panels: &[Panel], tx: End, rx: End, order: usize, wavelength_m: f64) -> Vec<Path> {
     let mut found = Vec::new();
     let mut add = |points: &[Vec3], mirrors: &[usize]| {
         found.push(path(panels, tx, rx, points, mirrors, wavelength_m));
@@ -68,14 +77,26 @@ pub(crate) fn trace(panels: &[Panel], tx: End, rx: End, order: usize, wavelength
             add(&[tx.at, r1, r2, rx.at], &[i, j]);
         }
     }
+    found
+}
+
+/// What is kept of all paths: the direct one first, whatever it is worth, the others in the order they were found in.
+fn strongest(mut found: Vec<Path>) -> Vec<Path> {
     let strongest = found
         .iter()
         .map(|p| p.amplitude.norm_sqr())
         .max_by(f64::total_cmp)
         .unwrap_or(0.0);
-    let direct = found[0];
-    found.retain(|p| p.order == 0 || p.amplitude.norm_sqr() >= strongest * WEAKEST * WEAKEST);
-    debug_assert_eq!(found[0], direct);
+    let mut least = strongest * WEAKEST * WEAKEST;
+    let mut others: Vec<f64> = found.iter().skip(1).map(|p| p.amplitude.norm_sqr()).collect();
+    if others.len() >= PATHS_MAX {
+        others.sort_by(|a, b| b.total_cmp(a));
+        let last = others[PATHS_MAX - 2];
+        least = if last > least { last } else { least };
+    }
+    found.retain(|p| p.order == 0 || p.amplitude.norm_sqr() >= least);
+    // Where several are as strong as the last that is kept, the first of them are.
+    found.truncate(PATHS_MAX);
     found
 }
 
@@ -158,5 +179,51 @@ pub(crate) fn cover(panel: &Panel, point: Vec3, soft_m: f64) -> f64 {
         1.0
     } else {
         0.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{panel::panels_at, scene::Scene};
+
+    /// Boxes in boxes of half-transparent mirrors around both ends: every pair of faces makes a path.
+    fn nested() -> Vec<Panel> {
+        let rooms: String = (0..8)
+            .map(|i| {
+                let (low, high) = (-0.31 * f64::from(i) - 1.0, 0.37 * f64::from(i) + 3.0);
+                format!("[[room]]\nid='r{i}'\nmin=[{low},{low},0]\nmax=[{high},{high},{high}]\nwall='m'\nfloor='m'\nceiling='m'\n")
+            })
+            .collect();
+        let text = format!(
+            "name='t'\ntitle='t'\nduration_s=10.0\n[radio]\ntier='HT20'\ncentre_mhz=2437.0\nrate_hz=20.0\n\
+             [[material]]\nname='m'\nreflection=-0.3\ntransmission=0.95\n\
+             [[node]]\nid=1\nat=[0,0,1]\n[[node]]\nid=2\nat=[2,1,1.5]\n{rooms}"
+        );
+        panels_at(&Scene::from_toml(&text).unwrap(), 0.0)
+    }
+
+    fn end(x: f64, y: f64, z: f64) -> End {
+        End {
+            at: Vec3::new(x, y, z),
+            antenna: Antenna::Isotropic {},
+        }
+    }
+
+    #[test]
+    fn of_too_many_paths_the_strongest_are_kept() {
+        let (panels, tx, rx) = (nested(), end(0.0, 0.0, 1.0), end(2.0, 1.0, 1.5));
+        let every = all(&panels, tx, rx, 2, 0.123);
+        let kept = trace(&panels, tx, rx, 2, 0.123);
+        assert!(every.len() > 2 * PATHS_MAX, "{}", every.len());
+        assert_eq!((kept.len(), kept[0]), (PATHS_MAX, every[0]));
+        let power = |p: &Path| p.amplitude.norm_sqr();
+        let weakest = kept[1..].iter().map(power).min_by(f64::total_cmp).unwrap();
+        let stronger = every.iter().filter(|p| power(p) > weakest).count();
+        assert!(stronger <= PATHS_MAX, "{stronger} are stronger than one that is kept");
+        // With few, none is left out but those 60 dB down.
+        let few = &panels[..6];
+        let (kept, every) = (trace(few, tx, rx, 2, 0.123), all(few, tx, rx, 2, 0.123));
+        assert!(kept.len() > 10 && every.iter().all(|p| kept.contains(p)));
     }
 }

@@ -1,11 +1,15 @@
 //! The line a person walks: straight pieces and arcs, by length.
 //!
-//! Corners are rounded by arcs of up to 0.4 m radius, so that direction and speed are continuous.
+//! Corners are rounded by arcs of up to 0.4 m radius, so that direction and speed are continuous. Reversals cannot be
+//! rounded: a [script](super::script) parts its walks there and turns on the spot.
 
 use tapline_dsp::detmath::{atan2_64, cos64, sin64};
 
 /// Largest radius of a rounded corner, metres.
 const CORNER_M: f64 = 0.4;
+
+/// Half a turn of this much or more (172 degrees in all) is a reversal, radians.
+const REVERSAL_HALF: f64 = 1.5;
 
 /// A place and a direction on the floor plan.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -54,8 +58,8 @@ impl Route {
             let next = self::heading(b, *c);
             let turn = wrap(next - heading);
             let half = 0.5 * turn.abs();
-            // A reversal (or nearly) cannot be rounded: the corner stays sharp.
-            if !(1e-6..1.5).contains(&half) {
+            // Straight on; or a reversal, at which a script has no route go on.
+            if !(1e-6..REVERSAL_HALF).contains(&half) {
                 route.line(at, b, heading);
                 at = b;
                 continue;
@@ -135,6 +139,22 @@ impl Route {
             heading: 0.0,
         }
     }
+}
+
+/// Parts the way through these points wherever it turns back on itself; the parts share that point.
+pub(crate) fn parted(points: &[[f64; 2]]) -> Vec<Vec<[f64; 2]>> {
+    let mut parts = vec![points[..1].to_vec()];
+    for i in 1..points.len() {
+        let (b, next) = (points[i], points.get(i + 1));
+        if let Some(part) = parts.last_mut() {
+            part.push(b);
+        }
+        let turn = next.map_or(0.0, |c| wrap(heading(b, *c) - heading(points[i - 1], b)));
+        if 0.5 * turn.abs() >= REVERSAL_HALF {
+            parts.push(vec![b]);
+        }
+    }
+    parts
 }
 
 /// `angle` taken into (-pi, pi].

@@ -1,9 +1,9 @@
 //! What a person does, compiled to a function of time.
 //!
 //! Walks accelerate and brake at 1.2 m/s^2 (comfortable gait initiation), turns on the spot take 180 degrees a second,
-//! sitting down and getting up take 1.6 s each.
+//! sitting down and getting up take 1.6 s each. A walk that turns back on itself stops there and turns on the spot.
 
-use super::route::{Pose, Route, wrap};
+use super::route::{Pose, Route, parted, wrap};
 use crate::{antenna::DEGREE, scene::Person, vector::smoothstep};
 
 const ACCELERATION_M_S2: f64 = 1.2;
@@ -66,11 +66,13 @@ impl Script {
             if let Some(points) = &action.walk {
                 let mut all = vec![[script.last.x_m, script.last.y_m]];
                 all.extend_from_slice(points);
-                let route = Route::new(&all);
-                script.turn_to(route.at(0.0).heading);
-                script.last = route.at(route.length_m());
                 let speed_m_s = action.speed_m_s.unwrap_or(SPEED_M_S);
-                script.push(walk_s(route.length_m(), speed_m_s), Part::Walk { route, speed_m_s });
+                for points in parted(&all) {
+                    let route = Route::new(&points);
+                    script.turn_to(route.at(0.0).heading);
+                    script.last = route.at(route.length_m());
+                    script.push(walk_s(route.length_m(), speed_m_s), Part::Walk { route, speed_m_s });
+                }
             } else if let Some(seconds) = action.away_s {
                 script.push(seconds, Part::Away);
             } else {
@@ -97,6 +99,11 @@ impl Script {
             self.push(by.abs() / TURN_RAD_S, Part::Turn { at, by });
             self.last.heading = heading;
         }
+    }
+
+    /// How long it takes once, seconds.
+    pub(crate) fn length_s(&self) -> f64 {
+        self.length_s
     }
 
     /// The route of a walk.
@@ -205,6 +212,8 @@ fn profile(length_m: f64, cruise_m_s: f64, t: f64) -> (f64, f64) {
 
 #[cfg(test)]
 mod tests {
+    use tapline_dsp::detmath::{cos64, sin64};
+
     use super::*;
     use crate::scene::Action;
 
@@ -268,6 +277,31 @@ mod tests {
             last = now;
         }
         assert_eq!(seated, 1.0);
+    }
+
+    #[test]
+    fn who_turns_back_brakes_turns_and_sets_off_again() {
+        // Straight there and back, and nearly so.
+        for back in [[1.0, 2.0], [1.0, 2.1]] {
+            let mut p = person(vec![walk(&[[4.0, 2.0], back])], false);
+            (p.start, p.facing_deg) = ([1.0, 2.0], 0.0);
+            let script = Script::new(&p);
+            let (step_s, mut t) = (1e-3, 0.0);
+            let velocity = |s: &Stance| [s.speed_m_s * cos64(s.pose.heading), s.speed_m_s * sin64(s.pose.heading)];
+            let mut last = script.at(0.0).unwrap();
+            while t < script.length_s + 0.5 {
+                t += step_s;
+                let now = script.at(t).unwrap();
+                let ([ax, ay], [bx, by]) = (velocity(&last), velocity(&now));
+                let change = ((bx - ax) * (bx - ax) + (by - ay) * (by - ay)).sqrt();
+                assert!(change < 1.01 * ACCELERATION_M_S2 * step_s, "{t} s: {change} m/s");
+                // A turn eases in and out: at its middle it is half as fast again as on average.
+                let turned = wrap(now.pose.heading - last.pose.heading).abs();
+                assert!(turned < 1.01 * 1.5 * TURN_RAD_S * step_s, "{t} s: {turned} rad");
+                last = now;
+            }
+            assert!((last.pose.x_m - back[0]).abs() < 1e-9 && (last.pose.y_m - back[1]).abs() < 1e-9);
+        }
     }
 
     #[test]

@@ -136,3 +136,112 @@ fn word(x: f64) -> i16 {
 fn byte(x: f64) -> i8 {
     x.round() as i8
 }
+
+#[cfg(test)]
+mod tests {
+    use num_complex::Complex32;
+    use tapline_wire::{BinLayout, CsiFrame, Datagram, parse};
+
+    use super::*;
+
+    /// An ADR-018 frame of which the sample at tone k is k + 5j.
+    fn adr018(tier: Tier, chip: Chip) -> Vec<u8> {
+        let mut scene = Scene::builtin("two-nodes-adr018").unwrap();
+        scene.radio.tier = tier;
+        let tones = Tones::new(tier, 2.437e9);
+        let reception = Reception {
+            samples: (-tones.last..=tones.last)
+                .map(|k| Complex64::new(f64::from(k), 5.0))
+                .collect(),
+            rssi_dbm: -40,
+            noise_dbm: -94,
+            agc_db: 20,
+        };
+        let header = Header {
+            tx: 9,
+            rx: 1,
+            chip,
+            seq: 7,
+            capture_us: 0,
+            mesh_time: false,
+            boot_count: 1,
+        };
+        let mut out = Vec::new();
+        Framer::default()
+            .write(&scene, &tones, header, &reception, &mut out)
+            .unwrap();
+        out
+    }
+
+    fn csi(bytes: &[u8]) -> CsiFrame<'_> {
+        match parse(bytes) {
+            Ok(Datagram::Csi(frame)) => frame,
+            other => panic!("expected a CSI frame, found {other:?}"),
+        }
+    }
+
+    /// Real part of a bin.
+    fn re(frame: &CsiFrame<'_>, bin: usize) -> i8 {
+        frame.samples[2 * bin + 1].cast_signed()
+    }
+
+    #[test]
+    fn an_ht20_frame_is_lltf_and_ht_ltf_of_64_bins_each() {
+        let bytes = adr018(Tier::Ht20, Chip::Esp32s3);
+        let frame = csi(&bytes);
+        assert_eq!((frame.bins, frame.own_tier()), (128, Some(Tier::Ht20)));
+        for k in 1..=28_u8 {
+            let lltf = if k <= 26 { k.cast_signed() } else { 0 };
+            let ht_ltf = (f64::from(k) * HT_LTF_GAIN).round() as i8;
+            let (up, down) = (usize::from(k), 64 - usize::from(k));
+            assert_eq!((re(&frame, up), re(&frame, down)), (lltf, -lltf), "LLTF {k}");
+            assert_eq!(
+                (re(&frame, 64 + up), re(&frame, 64 + down)),
+                (ht_ltf, -ht_ltf),
+                "HT-LTF {k}"
+            );
+        }
+        for bin in (0..1).chain(29..36) {
+            assert_eq!((re(&frame, bin), re(&frame, 64 + bin)), (0, 0), "bin {bin}");
+        }
+    }
+
+    #[test]
+    fn chips_order_bins_as_the_parser_knows_them() {
+        for (chip, layout, spoilt) in [
+            (Chip::Esp32, BinLayout::Esp32, Some(1)),
+            (Chip::Esp32s3, BinLayout::Esp32S3, None),
+            (Chip::Esp32c3, BinLayout::Esp32C3, None),
+            (Chip::Esp32c5, BinLayout::Esp32C5, None),
+            (Chip::Esp32c6, BinLayout::Esp32C6, None),
+        ] {
+            let bytes = adr018(Tier::Lltf64, chip);
+            let frame = csi(&bytes);
+            let (mut tones, mut mask) = ([Complex32::ZERO; 52], [0; 52]);
+            frame.tones(0, layout, Tier::Lltf64, &mut tones, &mut mask).unwrap();
+            for ((index, tone), mask) in Tier::Lltf64.tone_indices().zip(tones).zip(mask) {
+                let there = spoilt != Some(index);
+                let expected = if there {
+                    Complex32::new(f32::from(index), 5.0)
+                } else {
+                    Complex32::ZERO
+                };
+                assert_eq!((tone, mask), (expected, u8::from(there)), "{chip:?} tone {index}");
+            }
+            // What the classic ESP32 spoils is the first word: carrier and tone 1.
+            if chip == Chip::Esp32 {
+                assert_eq!(frame.samples[..4], [0; 4]);
+            }
+        }
+    }
+
+    #[test]
+    fn an_ht20_frame_of_a_c6_is_one_field_from_the_lowest_tone_up() {
+        let bytes = adr018(Tier::Ht20, Chip::Esp32c6);
+        let frame = csi(&bytes);
+        assert_eq!(frame.bins, 64);
+        for k in -28..=28_i8 {
+            assert_eq!(re(&frame, (32 + i32::from(k)) as usize), k);
+        }
+    }
+}

@@ -130,13 +130,15 @@ impl Receiver<'_> {
             Timing::Direct => -arriving.first_s,
             Timing::Slope => -mean_delay_s(arriving.channel, tones.spacing_hz),
             Timing::Grid => {
-                // Where the sampling grids of the two nodes stand to each other drifts with their clocks.
-                let grid = (tx.gained_s(t_s) - rx.gained_s(t_s)) / sample_s;
+                // Where the sampling grids of the two nodes stand to each other drifts with their clocks: what a fast
+                // transmitter sends comes ever earlier on the receiver's grid.
+                let grid = (rx.gained_s(t_s) - tx.gained_s(t_s)) / sample_s;
                 (ADVANCE_SAMPLES + grid - grid.floor()) * sample_s - arriving.first_s
             }
         };
+        // The crystal that turns the carrier forward advances the waveform, too: an advance is a negative delay.
         let timing_s =
-            aligned_s + node.timing_sigma_ns * 1e-9 * random.normal() + (tx.rate(t_s) - rx.rate(t_s)) * TRAINING_S;
+            aligned_s + node.timing_sigma_ns * 1e-9 * random.normal() - (tx.rate(t_s) - rx.rate(t_s)) * TRAINING_S;
         let step = turn(tones.spacing_hz * timing_s);
         let mut slope = turn(-f64::from(tones.last) * tones.spacing_hz * timing_s) * common;
 
@@ -157,7 +159,8 @@ impl Receiver<'_> {
         let wanted_db =
             20.0 * log10_64(scale.target) - db(power / active) - scale.fixed_db + node.agc_sigma_db * random.normal();
         let steps = (wanted_db / node.agc_step_db).round();
-        let agc_db = tapline_dsp::detmath::clamp64(steps * node.agc_step_db, 0.0, 120.0);
+        // The gain applied is the gain announced, whole decibels, whatever the step is.
+        let agc_db = tapline_dsp::detmath::clamp64((steps * node.agc_step_db).round(), 0.0, 120.0);
         let drift_db = node.gain_db_k * scene.temperature.rise_k(t_s);
         let gain = amplitude(scale.fixed_db + agc_db + drift_db);
         for sample in &mut out.samples {
@@ -165,6 +168,118 @@ impl Receiver<'_> {
         }
         out.rssi_dbm = db(power).round() as i8;
         out.noise_dbm = noise_dbm(node, scene).round() as i8;
-        out.agc_db = agc_db.round() as u8;
+        out.agc_db = agc_db as u8;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::Purpose;
+
+    /// A flat channel between a transmitter 20 ppm fast and a receiver 5 ppm slow, neither of which has any jitter.
+    struct Bench {
+        scene: Scene,
+        tones: Tones,
+    }
+
+    const FAST: f64 = 25e-6;
+
+    impl Bench {
+        fn new(timing: Timing, agc_step_db: f64) -> Self {
+            let mut scene = Scene::builtin("demo").unwrap();
+            (scene.node[0].crystal_ppm, scene.node[1].crystal_ppm) = (20.0, -5.0);
+            let rx = &mut scene.node[1];
+            (rx.phase_noise_deg, rx.timing_sigma_ns) = (0.0, 0.0);
+            (rx.timing, rx.agc_step_db) = (timing, agc_step_db);
+            let tones = Tones::new(scene.radio.tier, scene.radio.centre_mhz * 1e6);
+            Self { scene, tones }
+        }
+
+        fn receive(&self, t_s: f64) -> Reception {
+            let clock = |i: usize| Clock::new(&self.scene.node[i], &self.scene.temperature, 1);
+            let (tx_clock, rx_clock) = (clock(0), clock(1));
+            let receiver = Receiver {
+                scene: &self.scene,
+                tones: &self.tones,
+                node: &self.scene.node[1],
+                tx_clock: &tx_clock,
+                rx_clock: &rx_clock,
+                scale: Scale::I16,
+            };
+            let dense = self.tones.dense();
+            let arriving = Arriving {
+                t_s,
+                channel: &vec![Complex64::new(0.1, 0.0); dense],
+                distortion: &vec![Complex64::default(); dense],
+                tx_jitter: 0.0,
+                first_s: 0.0,
+            };
+            let mut out = Reception::default();
+            receiver.receive(&arriving, &mut Stream::new(1, Purpose::Reception, [0, 0, 0]), &mut out);
+            out
+        }
+
+        /// Phase from tone to tone, radians.
+        fn slope(&self, t_s: f64) -> f64 {
+            let samples = self.receive(t_s).samples;
+            angle(samples.windows(2).map(|w| w[1] * w[0].conj()).sum())
+        }
+
+        /// Carrier frequency that the phase of the middle tone shows over a microsecond, hertz.
+        fn carrier_hz(&self, t_s: f64) -> f64 {
+            let middle = |t_s| self.receive(t_s).samples[self.tones.last as usize];
+            angle(middle(t_s + 1e-6) * middle(t_s).conj()) / (core::f64::consts::TAU * 1e-6)
+        }
+    }
+
+    fn angle(z: Complex64) -> f64 {
+        atan2_64(z.im, z.re)
+    }
+
+    #[test]
+    fn a_fast_transmitter_turns_carrier_and_tones_the_same_way() {
+        let bench = Bench::new(Timing::Direct, 1.0);
+        let carrier_hz = bench.carrier_hz(3.0);
+        assert!(
+            (carrier_hz / (FAST * bench.tones.centre_hz) - 1.0).abs() < 1e-3,
+            "{carrier_hz} Hz"
+        );
+        // What the same crystals do to the waveform between detection and training field.
+        let tone_hz = bench.slope(3.0) / (core::f64::consts::TAU * TRAINING_S);
+        let ratio = tone_hz / carrier_hz / (bench.tones.spacing_hz / bench.tones.centre_hz);
+        assert!((ratio - 1.0).abs() < 0.02, "{ratio}");
+    }
+
+    #[test]
+    fn the_sampling_grid_slides_with_the_carrier() {
+        let bench = Bench::new(Timing::Grid, 1.0);
+        // 25 ppm over 0.2 ms are 5 ns, a tenth of a sample.
+        let per_sample = core::f64::consts::TAU / 64.0;
+        for i in 0..20 {
+            let t_s = 1.0 + 0.11e-3 * f64::from(i);
+            let moved = bench.slope(t_s + 0.2e-3) - bench.slope(t_s);
+            // Once in a sample the receiver takes the next one of its grid.
+            let moved = moved - per_sample * (moved / per_sample).round();
+            let tone_hz = moved / (core::f64::consts::TAU * 0.2e-3);
+            let ratio = tone_hz / bench.carrier_hz(t_s) / (bench.tones.spacing_hz / bench.tones.centre_hz);
+            assert!((ratio - 1.0).abs() < 0.01, "{t_s} s: {ratio}");
+        }
+    }
+
+    #[test]
+    fn the_gain_announced_is_the_gain_applied() {
+        for step_db in [0.01, 0.7, 1.5, 2.4, 3.0] {
+            let (one, other) = (
+                Bench::new(Timing::Direct, 1.0).receive(1.0),
+                Bench::new(Timing::Direct, step_db).receive(1.0),
+            );
+            let applied_db = db(other.samples[3].norm_sqr() / one.samples[3].norm_sqr());
+            let announced_db = f64::from(other.agc_db) - f64::from(one.agc_db);
+            assert!(
+                (applied_db - announced_db).abs() < 1e-9,
+                "{step_db}: {applied_db} {announced_db}"
+            );
+        }
     }
 }

@@ -2,8 +2,8 @@
 
 use tapline_dsp::tier::Tier;
 
-use super::{Action, Antenna, Format, Node, Person, Role, Room, Scene};
-use crate::{error::SceneError, material::Materials};
+use super::{Action, Antenna, Format, Node, Person, Role, Room, Scene, effort};
+use crate::{error::SceneError, material::Materials, person::script::Script};
 
 /// Most things of one kind.
 const ROOMS_MAX: usize = 16;
@@ -17,10 +17,13 @@ const ACTIONS_MAX: usize = 64;
 const POINTS_MAX: usize = 64;
 /// No coordinate is further out than this, metres.
 const EXTENT_MAX_M: f64 = 200.0;
+/// Largest probability of a loss of either kind: of a hundred receptions one arrives at least in the mean, so that the
+/// next datagram is never far.
+const LOSS_MAX: f64 = 0.9;
 /// Longest simulation: 31 days.
 const DURATION_MAX_S: f64 = 31.0 * 86_400.0;
 
-type Checked = Result<(), SceneError>;
+pub(super) type Checked = Result<(), SceneError>;
 
 pub(super) fn check(scene: &Scene) -> Checked {
     identifier("name", &scene.name)?;
@@ -33,6 +36,7 @@ pub(super) fn check(scene: &Scene) -> Checked {
     range("temperature.amplitude_k", t.amplitude_k, 0.0, 40.0)?;
     range("temperature.period_s", t.period_s, 10.0, DURATION_MAX_S)?;
     count("material", scene.material.len(), 0, MATERIALS_MAX)?;
+    unique("material", scene.material.iter().map(|m| m.name.clone()))?;
     for (i, m) in scene.material.iter().enumerate() {
         identifier(&format!("material[{i}].name"), &m.name)?;
         range(&format!("material[{i}].reflection"), m.reflection, -1.0, 1.0)?;
@@ -49,6 +53,7 @@ pub(super) fn check(scene: &Scene) -> Checked {
     let materials = Materials::new(scene);
     places(scene, &materials)?;
     nodes(scene)?;
+    effort::check(scene)?;
     count("person", scene.person.len(), 0, PEOPLE_MAX)?;
     unique("person", scene.person.iter().map(|p| p.id.to_string()))?;
     for (i, person) in scene.person.iter().enumerate() {
@@ -75,8 +80,8 @@ fn radio(scene: &Scene) -> Checked {
         ("jitter_ms", n.jitter_ms, 1000.0),
         ("stall", n.stall, 1.0),
         ("stall_ms", n.stall_ms, 5000.0),
-        ("loss", n.loss, 1.0),
-        ("miss", n.miss, 1.0),
+        ("loss", n.loss, LOSS_MAX),
+        ("miss", n.miss, LOSS_MAX),
     ] {
         range(&format!("radio.network.{key}"), value, 0.0, high)?;
     }
@@ -94,6 +99,13 @@ fn places(scene: &Scene, materials: &Materials) -> Checked {
             [room.min.x, room.min.y, room.min.z],
             [room.max.x, room.max.y, room.max.z],
         )?;
+        if room.min.z != 0.0 {
+            return invalid(
+                &format!("{key}.min[2]"),
+                "0: people walk on a floor at this height",
+                room.min.z,
+            );
+        }
         for (part, name) in [("wall", &room.wall), ("floor", &room.floor), ("ceiling", &room.ceiling)] {
             material(&format!("{key}.{part}"), name, materials)?;
         }
@@ -131,6 +143,7 @@ fn places(scene: &Scene, materials: &Materials) -> Checked {
         }
     }
     count("furniture", scene.furniture.len(), 0, FURNITURE_MAX)?;
+    unique("furniture", scene.furniture.iter().map(|f| f.id.clone()))?;
     for (i, f) in scene.furniture.iter().enumerate() {
         let key = format!("furniture[{i}]");
         identifier(&format!("{key}.id"), &f.id)?;
@@ -235,7 +248,6 @@ fn check_person(scene: &Scene, key: &str, person: &Person) -> Checked {
     if person.appear_s > 0.0 {
         outside(scene, &format!("{key}.start"), at, "with `appear_s`")?;
     }
-    let mut lasts = 0.0;
     for (i, action) in person.script.iter().enumerate() {
         let key = format!("{key}.do[{i}]");
         let Action {
@@ -261,7 +273,6 @@ fn check_person(scene: &Scene, key: &str, person: &Person) -> Checked {
         ] {
             if let Some(seconds) = *seconds {
                 range(&format!("{key}.{name}"), seconds, low, DURATION_MAX_S)?;
-                lasts += seconds;
             }
         }
         if away_s.is_some() {
@@ -280,7 +291,6 @@ fn check_person(scene: &Scene, key: &str, person: &Person) -> Checked {
                         length_m,
                     );
                 }
-                lasts += length_m;
                 at = *p;
             }
             range(&format!("{key}.speed_m_s"), speed_m_s.unwrap_or(1.0), 0.1, 3.0)?;
@@ -300,8 +310,13 @@ fn check_person(scene: &Scene, key: &str, person: &Person) -> Checked {
                 format!("its end at {at:?}"),
             );
         }
-        if lasts < 1.0 {
-            return invalid(&format!("{key}.do"), "a script to repeat that takes 1 s or more", lasts);
+        let lasts_s = Script::new(person).length_s();
+        if lasts_s < 1.0 {
+            return invalid(
+                &format!("{key}.do"),
+                "a script to repeat that takes 1 s or more",
+                format!("{lasts_s} s"),
+            );
         }
     }
     Ok(())
@@ -395,7 +410,7 @@ fn unique(key: &str, ids: impl Iterator<Item = String>) -> Checked {
     Ok(())
 }
 
-fn invalid(key: &str, expected: &str, found: impl std::fmt::Display) -> Checked {
+pub(super) fn invalid(key: &str, expected: &str, found: impl std::fmt::Display) -> Checked {
     Err(SceneError::Invalid {
         key: key.to_owned(),
         expected: expected.to_owned(),

@@ -5,6 +5,7 @@
 
 mod check;
 mod defaults;
+mod effort;
 mod library;
 
 use serde::Deserialize;
@@ -105,9 +106,9 @@ pub struct Network {
     pub stall: f64,
     /// Longest hold, milliseconds; holds are uniform in (0, stall_ms].
     pub stall_ms: f64,
-    /// Probability that a datagram is lost between node and host.
+    /// Probability that a datagram is lost between node and host, up to 0.9.
     pub loss: f64,
-    /// Probability that a receiver misses a transmission (collision, deep fade).
+    /// Probability that a receiver misses a transmission (collision, deep fade), up to 0.9.
     pub miss: f64,
 }
 
@@ -143,7 +144,7 @@ pub struct MaterialSpec {
 pub struct Room {
     /// Identifier.
     pub id: String,
-    /// Low corner, metres.
+    /// Low corner, metres; its floor is at height 0.
     pub min: Vec3,
     /// High corner, metres.
     pub max: Vec3,
@@ -310,7 +311,8 @@ pub enum Antenna {
     Isotropic {},
     /// Upright half-wave dipole, 2.15 dBi at the horizon.
     Dipole {},
-    /// `cos^n` lobe towards an azimuth, with a floor behind.
+    /// `((1 + cos) / 2)^n` lobe towards an azimuth, with a floor behind. The whole is scaled so that no more is radiated
+    /// than is fed: both gains are lower by what the floor adds (0.3 dB with 6 and -10 dBi).
     Patch {
         /// Direction of the lobe, degrees from east towards north.
         azimuth_deg: f64,

@@ -12,6 +12,13 @@ duration_s = 0.5
 tier = "HT20"
 centre_mhz = 2437.0
 rate_hz = 20.0
+[radio.network]
+delay_ms = 1.0
+jitter_ms = 0.5
+stall = 0.1
+stall_ms = 30.0
+loss = 0.0
+miss = 0.0
 [temperature]
 amplitude_k = 3.0
 [[material]]
@@ -88,6 +95,26 @@ fn errors_say_where_what_was_expected_and_what_was_found() {
             "rate_hz = 2e9",
             "scene `radio.rate_hz`: expected 0.1 to 200, found 2000000000",
         ),
+        (
+            "loss = 0.0",
+            "loss = 1.0",
+            "scene `radio.network.loss`: expected 0 to 0.9, found 1",
+        ),
+        (
+            "min = [0.0, 0.0, 0.0]",
+            "min = [0.0, 0.0, 0.5]",
+            "scene `room[0].min[2]`: expected 0: people walk on a floor at this height, found 0.5",
+        ),
+        (
+            "[[room]]",
+            "[[material]]\nname = \"m\"\nreflection = 0.1\ntransmission = 0.1\n[[room]]",
+            "scene `material`: expected different ids, found `m` twice",
+        ),
+        (
+            "[[node]]",
+            "[[furniture]]\nid = \"f\"\nmin = [0.0, 0.0, 0.0]\nmax = [1.0, 1.0, 1.0]\nmaterial = \"wood\"\n[[node]]",
+            "scene `furniture`: expected different ids, found `f` twice",
+        ),
         ("rate_hz = 20.0", "rate_herz = 20.0", "unknown field `rate_herz`"),
         ("HT20", "HT21", "expected a tier (HT20, HT40"),
         (
@@ -136,6 +163,17 @@ fn errors_say_where_what_was_expected_and_what_was_found() {
             .to_string();
         assert!(message.contains(says), "{to}: {message}");
     }
+}
+
+#[test]
+fn a_script_to_repeat_is_measured_by_its_time() {
+    // 0.2 m there and back take more than a second as people set off, brake and turn, however fast they would like to go.
+    let script = "walk = [[2.0, 1.0], [1.0, 1.0]]\n[[person.do]]\nsit_s = 5.0\n";
+    assert!(SEED_SCENE.contains(script));
+    let repeat = |to: &str| Scene::from_toml(&SEED_SCENE.replacen(script, to, 1)).map(|_| ());
+    repeat("walk = [[1.2, 1.0], [1.0, 1.0]]\nspeed_m_s = 3.0\n").unwrap();
+    let message = repeat("stand_s = 0.9\n").unwrap_err().to_string();
+    assert!(message.contains("takes 1 s or more, found 0.9 s"), "{message}");
 }
 
 #[test]

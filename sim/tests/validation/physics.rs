@@ -6,14 +6,14 @@ use tapline_sim::{LIGHT_M_S, Scene, Simulator, Vec3};
 const CENTRE_HZ: f64 = 2.437e9;
 const WAVELENGTH_M: f64 = LIGHT_M_S / CENTRE_HZ;
 
-/// A hall of 40 x 40 x 20 m with its low corner at (-20, -20, -10), walls of `wall`, and what else is given.
+/// A hall of 40 x 40 x 10 m with its low corner at (-20, -20, 0), walls of `wall`, and what else is given.
 fn hall(wall: &str, tier: &str, reflections: u8, rest: &str) -> Simulator {
     let text = format!(
         "name='t'\ntitle='t'\nduration_s=60.0\n\
          [radio]\ntier='{tier}'\ncentre_mhz=2437.0\nrate_hz=20.0\nreflections={reflections}\n\
          [[material]]\nname='air'\nreflection=0.0\ntransmission=1.0\n\
          [[material]]\nname='mirror'\nreflection=-0.6\ntransmission=0.3\n\
-         [[room]]\nid='hall'\nmin=[-20,-20,-10]\nmax=[20,20,10]\nwall='{wall}'\nfloor='air'\nceiling='air'\n{rest}"
+         [[room]]\nid='hall'\nmin=[-20,-20,0]\nmax=[20,20,10]\nwall='{wall}'\nfloor='air'\nceiling='air'\n{rest}"
     );
     Simulator::new(Scene::from_toml(&text).unwrap_or_else(|e| panic!("{e}")), 1).unwrap()
 }

@@ -51,20 +51,26 @@ fn a_recording_to_share_replays_by_its_own_words() {
         assert!(cycle.stages == is[tick].stages, "stages of tick {tick}");
         assert!(cycle.outcome == is[tick].outcome, "outcome of tick {tick}");
     }
-    let times = |name: &str| -> Vec<i64> {
-        let lines = file(name);
-        let of = |line: &str| {
-            serde_json::from_str::<serde_json::Value>(line).expect("JSON")["t_ms"]
-                .as_i64()
-                .expect("a time")
-        };
-        lines.lines().map(of).collect()
+    let lines = |name: &str| -> Vec<serde_json::Value> {
+        let text = file(name);
+        text.lines()
+            .map(|line| serde_json::from_str(line).expect("JSON"))
+            .collect()
     };
-    let (poses, truth) = (times("poses.jsonl"), times("truth.jsonl"));
+    let poses: Vec<f64> = lines("poses.jsonl")
+        .iter()
+        .map(|pose| pose["t_ms"].as_f64().expect("a time"))
+        .collect();
+    // As the simulator's own truth: a head first, which here says when its clock was at zero.
+    let written = lines("truth.jsonl");
+    assert_eq!(written[0]["format"], "tapline-truth-1");
+    let zero_ms = written[0]["zero_unix_ms"].as_f64().expect("the time of zero");
+    let of = |moment: &serde_json::Value| zero_ms + 1e3 * moment["t_s"].as_f64().expect("a time");
+    let truth: Vec<f64> = written[1..].iter().map(of).collect();
     assert_eq!(poses.len(), was.len());
     // 20 times a second, from the first cycles to the last.
     assert!(truth.len() + 20 >= poses.len(), "{} of {}", truth.len(), poses.len());
-    assert!((truth[0] - poses[0]).abs() < 1_000 && (truth[truth.len() - 1] - poses[poses.len() - 1]).abs() < 1_000);
+    assert!((truth[0] - poses[0]).abs() < 1e3 && (truth[truth.len() - 1] - poses[poses.len() - 1]).abs() < 1e3);
 }
 
 /// A directory that exists is not written into; and when the demo cannot begin, none is left behind.

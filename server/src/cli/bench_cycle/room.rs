@@ -22,16 +22,20 @@ impl Room {
     pub(super) fn empty(scene: &Scene) -> Result<Self, Failure> {
         let mut scene = scene.clone();
         scene.person.clear();
-        Self::begin(scene, 1, 0)
+        Self::begin(scene, 1, 0, None)
     }
 
     /// The scene as it is, from `now_ns` on.
     pub(super) fn lived_in(scene: &Scene, now_ns: u64) -> Result<Self, Failure> {
-        Self::begin(scene.clone(), 2, now_ns)
+        Self::begin(scene.clone(), 2, now_ns, None)
     }
 
-    fn begin(scene: Scene, seed: u64, begun_ns: u64) -> Result<Self, Failure> {
-        let simulator = Simulator::new(scene.clone(), seed).map_err(Failure::of)?;
+    /// From `begun_ns` on; nodes of a round `before` have restarted.
+    fn begin(scene: Scene, seed: u64, begun_ns: u64, before: Option<&Simulator>) -> Result<Self, Failure> {
+        let mut simulator = Simulator::new(scene.clone(), seed).map_err(Failure::of)?;
+        if let Some(before) = before {
+            simulator = simulator.following(before);
+        }
         let mut room = Self {
             scene,
             seed,
@@ -61,7 +65,7 @@ impl Room {
                 }
                 Some(_) => return Ok(()),
                 None => {
-                    *self = Self::begin(self.scene.clone(), self.seed + 1, end_ns + SLOT_NS)?;
+                    *self = Self::begin(self.scene.clone(), self.seed + 1, end_ns + SLOT_NS, Some(&self.simulator))?;
                 }
             }
         }
