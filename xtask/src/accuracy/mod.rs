@@ -10,6 +10,7 @@ mod drift;
 mod esp32_motion;
 mod esp32_robust;
 mod lab;
+mod made_up;
 mod peer_tracker;
 mod people;
 mod point_tracker;
@@ -118,6 +119,12 @@ const FAMILIES: &[Family] = &[
         name: "simulated",
         directory: "",
         run: simulated::run,
+        by_name_only: false,
+    },
+    Family {
+        name: "made-up-rooms",
+        directory: "",
+        run: made_up::run,
         by_name_only: false,
     },
     Family {

@@ -109,8 +109,8 @@ impl Section {
 const HEAD: &str = "# Accuracy
 
 Written by `TAPLINE_DATA=/path/to/recordings cargo xtask accuracy`; do not edit. Every figure comes from what
-`tapline calibrate` and `tapline replay` wrote, with the shipped plugins and the defaults of the fleet file: nothing is
-set per recording. The recordings, their sources and licences are in [data.md](data.md). How sensing works, and what
+`tapline calibrate` and `tapline replay` wrote, with the shipped plugins and the defaults of the fleet file, but for what a
+section says of itself: nothing is set per recording. The recordings, their sources and licences are in [data.md](data.md). How sensing works, and what
 it cannot do, is in [sensing.md](sensing.md), [tomography.md](tomography.md) and [tracker.md](tracker.md).
 ";
 

@@ -2,7 +2,8 @@
 //!
 //! `cargo run --release -p tapline-benches --bin walk-spectra` prints the table as the Rust constant, and how far it is from the one
 //! that is compiled in. Rooms, radios and walks come from a seed, spectra from the product's own front end: the same numbers in every
-//! run. A walk counts once a pair of nodes, beside 16 walks that nobody takes.
+//! run. A walk counts once a pair of nodes, beside 16 walks that nobody takes. `--seed 9001 --scene 1` prints such a room instead: those
+//! that `cargo xtask accuracy made-up-rooms` scores, from seeds that the table has not seen.
 
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line program")]
@@ -31,6 +32,9 @@ struct Options {
     /// Seed of rooms, radios and walks
     #[arg(long, default_value_t = 2)]
     seed: u64,
+    /// Print the scene file of this seed's room with so many people, and count nothing
+    #[arg(long, value_name = "PEOPLE")]
+    scene: Option<u32>,
 }
 
 /// What goes wrong here is for the reader only.
@@ -47,6 +51,10 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> Result<()> {
+    if let Some(people) = options.scene {
+        print!("{}", room::scene(&mut Random(options.seed), people));
+        return Ok(());
+    }
     let mut counts = Counts::default();
     for at in 0..options.rooms {
         let people = if 2 * at < options.rooms { 1 } else { 2 };
