@@ -65,7 +65,12 @@ impl Room {
                 }
                 Some(_) => return Ok(()),
                 None => {
-                    *self = Self::begin(self.scene.clone(), self.seed + 1, end_ns + SLOT_NS, Some(&self.simulator))?;
+                    *self = Self::begin(
+                        self.scene.clone(),
+                        self.seed + 1,
+                        end_ns + SLOT_NS,
+                        Some(&self.simulator),
+                    )?;
                 }
             }
         }
