@@ -513,12 +513,14 @@ impl Engine {
         })
     }
 
-    /// Goes on from the state that a capture began with.
+    /// Goes on from the state that a capture began with. Its cycles are numbered by the leaves of another log.
     ///
     /// # Errors
     /// [`StateError`]; the engine is then to be discarded.
     pub(super) fn go_on_from(&mut self, state: &[u8]) -> Result<(), StateError> {
-        self.core.import_state(state)
+        self.core.import_state(state)?;
+        self.core.world.go_on_in_another_log(self.chain.next_seq());
+        Ok(())
     }
 
     fn publish(&self, input: &SlotInput<'_>, leaf: Appended, report: &Report) {
