@@ -44,7 +44,7 @@ pub(super) fn run(options: &Options) -> Result {
             options.from, options.to
         )));
     }
-    let Some((order, last_boot)) = resolve(options)? else {
+    let Some((orders, last_boot)) = resolve(options)? else {
         print("no cycle of that time is kept: nothing is forgotten");
         return Ok(Outcome::No);
     };
@@ -74,37 +74,41 @@ pub(super) fn run(options: &Options) -> Result {
     log.chain
         .boot(stamp, last_boot, Vec::new(), &log.writer)
         .map_err(Failure::of)?;
-    let audit = Audit {
-        operator: Domain::Operator.hash(b"tapline forget"),
-        action: Text::new(&order.to_string()),
-        target: ZERO,
-        result: AuditResult::Done,
+    let audit = |order: &Forget| {
+        Body::Audit(Audit {
+            operator: Domain::Operator.hash(b"tapline forget"),
+            action: Text::new(&order.to_string()),
+            target: ZERO,
+            result: AuditResult::Done,
+        })
     };
     let shutdown = Shutdown {
         reason: ShutdownReason::Requested,
         cycles: 0,
         missed_ticks: 0,
     };
-    let mut ordered_at = 0;
-    for body in [Body::Audit(audit), Body::Shutdown(shutdown)] {
+    let mut ordered_at = Vec::new();
+    for body in orders.iter().map(audit).chain([Body::Shutdown(shutdown)]) {
         let mut record = log.writer.checkout_blocking().map_err(Failure::of)?;
         let appended = log.chain.append(stamp, &body, &mut record).map_err(Failure::of)?;
         if body.kind() == Kind::Audit {
-            ordered_at = appended.seq;
+            ordered_at.push(appended.seq);
         }
         log.writer.submit(record).map_err(Failure::of)?;
     }
     log.writer.close().map_err(Failure::of)?;
-    print(&format!(
-        "cycles {} to {} (whole tiles of 256) are forgotten; leaf {ordered_at} says so. Rollups, recordings, captures and \
-         backups are not touched",
-        order.from, order.to
-    ));
+    for (order, leaf) in orders.iter().zip(ordered_at) {
+        print(&format!(
+            "cycles {} to {} (whole tiles of 256) are forgotten; leaf {leaf} says so",
+            order.from, order.to
+        ));
+    }
+    print("rollups, recordings, captures and backups are not touched");
     Ok(Outcome::Yes)
 }
 
 /// The cycles of the range, and the last BOOT leaf; none when no cycle of it is kept.
-fn resolve(options: &Options) -> std::result::Result<Option<(Forget, Boot)>, Failure> {
+fn resolve(options: &Options) -> std::result::Result<Option<(Vec<Forget>, Boot)>, Failure> {
     // What is out of the log's range, 1677 to 2262, is before or after all of it.
     let nanoseconds = |time: jiff::Timestamp| {
         let ns = time.as_nanosecond();
@@ -112,9 +116,10 @@ fn resolve(options: &Options) -> std::result::Result<Option<(Forget, Boot)>, Fai
     };
     let (from_ns, to_ns) = (nanoseconds(options.from), nanoseconds(options.to));
     let db = open_reader(&options.data_dir.join(DATABASE_FILE)).map_err(Failure::of)?;
-    let Some(order) = SqlLog(&db).to_forget(from_ns, to_ns).map_err(Failure::of)? else {
+    let orders = SqlLog(&db).to_forget(from_ns, to_ns).map_err(Failure::of)?;
+    if orders.is_empty() {
         return Ok(None);
-    };
+    }
     let boot: Option<Vec<u8>> = db
         .query_row(
             "SELECT body FROM leaf WHERE kind <> 1 AND kind = ?1 ORDER BY seq DESC LIMIT 1",
@@ -129,7 +134,7 @@ fn resolve(options: &Options) -> std::result::Result<Option<(Forget, Boot)>, Fai
         .map_err(Failure::of)?
         .map(|leaf| leaf.body)
     {
-        Some(Body::Boot(boot)) => Ok(Some((order, boot))),
+        Some(Body::Boot(boot)) => Ok(Some((orders, boot))),
         _ => Err(Failure("the log has no BOOT leaf: run `tapline fsck`".to_owned())),
     }
 }

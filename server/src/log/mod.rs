@@ -34,6 +34,7 @@
 mod anchor;
 mod chain;
 mod commit;
+mod cut_off;
 mod error;
 mod forget;
 mod fsck;

@@ -33,6 +33,7 @@ use super::{
     commit::{Committer, step},
 };
 use crate::store::{
+    clock,
     rollup::{Minutes, minutes},
     salts,
     tiles::SqlTiles,
@@ -153,7 +154,14 @@ impl Pruner {
                 Some(Body::Rollup(before)) => before.last_wall_ns,
                 _ => rollup.first_wall_ns,
             };
-            match minutes(&committer.db, after_ns, rollup.last_wall_ns)? {
+            let found = match clock::is_ahead(&committer.db, after_ns.max(rollup.last_wall_ns))? {
+                // The clock was ahead there, and those minutes have not come yet.
+                Some(true) => Minutes::Gone,
+                // It may turn out to be right.
+                None => Minutes::Open,
+                Some(false) => minutes(&committer.db, after_ns, rollup.last_wall_ns)?,
+            };
+            match found {
                 Minutes::Open => {
                     self.checked = Some(rollup);
                     return Ok(());
@@ -378,10 +386,7 @@ fn past_its_time(db: &Connection, rollup: &Rollup) -> Result<bool, LogError> {
     let Some(keep_s) = policy(db)?.map(|policy| policy.leaves_s).filter(|s| *s != u64::MAX) else {
         return Ok(false);
     };
-    let newest: Option<i64> = db
-        .prepare_cached("SELECT wall_ns FROM cycle ORDER BY seq DESC LIMIT 1")?
-        .query_row([], |row| row.get(0))
-        .optional()?;
+    let newest = clock::newest(db)?.map(|(_, wall_ns)| wall_ns);
     let age_ns = newest.map_or(0, |newest| i128::from(newest) - i128::from(rollup.last_wall_ns));
     Ok(age_ns > i128::from(keep_s) * 1_000_000_000)
 }

@@ -17,12 +17,14 @@ use tokio::sync::watch;
 use super::{
     LogError, Record,
     commit::Committer,
+    cut_off::CutOff,
     forget::{self, Forgotten},
     prune::Pruner,
 };
 use crate::store::{
     retention::{Retention, free_pages},
     rollup::Roller,
+    schema::BUSY_TIMEOUT,
 };
 
 /// How far the log is durable and published.
@@ -146,7 +148,7 @@ impl Writer {
             ended: Arc::clone(&ended),
             pruner: (options.window_tiles).map(|tiles| Pruner::new(tiles, to_cycle, roller.is_some())),
             roller,
-            wal_holds_forgotten: false,
+            cut_off: CutOff::default(),
             options,
         };
         let thread = std::thread::Builder::new()
@@ -315,8 +317,8 @@ struct Worker {
     options: WriterOptions,
     roller: Option<Roller>,
     pruner: Option<Pruner>,
-    /// Something was forgotten, and its bytes are in the write-ahead log still.
-    wal_holds_forgotten: bool,
+    /// What was forgotten stands in the write-ahead log until that is cut off.
+    cut_off: CutOff,
 }
 
 impl Worker {
@@ -463,25 +465,37 @@ impl Worker {
         let mut freed = self.options.retention.forget(&self.committer.db, FORGET_BATCH)? > 0;
         let forgotten = forget::step(&mut self.committer.db)?;
         freed |= forgotten != Forgotten::Nothing;
-        self.wal_holds_forgotten |= forgotten == Forgotten::Whole;
+        if forgotten == Forgotten::Whole {
+            self.cut_off.want(Instant::now());
+        }
         if let Some(pruner) = &mut self.pruner {
             freed |= pruner.step(&mut self.committer)?;
         }
         if freed {
             free_pages(&self.committer.db, FREE_PAGES)?;
         }
-        if self.wal_holds_forgotten {
-            // What is erased in the database stands in the write-ahead log until that is cut off; a reader may hold it back.
-            self.wal_holds_forgotten = !self.checkpoint_wal("TRUNCATE")?;
+        if self.cut_off.is_due(Instant::now()) {
+            let done = self.try_to_cut_off()?;
+            self.cut_off.tried(done, Instant::now());
         } else if commits.is_multiple_of(WAL_CHECKPOINT_EVERY) {
             self.checkpoint_wal("PASSIVE")?;
         }
         Ok(())
     }
 
+    /// Cuts the write-ahead log off when nobody holds that back; true when nobody did. SQLite would wait for its readers as
+    /// long as for a lock, and the records of the cycles with it.
+    fn try_to_cut_off(&self) -> Result<bool, LogError> {
+        let db = &self.committer.db;
+        db.busy_timeout(Duration::ZERO)?;
+        let done = self.checkpoint_wal("TRUNCATE");
+        db.busy_timeout(BUSY_TIMEOUT)?;
+        done
+    }
+
     /// True when all of it was done.
     fn checkpoint_wal(&self, mode: &str) -> Result<bool, LogError> {
-        // Readers may hold it back ("busy" in the answer): the next slot tries again.
+        // Readers may hold it back ("busy" in the answer): a later slot tries again.
         let busy: bool = self
             .committer
             .db

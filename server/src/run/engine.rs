@@ -8,8 +8,8 @@ use std::{
 use tapline_dsp::front::CalibrationStatus;
 use tapline_witness::{
     body::{
-        Audit, AuditResult, Body, ClockQuality, Config, OutcomeCode, PrivacyClass, PrivacyMode, PrivacyModeCode,
-        SwapResult,
+        Audit, AuditResult, Body, ClockQuality, Config, GapReason, OutcomeCode, PrivacyClass, PrivacyMode,
+        PrivacyModeCode, SwapResult,
     },
     codec::Text,
     disposition::Disposition,
@@ -104,6 +104,10 @@ pub struct Engine {
     notes: Vec<Note>,
     /// A ROLLUP leaf that found no free record yet.
     rollup: Option<Body>,
+    /// The record of the next slot, once [`Self::ready`] has it.
+    reserved: Option<Record>,
+    /// A record was waited for in vain, or for longer than a slot may, since the last slot that ran.
+    log_was_busy: bool,
 }
 
 /// Times of the parts of witnessing.
@@ -153,14 +157,45 @@ impl Engine {
             ended: Vec::new(),
             notes: Vec::new(),
             rollup: None,
+            reserved: None,
+            log_was_busy: false,
+        }
+    }
+
+    /// Makes sure of the record of the next slot, before anything of the slot is done: what has no record must not be
+    /// decided. False when the disk is too slow: the slot is to be missed, and its input waits for the next one.
+    ///
+    /// # Errors
+    /// When the log has ended.
+    pub fn ready(&mut self) -> Result<bool, EngineError> {
+        if self.reserved.is_none() {
+            match self.writer.checkout(self.patience) {
+                Err(LogError::Busy { waiting }) => self.wait_for_the_log(waiting),
+                record => self.reserved = Some(record?),
+            }
+        }
+        Ok(self.reserved.is_some())
+    }
+
+    /// Why slots were missed since the last one that ran.
+    pub const fn missed_because(&self) -> GapReason {
+        if self.log_was_busy {
+            GapReason::LogBusy
+        } else {
+            GapReason::Overrun
         }
     }
 
     /// Runs a slot: stages 1 to 9, the leaf, the readers.
     ///
     /// # Errors
-    /// When the log cannot take the leaf: the process must not go on as if it had.
+    /// When the log cannot take the leaf: the process must not go on as if it had. [`LogError::Busy`] when [`Self::ready`]
+    /// was not asked: the slot did not run then.
     pub fn slot(&mut self, input: &SlotInput<'_>) -> Result<Stepped, EngineError> {
+        let mut record = match self.reserved.take() {
+            Some(record) => record,
+            None => self.writer.checkout(self.patience)?,
+        };
         // Whoever writes a capture has taken them by now.
         self.notes.clear();
         // The leaf says the time the cycle was computed for: a replay has nothing else to go by.
@@ -175,7 +210,6 @@ impl Engine {
             obey: input.obey,
         });
         let mut parts = Parts::begin();
-        let mut record = self.writer.checkout(self.patience)?;
         record.inputs.extend_from_slice(self.core.inputs_list());
         record.stages.extend_from_slice(self.core.stages_list());
         record.outcome.extend_from_slice(self.core.outcome_bytes());
@@ -195,6 +229,7 @@ impl Engine {
         let leaf = self.chain.append_cycle(stamp, &facts, &mut record)?;
         parts.end(3);
         self.writer.submit(record)?;
+        self.log_was_busy = false;
         parts.end(4);
         report.witness_ns = parts.took_ns;
         report.stage[8].1 += parts.sum_us();
@@ -229,16 +264,32 @@ impl Engine {
         Ok(self.writer.submit(record)?)
     }
 
-    /// Appends a leaf of another kind than CYCLE, with the artefacts it names.
+    /// Appends a leaf of another kind than CYCLE, with the artefacts it names. It says what was ordered or done and cannot be
+    /// left out, so it waits for a slow disk; slots that pass meanwhile are missed.
     ///
     /// # Errors
     /// When the log cannot take it.
     pub fn append(&mut self, stamp: Stamp, body: &Body, blobs: Vec<Blob>) -> Result<Appended, EngineError> {
-        let mut record = self.writer.checkout(self.patience)?;
+        let mut record = match self.writer.checkout(self.patience) {
+            Err(LogError::Busy { waiting }) => {
+                self.wait_for_the_log(waiting);
+                self.writer.checkout_blocking()?
+            }
+            record => record?,
+        };
         record.blobs = blobs;
         let appended = self.chain.append(stamp, body, &mut record)?;
         self.writer.submit(record)?;
         Ok(appended)
+    }
+
+    fn wait_for_the_log(&mut self, waiting: usize) {
+        if !std::mem::replace(&mut self.log_was_busy, true) {
+            tracing::warn!(
+                waiting,
+                "the disk is too slow for the log: slots are missed until it has caught up; look at what else writes to it"
+            );
+        }
     }
 
     /// Puts a generation in force with the cycle of `tick`; to be called between two slots. Whoever calls it writes the
@@ -373,9 +424,7 @@ impl Engine {
             target,
             result: AuditResult::Done,
         });
-        let mut record = self.writer.checkout(self.patience)?;
-        self.chain.append(stamp, &body, &mut record)?;
-        Ok(self.writer.submit(record)?)
+        self.append(stamp, &body, Vec::new()).map(|_| ())
     }
 
     /// True while a calibration is being learned.
@@ -464,12 +513,14 @@ impl Engine {
         })
     }
 
-    /// Goes on from the state that a capture began with.
+    /// Goes on from the state that a capture began with. Its cycles are numbered by the leaves of another log.
     ///
     /// # Errors
     /// [`StateError`]; the engine is then to be discarded.
     pub(super) fn go_on_from(&mut self, state: &[u8]) -> Result<(), StateError> {
-        self.core.import_state(state)
+        self.core.import_state(state)?;
+        self.core.world.go_on_in_another_log(self.chain.next_seq());
+        Ok(())
     }
 
     fn publish(&self, input: &SlotInput<'_>, leaf: Appended, report: &Report) {

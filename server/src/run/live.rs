@@ -264,16 +264,19 @@ impl Live {
         let mut observer = Observer::new(&self.gate);
         let first_end_ns = self.now_ns() + SLOT_NS;
         let (mut last, mut cycles, mut missed) = (None, 0_u64, 0_u64);
+        // The latest slot that came, whether it ran or not.
+        let mut came = None;
         let mut wall_offset_ns = wall_ns() - self.now_ns().cast_signed();
         while !self.stop.load(Ordering::Relaxed) {
-            let tick = next_slot(first_end_ns, last, self.now_ns());
+            let tick = next_slot(first_end_ns, came, self.now_ns());
             let due_ns = slot_end_ns(first_end_ns, tick);
             std::thread::sleep(Duration::from_nanos(due_ns.saturating_sub(self.now_ns())));
-            let expected = last.map_or(0, |t| t + 1);
-            if tick > expected {
-                missed += tick - expected;
-                self.note_gap(expected, tick)?;
+            came = Some(tick);
+            if !self.engine.ready()? {
+                // Orders and datagrams stay in their queues for the next slot.
+                continue;
             }
+            missed += self.note_gap(last, tick)?;
             let offset_ns = wall_ns() - self.now_ns().cast_signed();
             if (offset_ns - wall_offset_ns).abs() > CLOCK_STEP_NS {
                 self.note_clock_step(wall_offset_ns, offset_ns)?;
@@ -316,6 +319,9 @@ impl Live {
                 self.hub
                     .publish_diagnostics(observer.look(&self.engine, &self.gate, due_ns, cycles, missed));
             }
+        }
+        if let Some(tick) = came {
+            missed += self.note_gap(last, tick + 1)?;
         }
         self.shut_down(cycles, missed)
     }
@@ -381,17 +387,25 @@ impl Live {
         Ok(())
     }
 
-    fn note_gap(&mut self, first_tick: u64, tick: u64) -> Result<(), EngineError> {
-        tracing::warn!(slots = tick - first_tick, "slots missed");
-        if tick - first_tick < GAP_SLOTS {
-            return Ok(());
+    /// Says which slots between the last that ran and this one did not; how many.
+    fn note_gap(&mut self, last: Option<u64>, tick: u64) -> Result<u64, EngineError> {
+        let first_tick = last.map_or(0, |last| last + 1);
+        let slots = tick - first_tick;
+        if slots == 0 {
+            return Ok(0);
         }
-        self.append(&Body::Gap(Gap {
-            first_tick,
-            last_tick: tick - 1,
-            frames_lost: 0,
-            reason: GapReason::Overrun,
-        }))
+        let reason = self.engine.missed_because();
+        tracing::warn!(slots, ?reason, "slots missed");
+        // A cycle that was a little late is no news; that the log had no room for one is.
+        if slots >= GAP_SLOTS || reason == GapReason::LogBusy {
+            self.append(&Body::Gap(Gap {
+                first_tick,
+                last_tick: tick - 1,
+                frames_lost: 0,
+                reason,
+            }))?;
+        }
+        Ok(slots)
     }
 
     fn note_clock_step(&mut self, before_ns: i64, after_ns: i64) -> Result<(), EngineError> {
@@ -427,3 +441,6 @@ impl Live {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,7 @@ use tapline_witness::{
     },
     hash::{Field, Hash, salt},
     leaf::{self, Header, Kind},
-    tile::TileId,
+    tile::{TILE_WIDTH, TileId},
     tree::{TileSource, TreeError},
     walk::is_context,
 };
@@ -17,6 +17,8 @@ use thiserror::Error;
 
 use super::{StoreError, reader::sql_int, salts, tiles::SqlTiles};
 use crate::log::Forget;
+
+const TILE: u64 = TILE_WIDTH as u64;
 
 /// Why a log cannot give what it was asked for.
 #[derive(Debug, Error)]
@@ -80,16 +82,35 @@ impl SqlLog<'_> {
         Ok(found.map(i64::cast_unsigned))
     }
 
-    /// The cycles whose wall clock is in `from_ns..to_ns`, as an order to forget them; none when none is kept.
-    pub fn to_forget(&self, from_ns: i64, to_ns: i64) -> Result<Option<Forget>, LogSourceError> {
-        let (first, last): (Option<i64>, Option<i64>) = self
+    /// The cycles whose wall clock is in `from_ns..to_ns`, as orders to forget them; none when none is kept. A clock that was set
+    /// shows a time twice: what lies between is of another time, and stays.
+    pub fn to_forget(&self, from_ns: i64, to_ns: i64) -> Result<Vec<Forget>, LogSourceError> {
+        let mut found = self
             .0
-            .prepare_cached("SELECT min(seq), max(seq) FROM cycle WHERE wall_ns >= ?1 AND wall_ns < ?2")?
-            .query_row([from_ns, to_ns], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        Ok(first.zip(last).map(|(first, last)| Forget {
-            from: first.cast_unsigned(),
-            to: last.cast_unsigned() + 1,
-        }))
+            .prepare_cached("SELECT seq FROM cycle WHERE wall_ns >= ?1 AND wall_ns < ?2 ORDER BY seq")?;
+        // Leaves of other kinds lie between cycles, too.
+        let mut between = self
+            .0
+            .prepare_cached("SELECT EXISTS (SELECT 1 FROM cycle WHERE seq > ?1 AND seq < ?2)")?;
+        let mut orders: Vec<Forget> = Vec::new();
+        let mut rows = found.query([from_ns, to_ns])?;
+        while let Some(row) = rows.next()? {
+            let seq = row.get::<_, i64>(0)?;
+            let next = seq.cast_unsigned();
+            if let Some(order) = orders.last_mut()
+                // In the same tile or the next one, both are erased whole anyway.
+                && (next / TILE <= (order.to - 1) / TILE + 1
+                    || !between.query_row([order.to.cast_signed() - 1, seq], |row| row.get::<_, bool>(0))?)
+            {
+                order.to = next + 1;
+                continue;
+            }
+            orders.push(Forget {
+                from: next,
+                to: next + 1,
+            });
+        }
+        Ok(orders)
     }
 
     /// Sequence number and wall clock of the oldest cycle that can be found by its time.

@@ -12,6 +12,7 @@
 
 pub mod backup;
 pub mod calibrations;
+pub(crate) mod clock;
 pub mod log_source;
 pub mod manifests;
 pub mod reader;

@@ -2,12 +2,13 @@
 //!
 //! Leaves and tiles are not touched here: they are pruned only after a rollup ([`crate::log`]).
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 use tapline_witness::body::RetentionPolicy;
 
-use super::{StoreError, salts};
+use super::{StoreError, clock, salts};
 
-/// How long what is kept, measured on `wall_ns` of the cycles.
+/// How long what is kept, measured on `wall_ns` of the cycles, as far as that clock is believed ([`clock`]): what is erased
+/// because a clock was set ahead by mistake does not come back when it is set right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
     /// Raw input behind the commitments, seconds.
@@ -54,12 +55,10 @@ impl Retention {
     /// Forgets at most `batch` cycles and the raw input of at most `batch` cycles, oldest first. Returns how
     /// many rows it touched; call again while that is not zero.
     pub(crate) fn forget(&self, db: &Connection, batch: u32) -> Result<usize, StoreError> {
-        let newest: Option<(i64, i64)> = db
-            .prepare_cached("SELECT seq, wall_ns FROM cycle ORDER BY seq DESC LIMIT 1")?
-            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
-            .next()
-            .transpose()?;
-        let Some((newest_seq, newest_ns)) = newest else {
+        if *self == Self::FOREVER {
+            return Ok(0);
+        }
+        let Some((newest_seq, newest_ns)) = clock::newest(db)? else {
             return Ok(0);
         };
         let raw = oldest_kept(newest_ns, self.raw_s);
@@ -88,6 +87,10 @@ impl Retention {
                  WHERE (wall_ns < ?1 OR seq < ?2) AND seq < (SELECT seq FROM rollup_next)",
             )?
             .query_row(params![cycles, first_seq, batch], |row| row.get(0))?;
+        let last = match last {
+            Some(last) => Some(last),
+            None => ahead(db, newest_ns, cycles, batch)?,
+        };
         let Some(last) = last else { return Ok(touched) };
         for table in ["cycle_data WHERE seq", "track WHERE cycle", "cycle WHERE seq"] {
             touched += db
@@ -102,6 +105,26 @@ impl Retention {
             .execute([last])?;
         Ok(touched)
     }
+}
+
+/// Where the oldest cycles are of a clock that was ahead of `newest_ns`: the last of a batch of them, once the first later cycle is
+/// past its time. By their own time they would hold up all others until it has come.
+fn ahead(db: &Connection, newest_ns: i64, oldest_kept_ns: i64, batch: u32) -> Result<Option<i64>, StoreError> {
+    let later: Option<(i64, i64)> = db
+        // `+`: by sequence number, not by the index on time.
+        .prepare_cached("SELECT seq, wall_ns FROM cycle WHERE +wall_ns <= ?1 ORDER BY seq LIMIT 1")?
+        .query_row([newest_ns], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let Some((later, _)) = later.filter(|(_, wall_ns)| *wall_ns < oldest_kept_ns) else {
+        return Ok(None);
+    };
+    let last = db
+        .prepare_cached(
+            "SELECT max(seq) FROM (SELECT seq FROM cycle ORDER BY seq LIMIT ?2)
+             WHERE seq < ?1 AND seq < (SELECT seq FROM rollup_next)",
+        )?
+        .query_row(params![later, batch], |row| row.get(0))?;
+    Ok(last)
 }
 
 /// Gives at most `most` free pages back to the file system.

@@ -11,7 +11,7 @@ use super::StoreError;
 pub const APPLICATION_ID: i32 = 0x5450_4c31;
 
 const SQLITE_MIN: (i32, &str) = (3_051_003, "3.51.3");
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 const MIGRATIONS_SLICE: &[M<'_>] = &[
     M::up(include_str!("../../../migrations/0001_log.sql")),

@@ -1,7 +1,8 @@
 //! When evidence becomes an edge, and when a person has moved to another place.
 //!
 //! Both are asked 20 times a second and answered by noise as well. An edge that came and went with it would say
-//! nothing and fill the store, so both have to hold for a while before they count.
+//! nothing and fill the store, so both have to hold for a while before they count. Numbers of cycles are those of a log's
+//! leaves, and may lie before its beginning where a replay went on from a state: ages are differences that wrap.
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use tapline_witness::outcome::PresenceState;
@@ -37,14 +38,21 @@ impl Spell {
     /// Takes a cycle: the edge that stands after it, for an area in this state.
     pub(super) fn after(&mut self, cycle: u64, moves: bool, state: PresenceState) -> Option<EdgeKind> {
         if moves {
-            let unbroken = self.moving.filter(|(_, last)| last + 1 == cycle);
+            let unbroken = self.moving.filter(|(_, last)| last.wrapping_add(1) == cycle);
             self.moving = Some((unbroken.map_or(cycle, |(first, _)| first), cycle));
         }
         let (first, last) = self.moving?;
-        let held = self.edge.is_some() && cycle - last <= HOLD_CYCLES;
-        let begins = last - first + 1 >= STREAK_CYCLES && last == cycle;
+        let held = self.edge.is_some() && cycle.wrapping_sub(last) <= HOLD_CYCLES;
+        let begins = last.wrapping_sub(first) + 1 >= STREAK_CYCLES && last == cycle;
         self.edge = speaks(state).filter(|_| held || begins);
         self.edge
+    }
+
+    /// Moves on the numbers of the cycles.
+    pub(super) fn shift(&mut self, by: u64) {
+        if let Some((first, last)) = &mut self.moving {
+            (*first, *last) = (first.wrapping_add(by), last.wrapping_add(by));
+        }
     }
 }
 
@@ -73,10 +81,17 @@ impl Stay {
             .other
             .filter(|(other, _)| *other == place)
             .map_or(cycle, |(_, since)| since);
-        if cycle - since + 1 >= SETTLE_CYCLES {
+        if cycle.wrapping_sub(since) + 1 >= SETTLE_CYCLES {
             *self = Self::at(place);
         } else {
             self.other = Some((place, since));
+        }
+    }
+
+    /// Moves on the numbers of the cycles.
+    pub(super) fn shift(&mut self, by: u64) {
+        if let Some((_, since)) = &mut self.other {
+            *since = since.wrapping_add(by);
         }
     }
 }

@@ -290,3 +290,46 @@ fn the_state_survives_export_and_import() {
     }
     assert_eq!(world, copy);
 }
+
+/// Ages are what they were, whatever the numbers: of who left, of what moved, and of who stands in a door.
+#[test]
+fn in_another_log_everything_is_as_old_as_it_was() {
+    let (plan, mut here) = plan_and_world();
+    let occupied = PresenceState::OccupiedMoving;
+    let before = moving(outcome(occupied, &[(7, [1.0, 1.0]), (8, [2.0, 2.0])]), 0);
+    for cycle in 72_000..72_500 {
+        here.update(cycle, &before, &plan);
+    }
+    // One has left, the other has gone through the door, the link is still.
+    let after = outcome(occupied, &[(8, [6.0, 1.0])]);
+    for cycle in 72_500..72_510 {
+        here.update(cycle, &after, &plan);
+    }
+    let mut there = here.clone();
+    there.go_on_in_another_log(3);
+    let mut gone = Vec::new();
+    for step in 0..300 {
+        here.update(72_510 + step, &after, &plan);
+        there.update(3 + step, &after, &plan);
+        if step == 0 {
+            let told = |id: NodeId| there.changes().contains(&Change::Node(id));
+            assert!(told(NodeId::Room(0)) && told(NodeId::RfLink(1, 2)) && told(NodeId::PersonTrack(7)));
+        } else {
+            let ids = |world: &World| -> Vec<String> {
+                let id = |change: &Change| match change {
+                    Change::Node(id) => format!("+{id}"),
+                    Change::Gone(id, ..) => format!("-{id}"),
+                    Change::Edge(e) => format!("+{} {}", e.from, e.to),
+                    Change::EdgeGone(e) => format!("-{} {}", e.from, e.to),
+                };
+                world.changes().iter().map(id).collect()
+            };
+            assert_eq!(ids(&here), ids(&there), "step {step}");
+            gone.extend(ids(&there));
+        }
+        assert!(here.edges().eq(there.edges()), "step {step}");
+    }
+    for change in ["-person:7", "+person:8 room:1", "-link:1-2 state:0"] {
+        assert!(gone.iter().any(|c| c == change), "{change}: {gone:?}");
+    }
+}

@@ -292,7 +292,7 @@ impl World {
         while let Some(id) = self
             .nodes
             .range(persons.clone())
-            .find(|(_, b)| b.interval.to_cycle + PERSON_CYCLES < cycle)
+            .find(|(_, b)| cycle.wrapping_sub(b.interval.to_cycle) > PERSON_CYCLES)
             .map(|(id, _)| *id)
         {
             let first = Edge {
@@ -308,6 +308,28 @@ impl World {
                 self.persons.remove(&person);
             }
             self.end(id);
+        }
+    }
+
+    /// Goes on in another log, in which the next cycle has this number. What was numbered by the leaves of the log it comes from
+    /// keeps its age; what began before the other log did wraps below zero, and ages are differences. All that stands is told
+    /// with the next update: that log knows nothing of it.
+    pub fn go_on_in_another_log(&mut self, next_cycle: u64) {
+        self.announced = false;
+        let Some(last) = self.nodes.get(&NodeId::Privacy).map(|b| b.interval.to_cycle) else {
+            return;
+        };
+        let by = next_cycle.wrapping_sub(1).wrapping_sub(last);
+        for belief in self.nodes.values_mut() {
+            belief.interval.from_cycle = belief.interval.from_cycle.wrapping_add(by);
+            belief.interval.to_cycle = belief.interval.to_cycle.wrapping_add(by);
+        }
+        for spell in &mut self.spells {
+            spell.shift(by);
+        }
+        for person in self.persons.values_mut() {
+            person.room.shift(by);
+            person.zone.shift(by);
         }
     }
 

@@ -94,18 +94,21 @@ impl CoreMutation {
         #[graphql(desc = "The point in time after the last.")] to: Timestamp,
     ) -> async_graphql::Result<Accepted> {
         let (from_ns, to_ns) = (from.wall_ns, to.wall_ns);
-        let order = api(ctx).read_log(move |log| Ok(log.to_forget(from_ns, to_ns)?)).await?;
-        let Some(order) = order else {
+        let orders = api(ctx).read_log(move |log| Ok(log.to_forget(from_ns, to_ns)?)).await?;
+        let operator = ctx.data_unchecked::<Identity>().operator();
+        // All of them are one order to the cycle. The writer of the log obeys the leaves itself.
+        let command = orders.iter().rev().fold(None, |then, order| {
+            Some(Command::Audited {
+                operator,
+                action: order.to_string(),
+                target: [0; 32],
+                result: AuditResult::Done,
+                command: then.map(Box::new),
+            })
+        });
+        let Some(command) = command else {
             let expected = "a range in which a cycle is kept".to_owned();
             return Err(invalid("from, to", format!("{from_ns} to {to_ns} ns"), expected).into());
-        };
-        let command = Command::Audited {
-            operator: ctx.data_unchecked::<Identity>().operator(),
-            action: order.to_string(),
-            target: [0; 32],
-            result: AuditResult::Done,
-            // The writer of the log obeys the leaf itself.
-            command: None,
         };
         let order = api(ctx).hub.command(command).ok_or(TOO_MANY)?;
         Ok(Accepted { order: order.into() })

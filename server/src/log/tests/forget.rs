@@ -1,5 +1,7 @@
 //! What is ordered to be forgotten is in no file afterwards, and every proof holds.
 
+use std::time::{Duration, Instant};
+
 use tapline_witness::{
     body::{Audit, AuditResult, Body, PrivacyClass},
     codec::Text,
@@ -93,6 +95,47 @@ fn what_is_forgotten_is_in_no_file_and_the_log_is_whole() {
         .query_row("SELECT count(*) FROM salt WHERE first_seq < 702", [], |row| row.get(0))
         .unwrap();
     assert_eq!(salts, 0);
+}
+
+/// A download takes as long as its client likes, and the records of the cycles cannot wait for it.
+#[test]
+fn a_reader_in_its_snapshot_holds_up_no_commit_after_forgetting() {
+    let place = Place::new();
+    let mut log = place.open();
+    boot(&mut log, 0);
+    run_marked(&mut log, 1..600);
+    log.writer.flush().unwrap();
+    let reader = crate::store::schema::open_reader(&place.data().join(DATABASE_FILE)).unwrap();
+    reader.execute_batch("BEGIN").unwrap();
+    let leaves: i64 = reader
+        .query_row("SELECT count(*) FROM leaf", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(leaves, 601);
+    order(&mut log, 600, Forget { from: 2, to: 601 });
+    let begun = Instant::now();
+    for tick in 601..609 {
+        run_marked(&mut log, tick..tick + 1);
+        log.writer.flush().unwrap();
+    }
+    let took = begun.elapsed();
+    // One wait for the reader would be five seconds, and each commit had one behind it.
+    assert!(took < Duration::from_secs(5), "eight commits took {took:?}");
+    assert!(found(&place) > 0, "the reader's snapshot still has it");
+
+    drop(reader);
+    let (begun, mut tick) = (Instant::now(), 609);
+    while found(&place) > 0 {
+        assert!(
+            begun.elapsed() < Duration::from_secs(60),
+            "the write-ahead log is not cut off"
+        );
+        run_marked(&mut log, tick..tick + 1);
+        log.writer.flush().unwrap();
+        tick += 1;
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    log.writer.close().unwrap();
+    assert!(fsck(&place.data(), None).unwrap().is_clean());
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Tests of the log as a whole.
 
 mod append;
+mod clock;
 mod faults;
 mod forget;
 mod fsck;

@@ -1,5 +1,6 @@
 //! The exchange of plugins in a whole engine, on simulated frames, slot by slot without a clock.
 
+mod begun;
 mod late;
 mod tracker;
 

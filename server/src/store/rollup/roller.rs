@@ -8,7 +8,7 @@ use tapline_witness::{body::Body, hash::Hash, leaf, outcome::Outcome, outcome_co
 use super::{RollupOptions, prune, series};
 use crate::{
     rollup::{Carry, CycleInput, End, Event, Fold, Kind, Level, Names, Row, Rows, Series, Window, levels},
-    store::StoreError,
+    store::{StoreError, clock},
 };
 
 /// Cycles that one step takes: five seconds of them, some milliseconds of work.
@@ -101,13 +101,16 @@ impl Roller {
             Ok((row.get(0)?, row.get(1)?))
         })?;
         let mut carry = decode_carry(&carry)?;
-        let cycles = self.cycles_from(tx, first)?;
+        let mut cycles = self.cycles_from(tx, first)?;
+        // What a clock says that was just set ahead waits: once it was added up there, it could not be taken back.
+        let times = clock::believed(tx, cycles.iter().map(|c| (c.seq.cast_signed(), c.wall_ns)))?;
+        cycles.truncate(times.len());
         let mut cursor_s = cursor(tx, Level::Second)?;
         // Where the wall clock was set back, time stands until it is reached again: nothing is counted twice.
         let mut seconds = Vec::with_capacity(cycles.len());
         let mut latest_ns = carry.latest_ns;
-        for cycle in &cycles {
-            latest_ns = latest_ns.max(cycle.wall_ns);
+        for time in times {
+            latest_ns = latest_ns.max(time);
             seconds.push(latest_ns);
         }
         let second_of = |ns: i64| ns.div_euclid(1_000_000_000);
