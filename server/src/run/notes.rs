@@ -44,6 +44,8 @@ pub(super) enum Note {
     StopCalibration,
     /// The disk was too slow for the capture: so many slots that were run are not in it.
     Lost(u64),
+    /// So many slots that were run are not in it: they ran in a class in which no raw measurement is kept.
+    Withheld(u64),
 }
 
 /// What was in force when a capture began.
