@@ -15,7 +15,7 @@ use std::{
     num::NonZeroU32,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use arc_swap::ArcSwap;
@@ -29,6 +29,10 @@ use crate::tokens::{Scope, TokenError, Tokens, now_s};
 
 /// How long a download ticket is good for.
 pub(super) const TICKET: Duration = Duration::from_secs(60);
+/// How long an open connection goes without a look at the clock: a wall clock that was set moves the end of tokens.
+const LOOK: Duration = Duration::from_secs(10);
+/// The least wait for the end of a token.
+const LEAST: Duration = Duration::from_millis(1);
 /// Tickets that wait at once.
 const TICKETS: usize = 256;
 
@@ -221,6 +225,28 @@ impl Doors {
         }
     }
 
+    /// Ends when the identity is no longer good: its token expired or was revoked. For who holds a connection open.
+    pub(super) async fn ended(self: Arc<Self>, who: Identity) {
+        let mut changes = self.changes();
+        while self.still(&who) {
+            let wait = self.left(&who).unwrap_or(LOOK).min(LOOK);
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                changed = changes.changed() => if changed.is_err() { return },
+            }
+        }
+    }
+
+    /// How long the identity's token is good yet; none when it does not expire.
+    fn left(&self, who: &Identity) -> Option<Duration> {
+        let id = who.token.as_deref()?;
+        let loaded = self.loaded.load();
+        let end_s = loaded.tokens.all().iter().find(|t| t.id == id)?.expires_s?;
+        let end = UNIX_EPOCH.checked_add(Duration::from_secs(end_s))?;
+        // A clock that stands behind the end by less than the timer can wait is asked again.
+        Some(end.duration_since(SystemTime::now()).unwrap_or_default().max(LEAST))
+    }
+
     /// Who asks without a token.
     pub(super) fn nobody(&self) -> Option<Identity> {
         if self.security.insecure {
@@ -308,10 +334,10 @@ impl Doors {
         // Looked up by hash, so that timing says nothing about the tickets there are.
         let ticket = self.tickets().remove(&key(text));
         ticket
-            .filter(|t| t.path == path && t.until > Instant::now())
+            .filter(|t| t.path == path && t.until > Instant::now() && self.still(&t.who))
             .map(|t| t.who)
             .ok_or(Failure::Unauthenticated(
-                "the ticket is not known, was used, has expired, or is for another path",
+                "the ticket is not known, was used, has expired, is for another path, or its maker's token is no longer good",
             ))
     }
 }

@@ -27,9 +27,10 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{
     Transport,
-    access::{self, Scope},
+    access::{Bar, Scope},
     aside::aside,
     auth::Identity,
+    disclosure,
     error::Failure,
     log::published,
 };
@@ -133,7 +134,8 @@ pub(super) async fn get(
             scope: Scope::Admin.name(),
         });
     }
-    let class = access::class(&transport.api);
+    let bar = Bar::of(&transport.api);
+    let mode = transport.api.hub.configured().site.privacy.mode;
     let ends = (End::parse("from", &query.from)?, End::parse("to", &query.to)?);
     let nonce = query.nonce.as_deref().map(nonce).transpose()?;
     let durable = published(&transport, PATH)?;
@@ -163,8 +165,8 @@ pub(super) async fn get(
         store.snapshot_or(|db| {
             let log = SqlLog(db);
             let request = resolve(&log, ends, inputs, checkpoint, old, &durable)?;
-            check_class(&log, &request, class)?;
             let (prepared, withheld) = prepare(&log, request)?;
+            disclosure::check(prepared.disclosed(), prepared.request().to, bar, mode)?;
             let _ = head.send(Head {
                 len: prepared.plan().bundle_len(),
                 etag: format!("\"{}\"", hex::encode(&prepared.digest()[..16])),
@@ -362,25 +364,6 @@ fn resolve(
         checkpoint: head,
         old,
     })
-}
-
-/// A site that became stricter became stricter about its past too.
-fn check_class(log: &SqlLog<'_>, request: &BundleRequest, class: u8) -> Result<(), Failure> {
-    let looser: bool = log
-        .0
-        .prepare_cached("SELECT EXISTS (SELECT 1 FROM cycle WHERE seq >= ?1 AND seq < ?2 AND privacy_class < ?3)")
-        .and_then(|mut query| {
-            let range = (request.from.cast_signed(), request.to.cast_signed(), class);
-            query.query_row(range, |row| row.get(0))
-        })
-        .map_err(LogSourceError::from)?;
-    if looser {
-        return Err(Failure::privacy(
-            "a bundle of cycles of a less strict class".to_owned(),
-            class,
-        ));
-    }
-    Ok(())
 }
 
 /// A published note of exactly this size.

@@ -88,13 +88,13 @@ pub(super) enum Failure {
         /// The limit.
         seconds: u64,
     },
-    /// The privacy class in force does not let it out.
-    #[error("{what} does not leave under class {class}")]
+    /// The privacy class or mode in force does not let it out.
+    #[error("{what} does not leave under {under}")]
     Privacy {
         /// Which field or route.
         what: String,
-        /// The class.
-        class: &'static str,
+        /// The class, and the mode where that decides; then what would leave.
+        under: String,
     },
     /// Nobody known, or a token that is none.
     #[error("{0}")]
@@ -138,7 +138,10 @@ impl Failure {
     /// What the class in force (0 Raw to 3 Restricted) keeps back.
     pub(super) fn privacy(what: String, class: u8) -> Self {
         let class = ["Raw", "Derived", "Anonymous", "Restricted"][usize::from(class.min(3))];
-        Self::Privacy { what, class }
+        Self::Privacy {
+            what,
+            under: format!("class {class}"),
+        }
     }
 
     /// The stable code in `error.code` (REST) and `extensions.code` (GraphQL).

@@ -25,6 +25,7 @@ mod array;
 mod aside;
 mod auth;
 mod bundle;
+mod disclosure;
 mod error;
 mod export;
 mod fanout;

@@ -94,7 +94,7 @@ pub(super) fn stream(
     let events = ws::events(transport, request, &who);
     let open = Open::new(Arc::clone(&transport.api.metrics), permit);
     let watched = Arc::clone(transport);
-    let events = events.take_until(async move { over(&watched, &who).await });
+    let events = events.take_until(async move { over(&watched, who).await });
     let events = events.map(move |event| {
         // Travels with the stream: the place is free when the client has gone.
         let _open = &open;
@@ -105,17 +105,10 @@ pub(super) fn stream(
 }
 
 /// Returns when the conversation has to end: the server stops, or the caller's token is no longer good.
-async fn over(transport: &Transport, who: &Identity) {
-    let mut changes = transport.doors.changes();
-    loop {
-        tokio::select! {
-            () = transport.stopping.cancelled() => return,
-            changed = changes.changed() => {
-                if changed.is_err() || !transport.doors.still(who) {
-                    return;
-                }
-            }
-        }
+async fn over(transport: &Transport, who: Identity) {
+    tokio::select! {
+        () = transport.stopping.cancelled() => {}
+        () = Arc::clone(&transport.doors).ended(who) => {}
     }
 }
 

@@ -29,7 +29,7 @@ use tokio::{
 
 use super::{
     Transport,
-    auth::{self, Identity},
+    auth::{self, Doors, Identity},
     error::{Failure, explain},
     fanout::Event,
     graphql::operation,
@@ -96,6 +96,19 @@ enum Said {
 
 /// Why a connection is closed: code and words of the protocol.
 struct Close(u16, String);
+
+/// Of a token that was good once.
+fn gone() -> Close {
+    Close(4403, "Forbidden: the token has expired or was revoked".to_owned())
+}
+
+/// Ends when the one who is known is no longer good; never while nobody is.
+async fn until_ended(doors: Arc<Doors>, who: Option<Identity>) {
+    match who {
+        Some(who) => doors.ended(who).await,
+        None => std::future::pending().await,
+    }
+}
 
 type Followed = Abortable<BoxStream<'static, (Arc<str>, Event)>>;
 
@@ -166,13 +179,21 @@ impl Connection {
         let mut heartbeat = interval_at(Instant::now() + limits.heartbeat, limits.heartbeat);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut heard = Instant::now();
-        let mut changes = self.transport.doors.changes();
+        let ended = until_ended(Arc::clone(&self.transport.doors), self.who.clone());
+        tokio::pin!(ended);
         loop {
             tokio::select! {
+                () = &mut ended => return Err(gone()),
                 message = input.next() => {
                     heard = Instant::now();
                     match message {
-                        Some(Ok(Message::Text(text))) => self.said(text.as_bytes()).await?,
+                        Some(Ok(Message::Text(text))) => {
+                            let greeted = self.greeted;
+                            self.said(text.as_bytes()).await?;
+                            if self.greeted != greeted {
+                                ended.set(until_ended(Arc::clone(&self.transport.doors), self.who.clone()));
+                            }
+                        }
                         Some(Ok(Message::Binary(_))) => return Err(Close(4400, "expected text messages".to_owned())),
                         // The socket answers pings itself.
                         Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
@@ -190,11 +211,6 @@ impl Connection {
                     }
                     self.send(Message::Ping(Vec::new().into())).await?;
                 }
-                Ok(()) = changes.changed() => {
-                    if self.who.as_ref().is_some_and(|who| !self.transport.doors.still(who)) {
-                        return Err(Close(4403, "Forbidden: the token was revoked".to_owned()));
-                    }
-                }
                 () = self.transport.stopping.cancelled() => return Err(Close(1001, "the server stops".to_owned())),
             }
         }
@@ -203,6 +219,10 @@ impl Connection {
     async fn said(&mut self, text: &[u8]) -> Result<(), Close> {
         let said: Said =
             serde_json::from_slice(text).map_err(|e| Close(4400, short(&format!("Invalid message: {e}"))))?;
+        // Asked of the clock itself: no order of a token is taken after its end, however late the timer is.
+        if self.who.as_ref().is_some_and(|who| !self.transport.doors.still(who)) {
+            return Err(gone());
+        }
         match said {
             Said::ConnectionInit { .. } if self.greeted => {
                 return Err(Close(4429, "Too many initialisation requests".to_owned()));

@@ -355,6 +355,18 @@ impl PrivacyMode {
         self as u8
     }
 
+    /// The mode of a byte in a leaf.
+    pub fn from_code(code: u8) -> Option<Self> {
+        let all = [
+            Self::RawResearch,
+            Self::PrivateHome,
+            Self::EnterpriseAnonymous,
+            Self::CareWithConsent,
+            Self::StrictNoIdentity,
+        ];
+        all.into_iter().find(|mode| mode.code() == code)
+    }
+
     /// The class before any demotion: 0 Raw, 1 Derived, 2 Anonymous, 3 Restricted.
     pub const fn class(self) -> u8 {
         match self {

@@ -23,6 +23,21 @@ pub struct RecordingNow {
     pub slots: u64,
     /// Slots it lacks because the disk was too slow.
     pub lost: u64,
+    /// Slots that are left out because they ran in a class stricter than Raw.
+    pub withheld: u64,
+}
+
+/// Why a recording ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordingEnd {
+    /// Somebody stopped it.
+    Ordered,
+    /// It has the length that was asked for.
+    Whole,
+    /// The site was given a mode stricter than Raw.
+    Mode,
+    /// The file took no more.
+    Disk,
 }
 
 /// Recordings of the running process.
@@ -30,6 +45,7 @@ pub struct RecordingNow {
 pub struct Recordings {
     directory: OnceLock<PathBuf>,
     now: ArcSwapOption<RecordingNow>,
+    ended: ArcSwapOption<(String, RecordingEnd)>,
 }
 
 impl Recordings {
@@ -57,6 +73,21 @@ impl Recordings {
     /// Shows the one that runs.
     pub fn show(&self, now: Option<RecordingNow>) {
         self.now.store(now.map(Arc::new));
+    }
+
+    /// Says that the one that ran has ended, and why.
+    pub fn end(&self, name: String, why: RecordingEnd) {
+        self.ended.store(Some(Arc::new((name, why))));
+        self.show(None);
+    }
+
+    /// Why this one ended; none unless it is the last that did.
+    pub fn ended(&self, name: &str) -> Option<RecordingEnd> {
+        self.ended
+            .load()
+            .as_ref()
+            .filter(|ended| ended.0 == name)
+            .map(|ended| ended.1)
     }
 }
 

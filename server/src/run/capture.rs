@@ -32,10 +32,12 @@ struct SlotCopy {
 /// A capture being written by a thread of its own.
 pub(super) struct Capture {
     to_writer: Option<SyncSender<SlotCopy>>,
-    thread: JoinHandle<()>,
+    thread: Option<JoinHandle<()>>,
     lost: u64,
-    /// Of which the file does not know yet.
+    /// Lost slots of which the file does not know yet.
     untold: u64,
+    /// Slots left out on purpose of which the file does not know yet.
+    withheld: u64,
 }
 
 impl Capture {
@@ -70,9 +72,10 @@ impl Capture {
             })?;
         Ok(Self {
             to_writer: Some(to_writer),
-            thread,
+            thread: Some(thread),
             lost: 0,
             untold: 0,
+            withheld: 0,
         })
     }
 
@@ -80,6 +83,7 @@ impl Capture {
     pub(super) fn slot(&mut self, frames: &Frames, tick: u64, stamp: Stamp, report: &Report, notes: &[Note]) {
         let Some(to_writer) = &self.to_writer else { return };
         let lost = (self.untold > 0).then_some(Note::Lost(self.untold));
+        let withheld = (self.withheld > 0).then_some(Note::Withheld(self.withheld));
         let tick = TickEntry {
             tick,
             end_ns: stamp.mono_ns.cast_signed(),
@@ -88,11 +92,11 @@ impl Capture {
             dispositions: dispositions(report),
         };
         match to_writer.try_send(SlotCopy {
-            notes: lost.into_iter().chain(notes.iter().cloned()).collect(),
+            notes: lost.into_iter().chain(withheld).chain(notes.iter().cloned()).collect(),
             frames: frames.clone(),
             tick,
         }) {
-            Ok(()) => self.untold = 0,
+            Ok(()) => (self.untold, self.withheld) = (0, 0),
             Err(TrySendError::Full(_)) => self.lose(),
             Err(TrySendError::Disconnected(_)) => self.to_writer = None,
         }
@@ -108,6 +112,11 @@ impl Capture {
         );
     }
 
+    /// Leaves a slot out; the next one that goes into the file says so.
+    pub(super) fn withhold(&mut self) {
+        self.withheld += 1;
+    }
+
     /// Slots that were lost.
     pub(super) const fn lost(&self) -> u64 {
         self.lost
@@ -119,14 +128,26 @@ impl Capture {
     }
 
     /// Ends it without waiting: its thread puts the rest on disk.
-    pub(super) fn leave(mut self) {
+    pub(super) fn close(&mut self) {
         self.to_writer = None;
     }
 
+    /// True when its thread has nothing more to put on disk.
+    pub(super) fn is_written(&self) -> bool {
+        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
     /// Waits until everything is on disk.
-    pub(super) fn finish(mut self) {
-        self.to_writer = None;
-        if self.thread.join().is_err() {
+    pub(super) fn finish(self) {
+        drop(self);
+    }
+}
+
+/// Whatever ends the run, an error or a panic too: what was handed over is put on disk before the process goes.
+impl Drop for Capture {
+    fn drop(&mut self) {
+        self.close();
+        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
             tracing::error!("the capture's thread panicked");
         }
     }

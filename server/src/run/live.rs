@@ -32,7 +32,7 @@ use crate::{
     cycle::clock::{SLOT_NS, next_slot, slot_end_ns},
     host::{HostError, fingerprint},
     ingest::{frames::Frames, gatekeeper::Gatekeeper, udp},
-    live::{Command, Durable, Hub, Readiness},
+    live::{Command, Durable, Hub, Readiness, recording::RecordingEnd},
     log::{LogOptions, Stamp, WriterOptions},
     store::{reader::Reader, retention::Retention},
 };
@@ -305,8 +305,9 @@ impl Live {
             if let Some(capture) = &mut self.capture {
                 capture.slot(&frames, tick, stepped.stamp, &stepped.report, &notes);
             }
+            let class = self.engine.core.outcome().privacy_class;
             self.recorder
-                .slot(&frames, tick, stepped.stamp, &stepped.report, &notes);
+                .slot(&frames, tick, stepped.stamp, &stepped.report, &notes, class);
             if self.swaps.after_slot(&mut self.engine, tick, stamp)? {
                 // At once, not with the next look: who swapped wants to see it.
                 observer.show_plugins(&self.engine, &self.hub);
@@ -345,9 +346,17 @@ impl Live {
                 self.engine.start_calibration(before(slot), end_ns)?;
             }
             Command::StopCalibration => self.engine.stop_calibration(before(slot))?,
-            Command::Configure { site, operator } => self.engine.configure(before(slot), tick, site.0, operator)?,
+            Command::Configure { site, operator } => {
+                self.engine.configure(before(slot), tick, site.0, operator)?;
+                if let Some(name) = self.recorder.hold_to(self.engine.core.site().privacy.mode) {
+                    let action = format!("recording.stop {name} by privacy mode");
+                    self.engine.audit(before(slot), operator, &action, [0; 32])?;
+                }
+            }
             Command::StartRecording { name, slots } => self.recorder.start(name, slots),
-            Command::StopRecording => self.recorder.stop(),
+            Command::StopRecording => {
+                self.recorder.stop(RecordingEnd::Ordered);
+            }
             Command::Key(key) => self.turn_key(&key)?,
             Command::Swap(order) => self.swaps.order(&mut self.engine, order, slot)?,
             Command::DecideSwap { attempt, go, operator } => {
@@ -426,6 +435,7 @@ impl Live {
         Ok(())
     }
 
+    /// Ends the log well, and then the files. An error before leaves the files to be ended by whoever drops them.
     fn shut_down(mut self, cycles: u64, missed_ticks: u64) -> Result<(), EngineError> {
         self.append(&Body::Shutdown(Shutdown {
             reason: ShutdownReason::Requested,
@@ -433,7 +443,7 @@ impl Live {
             missed_ticks,
         }))?;
         let durable = self.engine.writer.close()?;
-        self.recorder.stop();
+        self.recorder.finish();
         if let Some(capture) = self.capture {
             capture.finish();
         }

@@ -44,6 +44,8 @@ pub(super) enum Note {
     StopCalibration,
     /// The disk was too slow for the capture: so many slots that were run are not in it.
     Lost(u64),
+    /// So many slots that were run are not in it: they ran in a class in which no raw measurement is kept.
+    Withheld(u64),
 }
 
 /// What was in force when a capture began.
@@ -92,15 +94,7 @@ impl SiteNow {
 
     /// Puts it over a site.
     pub(super) fn apply(&self, site: &mut Site) -> Result<(), ReplayError> {
-        use PrivacyMode::{CareWithConsent, EnterpriseAnonymous, PrivateHome, RawResearch, StrictNoIdentity};
-        let modes = [
-            RawResearch,
-            PrivateHome,
-            EnterpriseAnonymous,
-            CareWithConsent,
-            StrictNoIdentity,
-        ];
-        let mode = modes.into_iter().find(|m| m.code() == self.mode);
+        let mode = PrivacyMode::from_code(self.mode);
         let outlines = &self.outlines_m;
         let (Some(mode), true) = (mode, outlines.iter().all(|o| check_outline("outline", o).is_ok())) else {
             return Err(ReplayError::not_as_recorded(

@@ -119,6 +119,16 @@ fn orders_are_done_and_stand_in_the_log() {
             .await
             .expect("an answer");
         assert_eq!(before["cycle"]["privacyMode"], "RAW_RESEARCH");
+        order(&mut nurse, r#"startRecording(name: "on", seconds: 600)"#).await;
+        let ended = "{ recordings { nodes { name running ended } } }";
+        let second = async |nurse: &mut Connection| {
+            let recordings = nurse.ask(ended, json!({})).await.expect("an answer");
+            recordings["recordings"]["nodes"][1].clone()
+        };
+        until("the second recording", async || {
+            second(&mut nurse).await["running"] == true
+        })
+        .await;
         order(&mut nurse, "setPrivacyMode(mode: STRICT_NO_IDENTITY)").await;
         until("the mode", async || {
             let cycle = nurse
@@ -128,12 +138,17 @@ fn orders_are_done_and_stand_in_the_log() {
             cycle["cycle"]["privacyMode"] == "STRICT_NO_IDENTITY"
         })
         .await;
+        assert_eq!(
+            second(&mut nurse).await,
+            json!({ "name": "on", "running": false, "ended": "MODE" })
+        );
         tokio::time::sleep(Duration::from_millis(1_500)).await;
         let audits = leaves(&mut nurse, "AUDIT").await;
         for action in [
             "Mutation.setPrivacyMode",
             "recording.start night",
             "recording.stop",
+            "recording.stop on by privacy mode",
             "privacy.mode StrictNoIdentity",
         ] {
             assert!(audits.iter().any(|leaf| names(leaf, action)), "no leaf says {action}");

@@ -10,7 +10,7 @@ use super::{
     write::Plan,
 };
 use crate::{
-    body::{Body, PrivacyClass},
+    body::{Body, PrivacyClass, PrivacyModeCode},
     hash::{Hash, ZERO},
     leaf::{self, Leaf, flags},
     tile::{TILE_WIDTH, TilePath, put_entry},
@@ -74,6 +74,18 @@ pub struct Prepared<'a, S> {
     plan: Plan,
     /// Disclosed cycles by tile.
     cycles: BTreeMap<u64, Vec<u64>>,
+    disclosed: Vec<Disclosed>,
+}
+
+/// A cycle of which a bundle gives out more than its leaf, and what its leaf says it ran in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Disclosed {
+    /// Its leaf.
+    pub seq: u64,
+    /// The class it ran in.
+    pub class: PrivacyClass,
+    /// The mode it ran in.
+    pub mode: PrivacyModeCode,
 }
 
 /// Why raw input cannot be put into a bundle.
@@ -118,6 +130,7 @@ impl<'a, S: LogSource> Prepared<'a, S> {
                 request,
                 plan,
                 cycles,
+                disclosed: range.disclosed(),
             },
             withheld,
         ))
@@ -131,6 +144,12 @@ impl<'a, S: LogSource> Prepared<'a, S> {
     /// The request as it is answered: with the range begun at a keyframe, and without inputs when they are withheld.
     pub const fn request(&self) -> &BundleRequest {
         &self.request
+    }
+
+    /// The cycles of which more than the leaf is given out, in order; with inputs also those before the range that was
+    /// asked for.
+    pub fn disclosed(&self) -> &[Disclosed] {
+        &self.disclosed
     }
 
     /// Names these very bytes: the same range, checkpoint and kept data give the same digest, and everything
@@ -260,6 +279,7 @@ struct Range {
 struct RangeCycle {
     seq: u64,
     class: PrivacyClass,
+    mode: PrivacyModeCode,
     kept: Option<[Option<u64>; 4]>,
 }
 
@@ -316,6 +336,7 @@ impl Range {
                 self.cycles.push(RangeCycle {
                     seq: leaf.header.seq,
                     class: cycle.privacy_class,
+                    mode: cycle.privacy_mode,
                     kept: kept(leaf.header.seq)?,
                 });
             }
@@ -330,6 +351,12 @@ impl Range {
             _ => {}
         }
         Ok(())
+    }
+
+    fn disclosed(&self) -> Vec<Disclosed> {
+        let kept = self.cycles.iter().filter(|cycle| cycle.kept.is_some());
+        kept.map(|&RangeCycle { seq, class, mode, .. }| Disclosed { seq, class, mode })
+            .collect()
     }
 
     fn inputs_withheld(&self) -> Option<InputsWithheld> {

@@ -4,7 +4,7 @@
 use std::{cmp::Ordering, fs, path::PathBuf, time::UNIX_EPOCH};
 
 use async_graphql::{
-    Context, Object, SimpleObject,
+    Context, Enum, Object, SimpleObject,
     connection::{self, Connection, Edge, EmptyFields},
 };
 use tapline_witness::body::AuditResult;
@@ -24,7 +24,7 @@ use crate::{
     },
     live::{
         Command,
-        recording::{RecordingNow, name_of, valid},
+        recording::{RecordingEnd, RecordingNow, name_of, valid},
     },
 };
 
@@ -44,7 +44,7 @@ pub(in crate::api) const RULES: &[Rule] = &[
         "Recording",
         Read,
         Anyway,
-        "bytes changedAt lostSlots name path running slots startedAt",
+        "bytes changedAt ended lostSlots name path running slots startedAt withheldSlots",
     ),
 ];
 
@@ -98,7 +98,8 @@ pub(crate) struct RecordingsMutation;
 #[Object]
 impl RecordingsMutation {
     /// Begins a recording of everything that arrives, for `tapline replay`, with the next cycle. Only in the privacy class
-    /// Raw; one at a time.
+    /// Raw; one at a time. Cycles of a class that is demoted while it runs are left out of it; another mode than Raw
+    /// research ends it.
     async fn start_recording(
         &self,
         ctx: &Context<'_>,
@@ -184,6 +185,24 @@ pub(crate) struct Recording {
     slots: Option<Long>,
     /// Slots it lacks because the disk was too slow; null when it does not run.
     lost_slots: Option<Long>,
+    /// Slots left out because their class was demoted, stricter than Raw; null when it does not run.
+    withheld_slots: Option<Long>,
+    /// Why it ended; null while it runs, and unless it is the last one that ended since the server started.
+    ended: Option<RecordingEnded>,
+}
+
+/// Why a recording ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[graphql(remote = "RecordingEnd")]
+pub(crate) enum RecordingEnded {
+    /// Somebody stopped it.
+    Ordered,
+    /// It has the length that was asked for.
+    Whole,
+    /// The site was given a mode stricter than Raw.
+    Mode,
+    /// The file took no more: the disk is full, or failed.
+    Disk,
 }
 
 /// The file of a recording.
@@ -209,8 +228,9 @@ async fn blocking<T: Send + 'static>(f: impl FnOnce() -> std::io::Result<T> + Se
 }
 
 async fn list(api: &Api) -> Result<Vec<Recording>, Failure> {
-    let now = api.hub.recordings.now();
-    let Some(directory) = api.hub.recordings.directory().map(PathBuf::from) else {
+    let hub = std::sync::Arc::clone(&api.hub);
+    let now = hub.recordings.now();
+    let Some(directory) = hub.recordings.directory().map(PathBuf::from) else {
         return Ok(Vec::new());
     };
     blocking(move || {
@@ -229,6 +249,7 @@ async fn list(api: &Api) -> Result<Vec<Recording>, Failure> {
                 name,
                 &metadata,
                 now.as_deref().filter(|now| now.name == name),
+                hub.recordings.ended(name),
             ));
         }
         found.sort_unstable_by(|a, b| -> Ordering { a.name.cmp(&b.name) });
@@ -237,7 +258,12 @@ async fn list(api: &Api) -> Result<Vec<Recording>, Failure> {
     .await
 }
 
-fn recording(name: &str, metadata: &fs::Metadata, now: Option<&RecordingNow>) -> Recording {
+fn recording(
+    name: &str,
+    metadata: &fs::Metadata,
+    now: Option<&RecordingNow>,
+    ended: Option<RecordingEnd>,
+) -> Recording {
     let changed = metadata.modified().ok().and_then(|t| t.duration_since(UNIX_EPOCH).ok());
     let time = |wall_ns| Timestamp { wall_ns };
     Recording {
@@ -249,5 +275,7 @@ fn recording(name: &str, metadata: &fs::Metadata, now: Option<&RecordingNow>) ->
         started_at: now.map(|n| time(n.started_wall_ns)),
         slots: now.map(|n| n.slots.into()),
         lost_slots: now.map(|n| n.lost.into()),
+        withheld_slots: now.map(|n| n.withheld.into()),
+        ended: ended.filter(|_| now.is_none()).map(Into::into),
     }
 }

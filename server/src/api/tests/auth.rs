@@ -237,6 +237,59 @@ async fn a_websocket_shows_its_token_first_and_is_closed_when_it_is_revoked() {
     assert_eq!(u16::from(hear(&mut socket).await.unwrap_err().code), 4403);
 }
 
+/// What a token holds open ends with it, though nobody touches the token file: a websocket, an event stream, a ticket.
+#[tokio::test]
+async fn an_expired_token_keeps_nothing_open() {
+    use futures_util::StreamExt as _;
+    let (guarded, _) = Guarded::new();
+    let mut tokens = Tokens::load(&guarded.file).unwrap();
+    let ends_s = crate::tokens::now_s() + 3;
+    let short = tokens.create("short", &Scope::ALL, Some(ends_s)).unwrap();
+    tokens.save(&guarded.file).unwrap();
+    guarded.bench.cycle(1);
+    let (address, _stop) = guarded.bench.serve_for(guarded.security(), Limits::default());
+    let router = guarded.router();
+
+    let mut socket = connect(address).await.unwrap();
+    say(
+        &mut socket,
+        json!({ "type": "connection_init", "payload": { "token": short } }),
+    )
+    .await;
+    assert_eq!(hear(&mut socket).await.unwrap()["type"], "connection_ack");
+    let query = "subscription { occupancy { cycle } }";
+    let follow = json!({ "type": "subscribe", "id": "1", "payload": { "query": query } });
+    say(&mut socket, follow).await;
+    assert_eq!(hear(&mut socket).await.unwrap()["type"], "next");
+
+    let mut request = with(post(json!({ "query": query }).to_string()), &short);
+    let accept = "text/event-stream".parse().unwrap();
+    request.headers_mut().insert(header::ACCEPT, accept);
+    let response = router.clone().oneshot(request).await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    let mut stream = response.into_body().into_data_stream();
+    assert!(stream.next().await.is_some_and(|piece| piece.is_ok()));
+
+    let ticket = json!({ "query": "mutation { createDownloadTicket(path: \"/version\") { url } }" });
+    let (_, _, text) = call(&router, with(post(ticket.to_string()), &short)).await;
+    let answer: Value = serde_json::from_str(&text).unwrap();
+    let url = answer["data"]["createDownloadTicket"]["url"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+
+    let closed = hear(&mut socket).await.unwrap_err();
+    assert_eq!(
+        (u16::from(closed.code), &*closed.reason),
+        (4403, "Forbidden: the token has expired or was revoked")
+    );
+    let rest = tokio::time::timeout(std::time::Duration::from_secs(5), stream.count());
+    rest.await.expect("the stream ends with the token");
+    let late_s = crate::tokens::now_s() - ends_s;
+    assert!(late_s < 5, "{late_s} s late");
+    assert_eq!(call(&router, get(&url)).await.0, StatusCode::UNAUTHORIZED);
+}
+
 #[tokio::test]
 async fn a_ticket_is_good_once_for_its_path() {
     let (guarded, all) = Guarded::new();

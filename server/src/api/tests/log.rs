@@ -11,7 +11,7 @@ use serde_json::json;
 use sha2::Sha256;
 use signed_note::{Note, StandardVerifier, VerifierList};
 use tapline_witness::{
-    body::PrivacyClass,
+    body::{PrivacyClass, PrivacyModeCode},
     bundle::{MAX_CYCLES, MEDIA_TYPE},
     policy::Policy,
     verify::{Report, Verdict, VerifyRequest, verify},
@@ -67,6 +67,14 @@ impl Served {
         };
         served.publish();
         served
+    }
+
+    /// Behind a server in this mode.
+    fn in_mode(mut self, mode: &str) -> Self {
+        self.bench = Bench::in_mode(mode);
+        self.router = self.bench.router_over(self.reader.clone(), Limits::default());
+        self.publish();
+        self
     }
 
     fn publish(&mut self) {
@@ -506,6 +514,66 @@ async fn raw_input_needs_a_class_that_allows_it_and_is_recorded() {
         let (_, _, body) = served.answer(get(path)).await;
         no_secret_in(&served, &body);
     }
+}
+
+/// Two modes share the class Anonymous, and only one of them lets single people out.
+#[tokio::test]
+async fn a_bundle_holds_nobody_where_counts_only_may_leave() {
+    use PrivacyModeCode::{EnterpriseAnonymous, PrivateHome};
+    // Leaves 2 to 41 of the one mode, 42 to 81 of the other, 82 to 101 demoted: nobody was in those.
+    let past = |first, second| {
+        let mut served = Served::with(0, PrivacyClass::Raw, Limits::default());
+        let log = served.log.as_mut().unwrap();
+        support::run_as(log, 1..41, PrivacyClass::Anonymous, first).unwrap();
+        support::run_as(log, 41..81, PrivacyClass::Anonymous, second).unwrap();
+        support::run_as(log, 81..101, PrivacyClass::Restricted, PrivateHome).unwrap();
+        served
+    };
+    let ask = async |served: &Served, query: &str| {
+        let (status, _, body) = served.answer(get(&format!("/v1/witness/bundles?{query}"))).await;
+        let said = if status == StatusCode::OK { Vec::new() } else { body };
+        (status, String::from_utf8(said).unwrap())
+    };
+
+    let strict = past(PrivateHome, EnterpriseAnonymous).in_mode("EnterpriseAnonymous");
+    for query in ["from=2&to=42", "from=2&to=102", "from=41&to=60"] {
+        let (status, said) = ask(&strict, query).await;
+        assert_eq!(
+            (status, code(said.as_bytes()).as_str()),
+            (StatusCode::FORBIDDEN, "PRIVACY"),
+            "{query}"
+        );
+        assert!(
+            said.contains("cycle 41, which ran in class Anonymous and mode PrivateHome"),
+            "{said}"
+        );
+        assert!(
+            said.contains("under class Anonymous and mode EnterpriseAnonymous"),
+            "{said}"
+        );
+        let instead = if query.ends_with("42") {
+            "cycles do that ran in a mode as strict".to_owned()
+        } else {
+            format!("the range from=42&to={} does", &query[query.rfind('=').unwrap() + 1..])
+        };
+        assert!(said.contains(&instead), "{query}: {said}");
+    }
+    assert_eq!(
+        ask(&strict, "from=42&to=102").await,
+        (StatusCode::OK, String::new()),
+        "its own"
+    );
+
+    // The other way round: what was sensed under the stricter mode has nobody in it.
+    let loose = past(EnterpriseAnonymous, PrivateHome).in_mode("PrivateHome");
+    assert_eq!(ask(&loose, "from=2&to=102").await, (StatusCode::OK, String::new()));
+
+    // The class alone still counts, and leaves whose cycles are forgotten leave always: they hold no outcome.
+    let strict = past(PrivateHome, PrivateHome).in_mode("StrictNoIdentity");
+    assert!(ask(&strict, "from=2&to=102").await.1.contains("from=82&to=102"));
+    let db = rusqlite::Connection::open(strict.place.data().join("tapline.db")).unwrap();
+    db.execute_batch("DELETE FROM cycle_data WHERE seq < 82").unwrap();
+    assert_eq!(ask(&strict, "from=2&to=102").await, (StatusCode::OK, String::new()));
 }
 
 /// Searches for everything that must not leave: signing keys, the secrets behind the salts, where the data lies; as bytes,

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     config::{PrivacyMode, orders::Orders},
-    live::recording::RecordingNow,
+    live::recording::{RecordingEnd, RecordingNow},
 };
 
 /// The next order behind its audit leaf: the action, and what the cycle has to do.
@@ -25,7 +25,7 @@ async fn recordings_are_begun_listed_given_out_and_deleted() {
     let directory = tempfile::tempdir().unwrap();
     bench.hub.keep_in(directory.path());
     let router = bench.router();
-    let list = "{ recordings(first: 1) { pageInfo { hasNextPage endCursor } nodes { name path bytes running slots lostSlots } } }";
+    let list = "{ recordings(first: 1) { pageInfo { hasNextPage endCursor } nodes { name path bytes running slots lostSlots withheldSlots ended } } }";
     let empty = data(&router, list).await;
     assert_eq!(
         empty["recordings"]["nodes"],
@@ -57,12 +57,14 @@ async fn recordings_are_begun_listed_given_out_and_deleted() {
         started_wall_ns: 1,
         slots: 7,
         lost: 1,
+        withheld: 2,
     };
     bench.hub.recordings.show(Some(now));
     let first = data(&router, list).await["recordings"].take();
     assert_eq!(
         first["nodes"],
-        json!([{ "name": "a-1", "path": "/v1/recordings/a-1", "bytes": 10, "running": true, "slots": 7, "lostSlots": 1 }])
+        json!([{ "name": "a-1", "path": "/v1/recordings/a-1", "bytes": 10, "running": true, "slots": 7, "lostSlots": 1,
+            "withheldSlots": 2, "ended": null }])
     );
     assert_eq!(first["pageInfo"]["hasNextPage"], true);
     let cursor = &first["pageInfo"]["endCursor"];
@@ -84,7 +86,15 @@ async fn recordings_are_begun_listed_given_out_and_deleted() {
     ] {
         assert_eq!(code(&ask(&router, refused).await), "INVALID_ARGUMENT", "{refused}");
     }
-    bench.hub.recordings.show(None);
+    bench.hub.recordings.end("a-1".to_owned(), RecordingEnd::Mode);
+    let ended = data(&router, "{ recordings { nodes { name running withheldSlots ended } } }").await;
+    assert_eq!(
+        ended["recordings"]["nodes"],
+        json!([
+            { "name": "a-1", "running": false, "withheldSlots": null, "ended": "MODE" },
+            { "name": "b", "running": false, "withheldSlots": null, "ended": null }
+        ])
+    );
     let again = ask(&router, r#"mutation { startRecording(name: "b") { order } }"#).await;
     assert_eq!(code(&again), "INVALID_ARGUMENT", "nothing is overwritten");
 

@@ -153,11 +153,22 @@ pub(crate) fn run(log: &mut Log, ticks: std::ops::Range<u64>) -> Result<(), LogE
 
 /// The same in a privacy class.
 pub(crate) fn run_in(log: &mut Log, ticks: std::ops::Range<u64>, class: PrivacyClass) -> Result<(), LogError> {
+    run_as(log, ticks, class, PrivacyModeCode::RawResearch)
+}
+
+/// The same in a privacy class and a mode.
+pub(crate) fn run_as(
+    log: &mut Log,
+    ticks: std::ops::Range<u64>,
+    class: PrivacyClass,
+    mode: PrivacyModeCode,
+) -> Result<(), LogError> {
     for tick in ticks {
         let mut record = log.writer.checkout_blocking()?;
         fill(log, tick, class, &mut record);
         let facts = CycleFacts {
             privacy_class: class,
+            privacy_mode: mode,
             ..facts(tick)
         };
         log.chain.append_cycle(stamp(tick), &facts, &mut record)?;

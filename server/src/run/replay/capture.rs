@@ -158,6 +158,14 @@ impl Run<'_> {
                 return self
                     .differs(|| format!("{slots} slots before slot {tick} are not in it: the disk was too slow"));
             }
+            Note::Withheld(slots) => {
+                return self.differs(|| {
+                    format!(
+                        "{slots} slots before slot {tick} are not in it: they ran in a privacy class stricter than Raw, in \
+                         which nothing is recorded"
+                    )
+                });
+            }
             Note::Manifest { text, state, leaf } => self.put_in_force(text, state, leaf, stamp, tick)?,
             Note::Configured { now, config_hash } => {
                 let site = now.over(self.engine.core.site())?;

@@ -2,6 +2,7 @@
 
 mod begun;
 mod late;
+mod recorded;
 mod tracker;
 
 use std::{
@@ -45,6 +46,7 @@ use crate::{
         SlotInput,
         capture::Capture,
         notes::Begin,
+        recordings::Recorder,
         replay::{ReplayError, ReplayOptions, Summary, replay},
         start::{Prepared, Started},
     },
@@ -205,6 +207,9 @@ struct Rig {
     next: Option<tapline_sim::Emission>,
     tick: u64,
     capture: Option<Capture>,
+    recorder: Option<Recorder>,
+    /// To the recorder slots are of a class stricter than the engine says.
+    demoted: bool,
     /// The capture takes no slot.
     disk_full: bool,
     /// How long the plugin stages of a slot may take together.
@@ -267,6 +272,8 @@ impl Rig {
             next,
             tick: 0,
             capture: None,
+            recorder: None,
+            demoted: false,
             disk_full: false,
             deadline: None,
         }
@@ -303,8 +310,15 @@ impl Rig {
             deadline: self.deadline,
             obey: None,
         };
+        if let Some(recorder) = &mut self.recorder {
+            recorder.begin(&mut self.engine, self.tick, stamp);
+        }
         let notes = self.engine.take_notes();
         let stepped = self.engine.slot(&input).unwrap();
+        let class = self.engine.core.outcome().privacy_class + u8::from(self.demoted);
+        if let Some(recorder) = &mut self.recorder {
+            recorder.slot(&self.frames, self.tick, stepped.stamp, &stepped.report, &notes, class);
+        }
         if let Some(capture) = self.capture.as_mut().filter(|_| !self.disk_full) {
             capture.slot(&self.frames, self.tick, stepped.stamp, &stepped.report, &notes);
         }
