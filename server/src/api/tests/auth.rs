@@ -278,7 +278,9 @@ async fn an_expired_token_keeps_nothing_open() {
         .unwrap()
         .to_owned();
 
-    let closed = hear(&mut socket).await.unwrap_err();
+    // Heartbeats go on: without a limit of its own this would wait for ever.
+    let closed = tokio::time::timeout(std::time::Duration::from_secs(10), hear(&mut socket));
+    let closed = closed.await.expect("it is closed with its token").unwrap_err();
     assert_eq!(
         (u16::from(closed.code), &*closed.reason),
         (4403, "Forbidden: the token has expired or was revoked")
