@@ -112,7 +112,7 @@ mod tests {
         .unwrap_err();
         assert_eq!(error.matches("defaults.retention.leaf_hours").count(), 1, "{error}");
         assert_eq!(error.matches("defaults.retention.raw_minutes").count(), 1, "{error}");
-        assert!(error.contains("fleet.toml:4"), "{error}");
+        assert!(error.contains("line 4: defaults.retention.leaf_hours"), "{error}");
         assert!(!error.contains("site[1].retention"), "{error}");
     }
 }

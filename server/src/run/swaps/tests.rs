@@ -757,7 +757,14 @@ fn a_candidate_that_panics_in_the_shadow_is_refused() {
 fn witnessed_cycles(data: &Path) -> BTreeMap<u64, ([Hash; 3], CycleData)> {
     let reader = Reader::open(data).unwrap();
     let mut all = BTreeMap::new();
-    for bytes in reader.leaves(0, 100_000).unwrap() {
+    // A page at a time.
+    let mut leaves: Vec<Vec<u8>> = Vec::new();
+    while let page = reader.leaves(leaves.len() as u64, 100_000).unwrap()
+        && !page.is_empty()
+    {
+        leaves.extend(page);
+    }
+    for bytes in leaves {
         let decoded = leaf::decode(&bytes).unwrap();
         if let Body::Cycle(c) = decoded.body {
             let data = reader.cycle_data(decoded.header.seq).unwrap().unwrap();
