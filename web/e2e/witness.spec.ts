@@ -4,12 +4,17 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, open, PROGRAM, test } from "./demo";
 
-test("a bundle downloaded through the page is verified by the command line", async ({ page, demo }) => {
+test("a bundle downloaded through the page is verified by the command line", async ({ page, demo, complaints }) => {
   await open(page, "witness");
   await page.getByLabel("The last").selectOption("10 seconds");
-  const saved = page.waitForEvent("download");
-  await page.getByRole("button", { name: /^Download [\d,]+ leaves/ }).click();
-  const download = await saved;
+  // While what was sensed contradicts itself the class is stricter for seconds, and looser cycles do not leave then.
+  complaints.allow(/status of 403/);
+  const ask = async () => {
+    const saved = page.waitForEvent("download", { timeout: 4_000 });
+    await page.getByRole("button", { name: /^Download [\d,]+ leaves/ }).click();
+    return saved;
+  };
+  const download = await ask().catch(() => page.waitForTimeout(8_000).then(ask));
   const bundle = join(demo.directory, "e2e.bundle");
   await download.saveAs(bundle);
   await expect(page.getByText(/^Saved tapline-/)).toBeVisible();
