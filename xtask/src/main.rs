@@ -1,4 +1,4 @@
-//! The front door: `cargo xtask demo | build | test | e2e | golden | schema | accuracy | bench | load | fault | fuzz | soak | audit`.
+//! The front door: `cargo xtask demo | build | test | tidy | clients | e2e | golden | schema | accuracy | bench | load | fault | fuzz | soak | audit`.
 
 #![forbid(unsafe_code)]
 #![allow(

@@ -102,7 +102,7 @@ impl Front {
             });
         }
         for path in &mut self.paths {
-            path.set_baseline(artefact.find(&path.spec.identity()).cloned());
+            path.set_baseline(artefact.find(&path.spec.identity()).cloned(), self.config.step_s);
         }
         self.gate.calibrated();
         Ok(known)

@@ -457,11 +457,11 @@ impl Path {
     }
 
     /// Puts a baseline in force (or takes it away).
-    pub(super) fn set_baseline(&mut self, baseline: Option<PathBaseline>) {
+    pub(super) fn set_baseline(&mut self, baseline: Option<PathBaseline>, step_s: f32) {
         self.memory.baseline = baseline;
         self.memory.slow.fill(0.0);
         self.memory.slow_s = 0.0;
-        self.memory.vacancy.clear();
+        self.memory.vacancy.begin(self.memory.baseline.as_ref(), step_s);
         self.memory.moved.clear();
         self.derive();
     }

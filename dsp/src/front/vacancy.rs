@@ -7,16 +7,21 @@
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
-use crate::detmath;
+use crate::{calibration::PathBaseline, detmath};
 
-/// Time constant of the mean that is compared, seconds.
-const RECENT_S: f32 = 0.5;
+/// Length of the means that are compared, seconds.
+const MOMENT_S: f32 = 0.5;
 /// Time constant of the empty room's profile, seconds.
 const PROFILE_S: f32 = 30.0;
 /// Empty time a profile needs before it says anything, seconds.
 const KNOWN_MIN_S: f32 = 10.0;
 /// Deviation, in units of the empty room's own, above which a profile says nothing.
 const RATIO_MAX: f32 = 1.6;
+/// The same, above which it is no scatter: somebody about to come in, or, for `MOVED_S` of empty time on end, a chair that was moved.
+/// Then the empty room is learned anew.
+const MOVED_RATIO: f32 = 4.0;
+/// See there, seconds.
+const MOVED_S: f32 = 10.0;
 /// Log-likelihood ratio that a factor e below that is worth.
 const SLOPE: f32 = 4.0;
 /// The least a mean is credited with, in gain-normalised amplitude: what 8-bit samples leave.
@@ -25,87 +30,183 @@ const FLOOR: f32 = 1e-3;
 /// What a CSI path knows of the empty room of late. Arrays run over its tones.
 #[derive(Clone, Debug, PartialEq, BorshSerialize, BorshDeserialize)]
 pub(super) struct Vacancy {
-    /// Mean amplitude of the last moments, and the seconds it rests on.
-    recent: Vec<f32>,
-    recent_s: f32,
+    /// The half second that is under way.
+    now: Moment,
     /// Mean amplitude of the last empty times, and the seconds it rests on.
     profile: Vec<f32>,
     known_s: f32,
-    /// Mean square deviation of `recent` from `profile` in them.
+    /// Mean square deviation of their half-second means from it.
     spread: f32,
-    /// The same now.
-    deviation: f32,
+    /// That of the last half second; none before the first.
+    deviation: Option<f32>,
+    /// Empty time on end in which it was no scatter, seconds.
+    moved_s: f32,
+}
+
+/// Amplitudes of half a second, added up.
+#[derive(Clone, Debug, PartialEq, BorshSerialize, BorshDeserialize)]
+struct Moment {
+    sum: Vec<f32>,
+    /// Frames that had the tone.
+    count: Vec<u32>,
+    span_s: f32,
+    /// Nobody was there in any of it.
+    empty: bool,
+}
+
+impl Moment {
+    fn new(tones: usize) -> Self {
+        Self {
+            sum: vec![0.0; tones],
+            count: vec![0; tones],
+            span_s: 0.0,
+            empty: true,
+        }
+    }
+
+    fn clear(&mut self) {
+        self.sum.fill(0.0);
+        self.count.fill(0);
+        (self.span_s, self.empty) = (0.0, true);
+    }
+
+    fn add(&mut self, x: &[f32], mask: &[u8], step_s: f32, empty: bool) {
+        for (((sum, count), x), _) in (self.sum.iter_mut())
+            .zip(&mut self.count)
+            .zip(x)
+            .zip(mask)
+            .filter(|(_, m)| **m != 0)
+        {
+            *sum += x;
+            *count += 1;
+        }
+        self.span_s += step_s;
+        self.empty &= empty;
+    }
+
+    /// Mean amplitudes of the tones that were there; none for others.
+    fn means(&self) -> impl Iterator<Item = Option<f32>> {
+        let tones = self.sum.iter().zip(&self.count);
+        tones.map(|(sum, count)| (*count > 0).then(|| sum / *count as f32))
+    }
 }
 
 impl Vacancy {
     pub(super) fn new(tones: usize) -> Self {
         Self {
-            recent: vec![0.0; tones],
-            recent_s: 0.0,
+            now: Moment::new(tones),
             profile: vec![0.0; tones],
             known_s: 0.0,
             spread: 0.0,
-            deviation: 0.0,
+            deviation: None,
+            moved_s: 0.0,
         }
     }
 
-    /// Forgets all: another calibration is in force.
-    pub(super) fn clear(&mut self) {
-        (self.recent_s, self.known_s, self.spread, self.deviation) = (0.0, 0.0, 0.0, 0.0);
+    /// Begins anew from the empty room of a calibration; knows nothing without one.
+    ///
+    /// A calibration says nothing of how the means of half a second scatter: they are taken to scatter as white noise does.
+    /// Receivers whose noise is not white scatter more, so that this says too little for *empty* until the room has been.
+    pub(super) fn begin(&mut self, baseline: Option<&PathBaseline>, step_s: f32) {
+        self.now.clear();
+        (self.known_s, self.spread, self.deviation, self.moved_s) = (0.0, 0.0, None, 0.0);
+        let Some(b) = baseline.filter(|b| b.amplitude.len() == self.profile.len()) else {
+            return;
+        };
+        self.profile.copy_from_slice(&b.amplitude);
+        let (mut variance, mut tones) = (0.0, 0);
+        for (of_tone, _) in b.amplitude_variance.iter().zip(&b.mask).filter(|(_, m)| **m != 0) {
+            variance += of_tone;
+            tones += 1;
+        }
+        let share = detmath::min(step_s / MOMENT_S, 1.0) + 1.0 / b.frames.max(1) as f32;
+        let spread = share * variance / tones.max(1) as f32;
+        if !spread.is_finite() {
+            return;
+        }
+        self.spread = spread;
+        // No more than what is needed: the room of today outweighs a calibration of last week in seconds.
+        self.known_s = detmath::min(b.frames as f32 * step_s, KNOWN_MIN_S);
     }
 
     /// One cycle with a frame of gain-normalised amplitudes `x`. `empty`: nobody was there in the cycle before.
     pub(super) fn update(&mut self, x: &[f32], mask: &[u8], step_s: f32, empty: bool) {
-        self.recent_s += step_s;
-        let weight = step_s / detmath::min(self.recent_s, RECENT_S);
-        for ((recent, x), m) in self.recent.iter_mut().zip(x).zip(mask) {
-            if *m != 0 {
-                *recent += weight * (x - *recent);
-            }
-        }
-        if self.recent_s < RECENT_S {
+        self.now.add(x, mask, step_s, empty);
+        // Half a cycle less: sums of steps are not exact.
+        if self.now.span_s < MOMENT_S - 0.5 * step_s {
             return;
         }
         let (mut sum, mut tones) = (0.0, 0);
-        for ((recent, profile), m) in self.recent.iter().zip(&self.profile).zip(mask) {
-            if *m != 0 {
-                let off = recent - profile;
-                sum += off * off;
+        for (mean, profile) in self.now.means().zip(&self.profile) {
+            if let Some(mean) = mean {
+                sum += (mean - profile) * (mean - profile);
                 tones += 1;
             }
         }
-        self.deviation = sum / tones.max(1) as f32;
-        if !empty {
-            return;
+        let deviation = sum / tones.max(1) as f32;
+        self.deviation = Some(deviation);
+        if self.now.empty {
+            self.learn(deviation);
         }
-        self.known_s += step_s;
-        let weight = step_s / detmath::min(self.known_s, PROFILE_S);
-        for (profile, recent) in self.profile.iter_mut().zip(&self.recent) {
-            *profile += weight * (recent - *profile);
+        self.now.clear();
+    }
+
+    /// Takes the half second that has ended, in which nobody was there.
+    fn learn(&mut self, deviation: f32) {
+        let span_s = self.now.span_s;
+        if self.known_s >= KNOWN_MIN_S && self.ratio(deviation) > MOVED_RATIO {
+            self.moved_s += span_s;
+            if self.moved_s < MOVED_S {
+                return;
+            }
+            (self.known_s, self.spread) = (0.0, 0.0);
         }
-        // The first seconds measure how the profile itself settles.
-        if self.known_s > 2.0 * RECENT_S {
-            let weight = step_s / detmath::min(self.known_s - 2.0 * RECENT_S, PROFILE_S);
-            self.spread += weight * (self.deviation - self.spread);
+        self.moved_s = 0.0;
+        self.known_s += span_s;
+        let weight = span_s / detmath::min(self.known_s, PROFILE_S);
+        for (profile, mean) in self.profile.iter_mut().zip(self.now.means()) {
+            if let Some(mean) = mean {
+                *profile += weight * (mean - *profile);
+            }
+        }
+        // The first second measures how the profile itself settles.
+        let settled_s = self.known_s - 2.0 * MOMENT_S;
+        if settled_s > 0.5 * span_s {
+            let weight = span_s / detmath::clamp(settled_s, span_s, PROFILE_S);
+            self.spread += weight * (deviation - self.spread);
         }
     }
 
     /// Log-likelihood ratio of nobody against somebody who keeps still, at `most`: 0 when nothing is known, or nothing like
     /// the empty room.
     pub(super) fn llr(&self, most: f32) -> f32 {
-        if self.known_s < KNOWN_MIN_S || self.recent_s < RECENT_S {
-            return 0.0;
+        match self.deviation {
+            Some(deviation) if self.known_s >= KNOWN_MIN_S => {
+                detmath::clamp(-SLOPE * detmath::ln(self.ratio(deviation) / RATIO_MAX), 0.0, most)
+            }
+            _ => 0.0,
         }
-        let ratio = ((self.deviation + FLOOR * FLOOR) / (self.spread + FLOOR * FLOOR)).sqrt();
-        detmath::clamp(-SLOPE * detmath::ln(ratio / RATIO_MAX), 0.0, most)
+    }
+
+    /// A deviation in units of the empty room's own.
+    fn ratio(&self, deviation: f32) -> f32 {
+        ((deviation + FLOOR * FLOOR) / (self.spread + FLOOR * FLOOR)).sqrt()
     }
 
     /// Whether the arrays have their length and all numbers are finite.
     pub(super) fn is_sound(&self, tones: usize) -> bool {
-        let numbers = [self.recent_s, self.known_s, self.spread, self.deviation];
-        self.recent.len() == tones
-            && self.profile.len() == tones
-            && self.recent.iter().chain(&self.profile).all(|v| v.is_finite())
+        let numbers = [
+            self.now.span_s,
+            self.known_s,
+            self.spread,
+            self.moved_s,
+            self.deviation.unwrap_or(0.0),
+        ];
+        let arrays = [&self.now.sum, &self.profile];
+        arrays
+            .iter()
+            .all(|a| a.len() == tones && a.iter().all(|v| v.is_finite()))
+            && self.now.count.len() == tones
             && numbers.iter().all(|v| v.is_finite() && *v >= 0.0)
     }
 }
@@ -148,14 +249,47 @@ mod tests {
     }
 
     #[test]
-    fn it_follows_slow_drift_and_forgets_with_a_new_calibration() {
+    fn a_calibration_is_an_empty_room_too() {
+        let calibration = |frames: u32| PathBaseline {
+            frames,
+            mask: vec![1; TONES],
+            amplitude: (0..TONES).map(|_| 1.0).collect(),
+            amplitude_variance: vec![0.02 * 0.02 / 12.0; TONES],
+            ..PathBaseline::default()
+        };
+        let after = |frames: u32, off: f32| {
+            let mut v = Vacancy::new(TONES);
+            v.begin(Some(&calibration(frames)), STEP_S);
+            run(&mut v, 0..100, off, false);
+            v.llr(4.0)
+        };
+        assert!(after(200, 0.0) > 1.0, "{}", after(200, 0.0));
+        assert_eq!(after(200, 0.1), 0.0, "somebody sits there");
+        assert_eq!(after(100, 0.0), 0.0, "5 s are not enough");
+    }
+
+    #[test]
+    fn a_chair_that_was_moved_is_learned_and_a_passer_by_is_not() {
+        let mut v = Vacancy::new(TONES);
+        run(&mut v, 0..400, 0.0, true);
+        run(&mut v, 400..560, 0.1, true);
+        run(&mut v, 560..620, 0.0, false);
+        assert!(v.llr(4.0) > 1.0, "8 s of somebody at the door: {}", v.llr(4.0));
+        run(&mut v, 620..1_300, 0.1, true);
+        assert!(v.llr(4.0) > 1.0, "the chair stands there: {}", v.llr(4.0));
+        run(&mut v, 1_300..1_360, 0.2, false);
+        assert_eq!(v.llr(4.0), 0.0, "somebody sits on it");
+    }
+
+    #[test]
+    fn it_follows_slow_drift_and_begins_anew_with_a_calibration() {
         let mut v = Vacancy::new(TONES);
         for step in 0..40 {
             run(&mut v, 100 * step..100 * (step + 1), 0.002 * step as f32, true);
         }
         run(&mut v, 4_000..4_100, 0.078, false);
         assert!(v.llr(4.0) > 0.5, "{}", v.llr(4.0));
-        v.clear();
+        v.begin(None, STEP_S);
         assert_eq!(v.llr(4.0), 0.0);
         assert!(v.is_sound(TONES) && !v.is_sound(TONES + 1));
     }

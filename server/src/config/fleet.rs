@@ -48,7 +48,7 @@ pub struct FleetServer {
     pub tokens: Option<PathBuf>,
     /// Serves everybody everything on any address; every health answer warns of it.
     pub insecure: bool,
-    /// Everybody may read the log's checkpoints and tiles; log tools send no token.
+    /// Everybody may read the log's checkpoints, tiles and proofs; log tools send no token.
     pub public_log: bool,
     /// Certificate chain, PEM; with it and `tls_key` the server speaks HTTPS only.
     pub tls_certificate: Option<PathBuf>,

@@ -172,7 +172,7 @@ struct StateBuffers {
     host: Vec<u8>,
 }
 
-const STATE_VERSION: u16 = 3;
+const STATE_VERSION: u16 = 4;
 
 impl Core {
     /// Builds the cycle of a site around a plugin host.

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use borsh::{BorshDeserialize, BorshSerialize};
 use num_complex::Complex32;
 use tapline_dsp::{array::clock::ClockWatch, front::Front, tier::Tier};
 use tapline_wire::{BinLayout, CsiFrame, Datagram, RssReport};
@@ -35,11 +36,22 @@ struct NodeEntry {
     simulated: bool,
 }
 
+/// Sequence numbers of what came.
+#[derive(Debug, Default, BorshSerialize, BorshDeserialize)]
+struct Orders {
+    /// Of each node's frames.
+    frames: Vec<Sequence>,
+    /// Of each node's strength reports, which are numbered by themselves.
+    reports: Vec<Sequence>,
+    /// Of each path's newest frame: a node numbers its frames over all its paths.
+    newest: Vec<Option<u32>>,
+}
+
 /// The configuration as the first stage needs it, and the nodes' sequence numbers.
 pub struct Intake {
     nodes: Vec<NodeEntry>,
     paths: Vec<Path>,
-    sequences: Vec<Sequence>,
+    order: Orders,
     /// What is known of the nodes' clocks. It decides nothing in the cycle, so it is no part of its state.
     clocks: Vec<ClockWatch>,
     tones: Vec<Complex32>,
@@ -63,7 +75,11 @@ impl Intake {
             .collect();
         let widest = Tier::ALL.iter().map(|t| t.tones()).max().unwrap_or(0);
         Self {
-            sequences: vec![Sequence::default(); nodes.len()],
+            order: Orders {
+                frames: vec![Sequence::default(); nodes.len()],
+                reports: vec![Sequence::default(); nodes.len()],
+                newest: vec![None; site.paths.len()],
+            },
             // Not cloned: a clone has no room set aside.
             clocks: nodes.iter().map(|_| ClockWatch::default()).collect(),
             nodes,
@@ -94,10 +110,17 @@ impl Intake {
         let Ok(index) = self.nodes.binary_search_by_key(&csi.rx_node, |n| n.id) else {
             return Taken::NotUsed("unknown_node");
         };
-        match self.sequences[index].take(csi.seq, csi.boot_count) {
+        match self.order.frames[index].take(csi.seq, csi.boot_count) {
             Order::Repeat => return Taken::NotUsed("repeated"),
             Order::TooLate => return Taken::NotUsed("too_late"),
-            Order::Newest | Order::Late | Order::Restart => {}
+            Order::Newest | Order::Late => {}
+            Order::Restart => {
+                for (path, newest) in self.paths.iter().zip(&mut self.order.newest) {
+                    if path.rx == csi.rx_node {
+                        *newest = None;
+                    }
+                }
+            }
         }
         self.clocks[index].frame(arrival_ns.cast_signed(), csi.capture_us);
         let node = &self.nodes[index];
@@ -114,8 +137,17 @@ impl Intake {
                 break;
             }
             let PathKind::Csi(tier) = path.kind else { continue };
+            let newest = &mut self.order.newest[i];
+            if newest.is_some_and(|newest| csi.seq.wrapping_sub(newest).cast_signed() < 0) {
+                // What it measured is over: its phase would stand at the wrong time.
+                reason = "late";
+                continue;
+            }
             if path.tx_antenna != 0 || path.rx_antenna >= csi.rx_antennas {
-                reason = "no_such_antenna";
+                // Why antenna 0 was not used says more.
+                if reason == "no_such_link" {
+                    reason = "no_such_antenna";
+                }
                 continue;
             }
             if !on_channel(path.channel, csi.centre_khz, tier) {
@@ -126,7 +158,7 @@ impl Intake {
             let mask = &mut self.mask[..tier.tones()];
             match csi.tones(path.rx_antenna, node.layout, tier, tones, mask) {
                 Ok(()) => match front.push_csi(i, time_ns, csi.rssi_dbm, csi.noise_dbm, csi.agc_db, tones, mask) {
-                    Ok(()) => fed = true,
+                    Ok(()) => (fed, *newest) = (true, Some(csi.seq)),
                     Err(_) => reason = "no_such_link",
                 },
                 Err(error) => reason = error.reason(),
@@ -136,6 +168,15 @@ impl Intake {
     }
 
     fn rss(&mut self, report: &RssReport<'_>, arrival_ns: u64, front: &mut Front) -> Taken {
+        // Gateways that are no nodes share one number: whose sequence it is cannot be told.
+        let reporter = report
+            .reporter
+            .and_then(|id| self.nodes.binary_search_by_key(&id, |n| n.id).ok());
+        match reporter.map(|index| self.order.reports[index].take(report.seq, None)) {
+            Some(Order::Repeat) => return Taken::NotUsed("repeated"),
+            Some(Order::TooLate) => return Taken::NotUsed("too_late"),
+            Some(Order::Newest | Order::Late | Order::Restart) | None => {}
+        }
         self.simulated |= report.simulated;
         let mut fed = 0;
         for entry in report.entries() {
@@ -157,9 +198,13 @@ impl Intake {
         }
     }
 
-    /// Sequence numbers of all nodes, by node id.
+    /// Sequence numbers of all nodes' frames, by node id.
     pub fn sequences(&self) -> BTreeMap<u16, &Sequence> {
-        self.nodes.iter().zip(&self.sequences).map(|(n, s)| (n.id, s)).collect()
+        self.nodes
+            .iter()
+            .zip(&self.order.frames)
+            .map(|(n, s)| (n.id, s))
+            .collect()
     }
 
     /// Clocks of all nodes, by node id.
@@ -169,14 +214,16 @@ impl Intake {
 
     /// Appends the state.
     pub fn export_state(&self, into: &mut Vec<u8>) {
-        borsh::to_writer(into, &self.sequences).expect("writing to memory does not fail");
+        borsh::to_writer(into, &self.order).expect("writing to memory does not fail");
     }
 
     /// Replaces the state; false when the blob is not of this configuration.
     pub fn import_state(&mut self, state: &[u8]) -> bool {
-        match borsh::from_slice::<Vec<Sequence>>(state) {
-            Ok(sequences) if sequences.len() == self.nodes.len() => {
-                self.sequences = sequences;
+        let nodes = self.nodes.len();
+        let fits = |o: &Orders| [o.frames.len(), o.reports.len(), o.newest.len()] == [nodes, nodes, self.paths.len()];
+        match borsh::from_slice::<Orders>(state) {
+            Ok(order) if fits(&order) => {
+                self.order = order;
                 true
             }
             _ => false,
@@ -238,16 +285,15 @@ mod tests {
 
     use tapline_dsp::{
         array::clock::{ClockReason, ClockState},
-        front::FrontConfig,
+        front::{FrontConfig, PathKind as FrontKind, PathSpec},
     };
-    use tapline_wire::{Samples, SyncPacket, Tlf1, TlfGrid};
+    use tapline_wire::{Samples, SyncPacket, Tlf1, TlfGrid, Tlr1};
 
     use super::*;
     use crate::config::Fleet;
 
-    /// Node 1 sends frames with a time, 30 ppm slow; node 2 clock messages only; node 3 nothing.
-    #[test]
-    fn clocks_are_judged_by_the_times_in_frames_and_in_clock_messages() {
+    /// Three nodes, each of which hears the others at HT20.
+    fn site() -> Site {
         let node = |id: u16| format!("[[site.node]]\nid = {id}\nposition_m = [{id}.0, 0.0, 1.0]\n");
         let text = format!(
             "version = 1\n[[site]]\nid = \"s\"\n[[site.room]]\nid = \"r\"\noutline_m = [[0.0, 0.0], [9.0, 0.0], [9.0, 9.0]]\n\
@@ -257,7 +303,13 @@ mod tests {
             node(3)
         );
         let fleet = Fleet::parse(&text, FilePath::new("fleet.toml")).unwrap();
-        let mut intake = Intake::new(&fleet.select(None, "test").unwrap());
+        fleet.select(None, "test").unwrap()
+    }
+
+    /// Node 1 sends frames with a time, 30 ppm slow; node 2 clock messages only; node 3 nothing.
+    #[test]
+    fn clocks_are_judged_by_the_times_in_frames_and_in_clock_messages() {
+        let mut intake = Intake::new(&site());
         let mut front = Front::new(FrontConfig::default()).unwrap();
         let mut bytes = Vec::new();
         for i in 0..600_u64 {
@@ -309,5 +361,101 @@ mod tests {
         assert!((framed.drift_ppm.unwrap() - 30.0).abs() < 3.0, "{framed:?}");
         assert_eq!((messages.reason, messages.drift_ppm), (ClockReason::Steady, Some(0.0)));
         assert_eq!((silent.state, silent.reason), (ClockState::Reject, ClockReason::Stale));
+    }
+
+    #[test]
+    fn what_comes_late_or_twice_is_not_the_newest_of_its_path() {
+        let site = site();
+        let paths = site.paths.iter().map(|p| PathSpec {
+            tx: p.tx,
+            rx: p.rx,
+            tx_antenna: p.tx_antenna,
+            rx_antenna: p.rx_antenna,
+            channel: p.channel,
+            kind: FrontKind::Csi {
+                tier: Tier::Ht20,
+                centre_khz: 2_437_000,
+            },
+        });
+        let config = FrontConfig {
+            paths: paths.collect(),
+            ..FrontConfig::default()
+        };
+        let mut front = Front::new(config).unwrap();
+        let mut intake = Intake::new(&site);
+        let frame = |tx_node: u16, seq: u32, boot_count: u16| {
+            let mut bytes = Vec::new();
+            let tlf1 = Tlf1 {
+                rx_node: 1,
+                tx_node: Some(tx_node),
+                seq,
+                capture_us: 0,
+                mesh_time: false,
+                simulated: true,
+                centre_khz: 2_437_000,
+                bandwidth_mhz: 20,
+                grid: TlfGrid::Active(Tier::Ht20),
+                antennas: 1,
+                rssi_dbm: -40,
+                noise_dbm: -90,
+                agc_db: None,
+                boot_count,
+                samples: Samples::I8(&[[1, 1]; 56]),
+            };
+            tlf1.encode(None, &mut bytes).unwrap();
+            bytes
+        };
+        let report = |reporter: Option<u16>, seq: u32| {
+            let mut bytes = Vec::new();
+            let tlr1 = Tlr1 {
+                reporter,
+                seq,
+                capture_ms: 0,
+                simulated: true,
+                entries: &[],
+            };
+            tlr1.encode(None, &mut bytes).unwrap();
+            bytes
+        };
+        let no_link = Taken::NotUsed("no_such_link");
+        for (bytes, expected, what) in [
+            (frame(2, 10, 1), Taken::Csi, "the first"),
+            (frame(2, 14, 1), Taken::Csi, "the next"),
+            (frame(3, 12, 1), Taken::Csi, "late, but the newest from node 3"),
+            (frame(2, 12, 1), Taken::NotUsed("repeated"), "again"),
+            (frame(2, 13, 1), Taken::NotUsed("late"), "behind the newest from node 2"),
+            (
+                frame(3, 13, 1),
+                Taken::NotUsed("repeated"),
+                "a number is one frame's, used or not",
+            ),
+            (frame(2, 3, 2), Taken::Csi, "after a restart"),
+            (report(Some(2), 5), no_link, "a report"),
+            (report(Some(2), 5), Taken::NotUsed("repeated"), "the report again"),
+            (report(Some(2), 7), no_link, "the next report"),
+            (
+                report(Some(2), 6),
+                no_link,
+                "a late report, which has strengths of its own time",
+            ),
+            (report(Some(2), 100), no_link, "much later"),
+            (report(Some(2), 20), Taken::NotUsed("too_late"), "much too late"),
+            (report(None, 5), no_link, "a gateway that is no node"),
+            (report(None, 5), no_link, "maybe another gateway"),
+        ] {
+            let frame = Frame {
+                source: 0,
+                arrival_ns: 1,
+                bytes: &bytes,
+            };
+            assert_eq!(intake.take(&frame, &mut front), expected, "{what}");
+        }
+        let mut state = Vec::new();
+        intake.export_state(&mut state);
+        let mut other = Intake::new(&site);
+        assert!(other.import_state(&state) && !other.import_state(&state[..state.len() - 1]));
+        let mut again = Vec::new();
+        other.export_state(&mut again);
+        assert_eq!(again, state);
     }
 }

@@ -6,13 +6,16 @@ use borsh::{BorshDeserialize, BorshSerialize};
 const WINDOW: i32 = 64;
 /// A jump further than this in either direction is a restart of the node, not a loss: at 100 Hz, ten seconds.
 const RESTART: i32 = 1_000;
+/// So many old numbers in ascending order, and no new one between them, are a restart as well: a node that restarts soon after its
+/// start leaps back less far.
+const OLD_RUN: u32 = 8;
 
 /// What a sequence number says of its frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
     /// Newer than all before.
     Newest,
-    /// Late, but not seen before: used for statistics, not as the newest frame.
+    /// Late, but not seen before: the newest of its path at best.
     Late,
     /// Seen before.
     Repeat,
@@ -29,6 +32,8 @@ pub struct Sequence {
     /// Bit i: `newest - i` was seen.
     seen: u64,
     boot_count: Option<u16>,
+    /// The last old number, and how many of them have come in ascending order.
+    old: (u32, u32),
     /// Frames that never came, as far as numbers tell.
     pub lost: u64,
     /// Restarts noticed.
@@ -53,23 +58,30 @@ impl Sequence {
             self.seen = if ahead < WINDOW { (self.seen << ahead) | 1 } else { 1 };
             self.lost += u64::from(ahead.unsigned_abs() - 1);
             self.newest = Some(seq);
+            self.old.1 = 0;
             return Order::Newest;
         }
-        if ahead <= -WINDOW {
-            return Order::TooLate;
+        let too_late = ahead <= -WINDOW;
+        let bit = 1_u64.wrapping_shl(ahead.unsigned_abs());
+        if !too_late && self.seen & bit == 0 {
+            self.seen |= bit;
+            self.lost = self.lost.saturating_sub(1);
+            return Order::Late;
         }
-        let bit = 1_u64 << ahead.unsigned_abs();
-        if self.seen & bit != 0 {
-            return Order::Repeat;
+        let (last, run) = self.old;
+        let ascending = run > 0 && seq.wrapping_sub(last).cast_signed() > 0;
+        self.old = (seq, if ascending { run + 1 } else { 1 });
+        if self.old.1 == OLD_RUN {
+            self.restarts += 1;
+            return self.restart(seq);
         }
-        self.seen |= bit;
-        self.lost = self.lost.saturating_sub(1);
-        Order::Late
+        if too_late { Order::TooLate } else { Order::Repeat }
     }
 
     fn restart(&mut self, seq: u32) -> Order {
         self.newest = Some(seq);
         self.seen = 1;
+        self.old.1 = 0;
         Order::Restart
     }
 }
@@ -112,5 +124,24 @@ mod tests {
             [s.take(5, Some(1)), s.take(6, Some(1)), s.take(7, Some(2))],
             [Restart, Newest, Restart]
         );
+    }
+
+    #[test]
+    fn a_node_that_restarts_soon_after_its_start_is_not_deaf_until_it_has_caught_up() {
+        let mut s = Sequence::default();
+        for seq in 0..500 {
+            s.take(seq, None);
+        }
+        let orders: Vec<Order> = (0..9).map(|seq| s.take(seq, None)).collect();
+        assert!(orders[..7].iter().all(|o| *o == Order::TooLate), "{orders:?}");
+        assert_eq!((&orders[7..], s.restarts), (&[Order::Restart, Order::Newest][..], 1));
+        // A network that doubles every frame, or holds some back, restarts nobody.
+        for seq in 9..100 {
+            assert_eq!([s.take(seq, None), s.take(seq, None)], [Order::Newest, Order::Repeat]);
+        }
+        for seq in [10, 11, 12, 13, 14, 15, 16, 16, 15, 14] {
+            assert!(matches!(s.take(seq, None), Order::TooLate | Order::Repeat));
+        }
+        assert_eq!(s.restarts, 1);
     }
 }
