@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Version of the exported state.
-const STATE_VERSION: u32 = 3;
+const STATE_VERSION: u32 = 4;
 
 impl Front {
     /// Appends the state to `into`: with the same configuration, importing it and running on gives the bits that
