@@ -143,7 +143,8 @@ impl Vacancy {
                 tones += 1;
             }
         }
-        let deviation = sum / tones.max(1) as f32;
+        // A calibration may say anything that is finite; its square need not be.
+        let deviation = detmath::min(sum / tones.max(1) as f32, f32::MAX);
         self.deviation = Some(deviation);
         if self.now.empty {
             self.learn(deviation);
@@ -266,6 +267,15 @@ mod tests {
         assert!(after(200, 0.0) > 1.0, "{}", after(200, 0.0));
         assert_eq!(after(200, 0.1), 0.0, "somebody sits there");
         assert_eq!(after(100, 0.0), 0.0, "5 s are not enough");
+        let mut v = Vacancy::new(TONES);
+        let absurd = PathBaseline {
+            amplitude: vec![3e38; TONES],
+            amplitude_variance: vec![3e38; TONES],
+            ..calibration(200)
+        };
+        v.begin(Some(&absurd), STEP_S);
+        run(&mut v, 0..1_000, 0.0, true);
+        assert!(v.is_sound(TONES));
     }
 
     #[test]

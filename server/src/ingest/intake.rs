@@ -400,7 +400,7 @@ mod tests {
                 noise_dbm: -90,
                 agc_db: None,
                 boot_count,
-                samples: Samples::I8(&[[1, 1]; 56]),
+                samples: Samples::I8(&vec![[1, 1]; Tier::Ht20.tones()]),
             };
             tlf1.encode(None, &mut bytes).unwrap();
             bytes

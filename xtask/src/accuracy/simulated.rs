@@ -121,7 +121,8 @@ pub(super) fn run(lab: &Lab) -> Result<Section, String> {
             "All scenes of `sim/scenes`, seed {SEED}, calibrated on their first {CALIBRATION_S} s (`demo`: {DEMO_CALIBRATION_S} s); everybody in a room counts, in every cycle from a \
              second later on. The tracker's table of what a rate says was counted in other rooms of this same simulator. \
              Position errors are those of tracks within 1 m of a person, and the share of person cycles without one stands beside them. GOSPA has \
-             p 2, c 1 m, alpha 2; IDF1 counts a track as its person within 1 m."
+             p 2, c 1 m, alpha 2; IDF1 counts a track as its person within 1 m, and who goes out and comes in again (`demo`, `door`) as one person, \
+             to whom no track of ours gives the old identity: it cannot be high there."
         ),
         ..Section::default()
     };
