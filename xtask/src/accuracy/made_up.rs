@@ -1,7 +1,7 @@
 //! Rooms that nobody chose: as many people walk at random in rooms from seeds that no parameter has seen.
 
 use super::{
-    lab::Lab,
+    lab::{Lab, side_by_side},
     people::Score,
     report::{Row, Section},
     simulated::{FROM_S, replay_as},
@@ -27,10 +27,8 @@ pub(super) fn run(lab: &Lab) -> Result<Section, String> {
         ..Section::default()
     };
     for (people, seeds) in [(1, ONE), (2, TWO)] {
-        let mut rooms = Vec::new();
-        for seed in seeds {
-            rooms.push(score(lab, seed, people)?);
-        }
+        let seeds: Vec<_> = seeds.collect();
+        let rooms = side_by_side(&seeds, |seed| score(lab, *seed, people))?;
         let mean = |of: &dyn Fn(&Score) -> f64| rooms.iter().map(of).sum::<f64>() / rooms.len() as f64;
         let rmse_m = mean(&|s| s.errors().rmse_m);
         let missed = mean(&|s| s.missed());

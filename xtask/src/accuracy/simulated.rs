@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::{
-    lab::{Cycle, Lab, Replay, read},
+    lab::{Cycle, Lab, Replay, read, side_by_side},
     people::{Person, Score},
     report::{Row, Section},
     score::Counts,
@@ -126,8 +126,8 @@ pub(super) fn run(lab: &Lab) -> Result<Section, String> {
         ),
         ..Section::default()
     };
-    for scene in SCENES {
-        let (cycles, truth) = replay(lab, scene)?;
+    let replays = side_by_side(&SCENES, |scene| replay(lab, scene))?;
+    for (scene, (cycles, truth)) in SCENES.into_iter().zip(replays) {
         let (mut score, mut presence, mut ghosts) = (Score::default(), Counts::default(), 0_u32);
         for cycle in cycles.iter().filter(|c| c.time_s >= calibration_s(scene) + 1.0) {
             let people = truth.at(cycle.time_s);
