@@ -19,6 +19,7 @@ pub mod host;
 pub mod ingest;
 pub mod live;
 pub mod log;
+mod ordered;
 pub mod rollup;
 pub mod run;
 pub mod scope;

@@ -6,29 +6,43 @@
 //! | Anonymous 2 | yes, unless the mode gives aggregates only | new every hour | rooms, zones, counts |
 //! | Restricted 3 | no | none | rooms |
 
-use std::collections::BTreeMap;
-
 use borsh::{BorshDeserialize, BorshSerialize};
 use tapline_witness::outcome::{Contradiction, Outcome, Reason, demotion};
 
-use crate::config::PrivacyMode;
+use crate::{config::PrivacyMode, ordered::Ordered};
 
 /// Cycles a demotion is held after its cause is gone: 5 s.
 const HOLD_CYCLES: u32 = 100;
 /// Milliseconds an anonymous identity lives.
 const IDENTITY_MS: i64 = 3_600_000;
+/// Pseudonyms of an hour that take no memory when they are given; more than most rooms need.
+const PSEUDONYMS: usize = 256;
 
 /// The most restrictive class.
 const RESTRICTED: u8 = 3;
 
 /// Pseudonyms and the memory of demotions.
-#[derive(Clone, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct PrivacyGate {
     hour: i64,
-    pseudonyms: BTreeMap<u64, u64>,
+    pseudonyms: Ordered<u64, u64>,
     next_pseudonym: u64,
     causes: u8,
     hold_cycles: u32,
+}
+
+impl Default for PrivacyGate {
+    fn default() -> Self {
+        let mut pseudonyms = Ordered::default();
+        pseudonyms.hold(PSEUDONYMS);
+        Self {
+            hour: 0,
+            pseudonyms,
+            next_pseudonym: 0,
+            causes: 0,
+            hold_cycles: 0,
+        }
+    }
 }
 
 impl PrivacyGate {
@@ -67,11 +81,14 @@ impl PrivacyGate {
             self.pseudonyms.clear();
         }
         for person in &mut outcome.tracks {
-            let next = &mut self.next_pseudonym;
-            person.id = *self.pseudonyms.entry(person.id).or_insert_with(|| {
-                *next += 1;
-                *next
-            });
+            person.id = match self.pseudonyms.get(&person.id) {
+                Some(pseudonym) => *pseudonym,
+                None => {
+                    self.next_pseudonym += 1;
+                    self.pseudonyms.insert(person.id, self.next_pseudonym);
+                    self.next_pseudonym
+                }
+            };
         }
         outcome.tracks.sort_unstable_by_key(|p| p.id);
     }

@@ -6,7 +6,9 @@ use tapline_dsp::front::{Area, FrontConfig, PathKind as FrontKind, PathSpec};
 use tapline_plugin_api::{
     cir::CirLinkSpec,
     geometry::{Door, Grid, NodePosition, Point2},
+    tracker::MAX_TRACKS,
 };
+use tapline_witness::outcome::{Outcome, Quality};
 
 use super::clock::SLOT_S;
 use crate::{
@@ -201,4 +203,28 @@ pub fn host_spec(site: &Site, plugin_dir: PathBuf) -> Result<HostSpec, SetupErro
         linked: stages::LINKED,
         proof_time: Duration::from_secs(60),
     })
+}
+
+/// An outcome with room for whoever comes and for each kind of contradiction.
+pub(super) fn outcome() -> Outcome {
+    Outcome {
+        tracks: Vec::with_capacity(MAX_TRACKS),
+        quality: Quality {
+            contradictions: Vec::with_capacity(4),
+            ..Quality::default()
+        },
+        ..Outcome::default()
+    }
+}
+
+/// No outcome of a site has more bytes: its buffer never grows, whatever a privacy class lets out.
+pub(super) fn outcome_bytes(site: &Site) -> usize {
+    /// Every number of a report there.
+    const LINK: usize = 2 + 8 * (1 + 4);
+    /// With 17 keypoints of known places.
+    const PERSON: usize = 1_024;
+    const AREA: usize = 64;
+    const REST: usize = 1_024;
+    let areas = 1 + site.rooms.len() + site.zones.len();
+    REST + LINK * site.paths.len() + AREA * areas + PERSON * MAX_TRACKS
 }

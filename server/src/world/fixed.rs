@@ -8,8 +8,10 @@ use super::{
 };
 use crate::config::{Site, Zone};
 
-/// Room for the edges of people: five each.
-const PERSON_EDGES: usize = 5 * 32;
+/// People whose nodes and edges take no memory when they come.
+const PEOPLE: usize = 32;
+/// Edges of each of them.
+const PERSON_EDGES: usize = 5;
 
 impl World {
     /// The static part of a site.
@@ -66,7 +68,15 @@ impl World {
                 world.join(link, EdgeKind::Observes, NodeId::Room(room));
             }
         }
-        world.edges.reserve(LIVE_EVENTS + plan.sightings().len() + PERSON_EDGES);
+        // One more event than are kept: the oldest leaves after the newest has come. States: the site's, rooms', zones', privacy's.
+        let states = 2 + site.rooms.len() + site.zones.len();
+        world.nodes.hold(world.nodes.len() + states + LIVE_EVENTS + 1 + PEOPLE);
+        world.persons.hold(PEOPLE);
+        world
+            .edges
+            .reserve(LIVE_EVENTS + 1 + plan.sightings().len() + PERSON_EDGES * PEOPLE);
+        world.changes.reserve(world.nodes.len() + world.edges.len());
+        world.events.reserve(LIVE_EVENTS + 1);
         world.spells = vec![Spell::default(); plan.sightings().len()];
         world.changes.clear();
         world

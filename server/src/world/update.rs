@@ -1,6 +1,6 @@
 //! The graph itself and how an outcome changes it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use tapline_witness::outcome::{AreaPresence, Outcome, Person, Presence, PresenceState};
@@ -10,7 +10,7 @@ use super::{
     graph::{Edge, EdgeKind, Interval, Node, NodeId, Provenance},
     plan::Plan,
 };
-use crate::{config::PrivacyMode, cycle::privacy};
+use crate::{config::PrivacyMode, cycle::privacy, ordered::Ordered};
 
 /// Events kept in the live graph; older ones are in the store.
 pub(super) const LIVE_EVENTS: usize = 256;
@@ -40,12 +40,12 @@ pub(super) struct Belief {
 /// The live graph.
 #[derive(Clone, Debug, Default, PartialEq, BorshSerialize, BorshDeserialize)]
 pub struct World {
-    pub(super) nodes: BTreeMap<NodeId, Belief>,
-    /// Ascending. A list with room for more: an edge that begins takes no memory.
+    pub(super) nodes: Ordered<NodeId, Belief>,
+    /// Ascending, with room for more: an edge that begins takes no memory.
     pub(super) edges: Vec<Edge>,
-    events: VecDeque<u64>,
+    pub(super) events: VecDeque<u64>,
     next_event: u64,
-    pub(super) persons: BTreeMap<u64, Whereabouts>,
+    pub(super) persons: Ordered<u64, Whereabouts>,
     /// One for each of the plan's sightings.
     pub(super) spells: Vec<Spell>,
     /// True once the configured part stood in [`Self::changes`].
@@ -107,7 +107,7 @@ impl World {
         self.changes.extend(self.edited.drain(..).map(Change::Node));
         if !self.announced {
             self.announced = true;
-            self.changes.extend(self.nodes.keys().map(|id| Change::Node(*id)));
+            self.changes.extend(self.nodes.iter().map(|(id, _)| Change::Node(*id)));
             self.changes.extend(self.edges.iter().map(|edge| Change::Edge(*edge)));
         }
         self.area(cycle, None, &outcome.presence);
@@ -287,14 +287,17 @@ impl World {
         }
     }
 
-    fn retire_persons(&mut self, cycle: u64) {
-        let persons = NodeId::PersonTrack(0)..=NodeId::PersonTrack(u64::MAX);
-        while let Some(id) = self
-            .nodes
-            .range(persons.clone())
+    /// A person of the live graph who has had no update for too long.
+    fn person_gone(&self, cycle: u64) -> Option<NodeId> {
+        let persons = self.nodes.from(&NodeId::PersonTrack(0));
+        persons
+            .take_while(|(id, _)| matches!(id, NodeId::PersonTrack(_)))
             .find(|(_, b)| cycle.wrapping_sub(b.interval.to_cycle) > PERSON_CYCLES)
             .map(|(id, _)| *id)
-        {
+    }
+
+    fn retire_persons(&mut self, cycle: u64) {
+        while let Some(id) = self.person_gone(cycle) {
             let first = Edge {
                 from: id,
                 kind: EdgeKind::Observes,
@@ -356,7 +359,7 @@ impl World {
     }
 }
 
-fn id_of_event(nodes: &BTreeMap<NodeId, Belief>, event: u64) -> NodeId {
+fn id_of_event(nodes: &Ordered<NodeId, Belief>, event: u64) -> NodeId {
     match nodes.get(&NodeId::Event(event)) {
         Some(Belief {
             node: Node::Event { area, .. },
