@@ -94,7 +94,7 @@ pub struct NodeStatus {
     pub clock: Option<ClockReport>,
 }
 
-/// How far a link path has moved from its calibration.
+/// What the server says of a link path beside its cycles.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct LinkStatus {
     /// What kind of change its quiet profile shows.
@@ -103,6 +103,8 @@ pub struct LinkStatus {
     pub sigma: Option<f32>,
     /// Seconds since it stepped; none when it did not.
     pub stepped_s: Option<u32>,
+    /// Speed up to which a walk is told from others by the Doppler of its two nodes, m/s; none without a spectrum.
+    pub walk_m_s: Option<f32>,
 }
 
 /// Somebody who sends but is not configured.

@@ -1,5 +1,7 @@
 //! Everything that must hold before a change lands.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::{
     build, clients, e2e, golden,
     run::{cargo, output, run},
@@ -81,6 +83,7 @@ fn dependencies() -> Result<(), String> {
             }
         }
     }
+    one_build()?;
     let features = output(
         "cargo tree",
         cargo().args([
@@ -100,4 +103,31 @@ fn dependencies() -> Result<(), String> {
         );
     }
     Ok(())
+}
+
+/// What the server is built from has the same features in the tests: with others cargo builds it, and all that rests on it, a second time.
+fn one_build() -> Result<(), String> {
+    let features = |arguments: &[&str]| -> Result<BTreeMap<String, BTreeSet<String>>, String> {
+        let mut command = cargo();
+        command
+            .args(["tree", "--prefix", "none", "--format", "{p}|{f}"])
+            .args(arguments);
+        let mut all = BTreeMap::<_, BTreeSet<_>>::new();
+        for line in output("cargo tree", &mut command)?.lines() {
+            if let Some((package, features)) = line.trim_end_matches(" (*)").split_once('|') {
+                let name: String = package.split(' ').take(2).collect::<Vec<_>>().join(" ");
+                all.entry(name).or_default().insert(features.to_owned());
+            }
+        }
+        Ok(all)
+    };
+    let server = features(&["--edges", "normal,build", "--package", "tapline-server"])?;
+    let tests = features(&["--edges", "all", "--workspace"])?;
+    match server.iter().find(|(name, with)| tests.get(*name) != Some(*with)) {
+        None => Ok(()),
+        Some((name, with)) => Err(format!(
+            "{name}: the tests build it with features {:?}, the server with {with:?}, so it is built twice: ask for the same in Cargo.toml",
+            tests.get(name)
+        )),
+    }
 }

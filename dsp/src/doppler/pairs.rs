@@ -41,6 +41,8 @@ struct Way {
 pub struct Pairs {
     ways: Vec<Way>,
     ends: Vec<(u16, u16)>,
+    /// By pair of `ends`: path rates up to this are told apart, m/s; 0 before its first spectrum.
+    limits_m_s: Vec<f32>,
     window: Vec<(Sample, f32)>,
     seen: Vec<PairSpectrum>,
     spectra: Vec<f32>,
@@ -94,6 +96,7 @@ impl Pairs {
             window: Vec::with_capacity(256),
             seen: Vec::with_capacity(ends.len()),
             spectra: Vec::with_capacity(ends.len() * POWERS),
+            limits_m_s: vec![0.0; ends.len()],
             ends,
             sums: [[[0.0; RATE_BINS]; 2]; FILTERS],
         }
@@ -110,6 +113,17 @@ impl Pairs {
         (&self.seen, &self.spectra)
     }
 
+    /// Path rates (m/s, either way) up to which the last spectrum of two nodes tells them apart, whichever of them sends: half the
+    /// wavelength times the frames a second of both directions (Nyquist). None before their first spectrum. A body's path rate
+    /// is at most twice its speed; faster, it looks like another walk.
+    pub fn limit_m_s(&self, ends: (u16, u16)) -> Option<f32> {
+        let at = self
+            .ends
+            .binary_search(&(ends.0.min(ends.1), ends.0.max(ends.1)))
+            .ok()?;
+        Some(self.limits_m_s[at]).filter(|limit| *limit > 0.0)
+    }
+
     /// Spectra of the window that ends at `end_ns`; `path` gives a path's series and reference.
     pub fn measure<'p>(&mut self, end_ns: i64, path: impl Fn(usize) -> Option<(&'p Series, &'p Reference)>) {
         self.clear();
@@ -119,6 +133,7 @@ impl Pairs {
             ways = ways.end..ways.end + self.ways[ways.end..].iter().take_while(|w| w.pair == pair).count();
             let mut powers = [[0.0; RATE_BINS]; FILTERS];
             let (mut noise, mut samples) = (0.0, 0);
+            let mut limit_m_s: f32 = 0.0;
             for at in ways.clone() {
                 let way = self.ways[at];
                 self.window.clear();
@@ -144,6 +159,9 @@ impl Pairs {
                     continue;
                 }
                 samples += self.window.len() as u32;
+                let rate_hz = (self.window.len() - 1) as f32 / ns_to_seconds(last - first);
+                // Of several channels or antennas the best tells the others' aliases apart.
+                limit_m_s = detmath::max(limit_m_s, 0.5 * way.wavelength_m * rate_hz);
                 let weights: f32 = self.window.iter().map(|(_, w)| w * w).sum();
                 noise += weights * noises.0 / noises.1 as f32;
                 self.transform(end_ns, way.wavelength_m, &mut powers);
@@ -152,6 +170,7 @@ impl Pairs {
             if samples == 0 || !energy.is_finite() {
                 continue;
             }
+            self.limits_m_s[pair] = limit_m_s;
             let (a, b) = self.ends[pair];
             self.seen.push(PairSpectrum { a, b, samples, energy });
             self.spectra.extend(powers.as_flattened().iter().map(|p| p / noise));
@@ -250,6 +269,12 @@ mod tests {
             });
             let (seen, powers) = pairs.spectra();
             assert_eq!((seen.len(), seen[0].a, seen[0].b), (1, 1, 2));
+            // 50 frames a second of both together, at 12.3 cm.
+            for ends in [(1, 2), (2, 1)] {
+                let limit_m_s = pairs.limit_m_s(ends).unwrap();
+                assert!((limit_m_s - 3.08).abs() < 0.1, "{limit_m_s}");
+            }
+            assert_eq!((pairs.limit_m_s((1, 3)), pairs.limit_m_s((7, 8))), (None, None));
             assert!(seen[0].samples >= 30 && seen[0].energy > 100.0, "{seen:?}");
             assert_eq!(powers.len(), POWERS);
             let peak = (0..RATE_BINS).max_by(|i, j| powers[*i].total_cmp(&powers[*j])).unwrap();

@@ -336,6 +336,11 @@ impl Front {
         self.pairs.spectra()
     }
 
+    /// Path rates up to which the spectra of two nodes tell them apart, m/s; none before their first spectrum.
+    pub fn path_rate_limit_m_s(&self, tx: u16, rx: u16) -> Option<f32> {
+        self.pairs.limit_m_s((tx, rx))
+    }
+
     /// Presence of the site as a whole.
     pub fn site(&self) -> &AreaEvidence {
         self.areas.site()

@@ -11,7 +11,7 @@ use tapline_witness::hash::Hash;
 
 use super::Engine;
 use crate::{
-    config::{NodeRole, Site},
+    config::{NodeRole, Path, Site},
     ingest::gatekeeper::{Counters, Gatekeeper},
     live::{Diagnostics, Hub, LinkStatus, NodeStatus, PluginStatus},
 };
@@ -117,12 +117,14 @@ impl Links {
             watch.second(now_s, (quiet && link.has(valid::DRIFT)).then_some(link.drift_sigma));
         }
         let ago = |at_s: u32| now_s.saturating_sub(at_s);
-        let status = |watch: &LinkWatch| LinkStatus {
+        let status = |(watch, path): (&LinkWatch, &Path)| LinkStatus {
             drift: watch.class(),
             sigma: watch.sigma(),
             stepped_s: watch.stepped_at().map(ago),
+            // The way by a body grows by its speed at either end.
+            walk_m_s: front.path_rate_limit_m_s(path.tx, path.rx).map(|limit| 0.5 * limit),
         };
-        let links = self.watches.iter().map(status).collect();
+        let links = self.watches.iter().zip(paths).map(status).collect();
         let ends: Vec<_> = paths.iter().map(|p| (p.tx, p.rx)).collect();
         let verdict = verdict(&self.watches, &ends);
         let since = match verdict {

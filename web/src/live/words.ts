@@ -137,3 +137,15 @@ export function names(id: string | null | undefined, name: string | null | undef
   const text = name || id || "an area of the past";
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
+
+/** People walk faster than this in rooms, metres a second. */
+const WALK_M_S = 1;
+
+/** Says when links cannot tell how somebody walks, for want of frames; nothing when all can. */
+export function walkWords(links: { fastestWalkMS: number | null }[]): string {
+  const known = links.flatMap((l) => (l.fastestWalkMS == null ? [] : [l.fastestWalkMS]));
+  const slow = known.filter((speed) => speed < WALK_M_S);
+  if (!slow.length) return "";
+  const least = fixed(Math.min(...slow), 1, "m/s");
+  return `${slow.length} of ${known.length} links cannot tell walks faster than ${least} from slower ones: let the nodes send more frames a second.`;
+}

@@ -110,7 +110,8 @@ function LinkList({ site, links, link, cycle }: { site: Site; links: Link[]; lin
 
 function Facts({ link, cycle }: { link: Link; cycle: Cycle | undefined }) {
   const report = cycle?.links.find((r) => r.path === link.path);
-  const drift = usePoll(DriftDocument, 2_000)?.links.find((l) => l.path === link.path)?.drift;
+  const state = usePoll(DriftDocument, 2_000)?.links.find((l) => l.path === link.path);
+  const drift = state?.drift;
   return (
     <dl class="facts">
       <dt>Tier</dt>
@@ -125,6 +126,8 @@ function Facts({ link, cycle }: { link: Link; cycle: Cycle | undefined }) {
         {drift?.sigma != null && `, ${fixed(drift.sigma, 1, "σ")}`}
         {drift?.steppedS != null && ` ${duration(drift.steppedS)} ago`}
       </dd>
+      <dt>Walks</dt>
+      <dd>{state?.fastestWalkMS == null ? "no Doppler" : `told apart up to ${fixed(state.fastestWalkMS, 1, "m/s")}`}</dd>
       <dt>Motion</dt>
       <dd>{report?.motionRatio == null ? "–" : `${report.motionRatio.toFixed(1)} × quiet level`}</dd>
       <dt>Delay</dt>

@@ -2,7 +2,7 @@
 import { DriftDocument, HealthDocument, type DriftQuery, type HealthQuery } from "../generated/operations";
 import { shown, type Cycle } from "../live/cycle";
 import type { Site } from "../live/site";
-import { changeWords, clockWords, DRIFT, duration, fixed, names, percent, timeless } from "../live/words";
+import { changeWords, clockWords, DRIFT, duration, fixed, names, percent, timeless, walkWords } from "../live/words";
 import { Announce } from "../ui/announce";
 import { Chip, type Kind } from "../ui/chip";
 import { Head } from "../ui/head";
@@ -37,6 +37,7 @@ export function Nodes({ site }: { site: Site }) {
           <Panel title="Links, by drift from their calibration">
             <p>{health ? changeWords(health.site.array.change, site) : "Asking…"}</p>
             <Announce text={health ? changeWords(timeless(health.site.array.change), site) : ""} />
+            {drift && walkWords(drift.links) && <p class="note">{walkWords(drift.links)}</p>}
             <Matrix site={site} label="Drift of each link, live table" cell={drifted(site, drift)} />
             <p class="hint">
               How far the quiet profile of a link has moved, in standard deviations: below 2 it is as calibrated, from 4 on it is off. A

@@ -61,7 +61,7 @@ async fn placement_geometry_and_mesh_are_those_of_the_configured_places() {
 
 #[tokio::test]
 async fn a_change_names_the_link_only_where_zones_may_leave() {
-    let query = "{ site { array { change { kind node path links agoS recalibrate } } } links { drift { kind sigma steppedS } } }";
+    let query = "{ site { array { change { kind node path links agoS recalibrate } } } links { drift { kind sigma steppedS } fastestWalkMS } }";
     let bench = Bench::new();
     let answer = data(&bench.router(), query).await;
     assert_eq!(
@@ -71,8 +71,8 @@ async fn a_change_names_the_link_only_where_zones_may_leave() {
     assert_eq!(
         answer["links"],
         json!([
-            { "drift": { "kind": "STEP", "sigma": 6.5, "steppedS": 70 } },
-            { "drift": { "kind": "UNKNOWN", "sigma": null, "steppedS": null } },
+            { "drift": { "kind": "STEP", "sigma": 6.5, "steppedS": 70 }, "fastestWalkMS": 1.5 },
+            { "drift": { "kind": "UNKNOWN", "sigma": null, "steppedS": null }, "fastestWalkMS": null },
         ])
     );
     let strict = Bench::in_mode("StrictNoIdentity");

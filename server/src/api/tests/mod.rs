@@ -317,6 +317,7 @@ fn diagnostics() -> Diagnostics {
                 drift: DriftClass::Step,
                 sigma: Some(6.5),
                 stepped_s: Some(70),
+                walk_m_s: Some(1.5),
             },
             LinkStatus::default(),
         ],
