@@ -686,7 +686,7 @@ class Walk:
             check(begins or not follows, "a boot that no BOOT leaf begins")
             check(not begins or leaf.tick == 0, "a tick before the first cycle")
             boot = self.boot = {"id": leaf.boot_id, "mono": leaf.mono_ns, "tick": leaf.tick, "cycle": None,
-                                "complete": begins, "gap": False, "known": False,
+                                "complete": begins, "gap": False, "known": False, "shown_from": index,
                                 "manifest": [], "config": [], "calibration": [], "mode": []}
             if leaf.kind == "BOOT":
                 self.in_force(leaf, check, index)
@@ -694,6 +694,7 @@ class Walk:
                 self.cycle(leaf, check)
         else:
             boot["complete"] = boot["complete"] and follows
+            boot["shown_from"] = boot["shown_from"] if follows else index
             check(leaf.mono_ns > boot["mono"], "mono_ns does not rise")
             if leaf.kind == "CYCLE":
                 self.cycle(leaf, check)
@@ -705,17 +706,18 @@ class Walk:
             check(leaf.kind != "GENESIS", "a second GENESIS")
             boot["mono"], boot["tick"] = leaf.mono_ns, leaf.tick
         if leaf.kind == "SWAP" and leaf.body["result"] != 1:
-            boot["manifest"].append((leaf.body["tick"], leaf.body["manifest"]))
+            boot["manifest"].append((leaf.body["tick"], leaf.body["manifest"], index))
         elif leaf.kind == "SWAP" and leaf.body["reason"] == 5:
             # Not durable at its tick: the leaf that named this manifest is withdrawn.
             named = (leaf.body["tick"], leaf.body["manifest"])
-            boot["manifest"] = [since for since in boot["manifest"] if since != named]
+            boot["manifest"] = [since for since in boot["manifest"] if since[:2] != named]
         elif leaf.kind in ("CONFIG", "CALIBRATION"):
             name = leaf.kind.lower()
-            boot[name].append((leaf.body["tick"], leaf.body[name]))
+            boot[name].append((leaf.body["tick"], leaf.body[name], index))
         elif leaf.kind == "PRIVACY_MODE":
-            check(not boot["mode"] or boot["mode"][-1][1] == leaf.body["old"], "not the mode before")
-            boot["mode"].append((leaf.body["tick"], leaf.body["mode"]))
+            if boot["mode"] and boot["mode"][-1][1] != leaf.body["old"]:
+                self.contradicted("mode", boot["mode"][-1], check, "not the mode before")
+            boot["mode"].append((leaf.body["tick"], leaf.body["mode"], index))
         elif leaf.kind == "GAP":
             boot["gap"] = True
         self.last = (index, domain("leaf", data))
@@ -724,7 +726,13 @@ class Walk:
     def in_force(self, leaf, check, found_at_start):
         check(leaf.body["recovered_size"] == found_at_start, "recovered_size is not what was there")
         for name in ("manifest", "config", "calibration", "mode"):
-            self.boot[name].append((0, leaf.body[name]))
+            self.boot[name].append((0, leaf.body[name], leaf.seq))
+
+    def contradicted(self, name, since, check, what):
+        """One that was left out may have changed what a leaf before the gap put in force: then nothing is known."""
+        shown_from = self.boot["shown_from"]
+        check(since[2] < shown_from, what)
+        self.boot[name] = [entry for entry in self.boot[name] if entry[2] >= shown_from]
 
     def cycle(self, leaf, check):
         boot, last = self.boot, self.boot["cycle"]
@@ -736,10 +744,11 @@ class Walk:
             check(leaf.tick >= boot["tick"], "the tick does not rise")
         boot["known"] = True
         for name in ("manifest", "config", "calibration", "mode"):
-            now = [value for since, value in boot[name] if since <= leaf.tick]
-            if now:
-                check(now[-1] == leaf.body[name], f"not the {name} in force")
-            else:
+            now = [entry for entry in boot[name] if entry[0] <= leaf.tick]
+            if not now:
+                boot["known"] = False
+            elif now[-1][1] != leaf.body[name]:
+                self.contradicted(name, now[-1], check, f"not the {name} in force")
                 boot["known"] = False
         due = not last or last.body["manifest"] != leaf.body["manifest"] or last.seq // 256 != leaf.seq // 256
         check(not boot["complete"] or due == bool(leaf.flags & KEYFRAME), "a keyframe where none is due, or none")
@@ -1044,7 +1053,7 @@ class Verifier:
                 elif leaf.kind == "KEY":
                     key_leaves.append((seq, leaf.body))
                 if openings and openings[0][0] == seq:
-                    check(walk.boot["known"], f"cycle {seq}: the BOOT leaf of its boot is not in the bundle")
+                    check(walk.boot["known"], f"cycle {seq}: the leaves do not tell what was in force for it")
                     self.open_cycle(leaf, openings.pop(0)[1])
                 if seq in states:
                     state = states[seq]

@@ -383,7 +383,7 @@ impl Run<'_> {
                     let opening = opening.map_err(at(Level::Format))?;
                     if !walk.in_force_known() {
                         return Err(failed(format!(
-                            "cycle {seq}: the BOOT leaf of its boot is not in the bundle"
+                            "cycle {seq}: the leaves of the bundle do not tell what was in force for it"
                         )));
                     }
                     self.open_cycle(&leaf, &opening).map_err(failed)?;

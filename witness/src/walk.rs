@@ -49,8 +49,17 @@ pub enum WalkError {
     },
 }
 
-/// Something that came into force at a tick.
-type Since = (u64, Hash);
+/// What came into force, in the order of the leaves that say so.
+#[derive(Clone, Debug)]
+struct InForce<T>(Vec<Since<T>>);
+
+#[derive(Clone, Copy, Debug)]
+struct Since<T> {
+    /// The leaf.
+    leaf: u64,
+    tick: u64,
+    value: T,
+}
 
 #[derive(Clone, Debug)]
 struct BootState {
@@ -63,10 +72,12 @@ struct BootState {
     /// Every leaf since the last cycle (or since BOOT) was shown.
     complete: bool,
     gap_since_cycle: bool,
-    manifests: Vec<Since>,
-    configs: Vec<Since>,
-    calibrations: Vec<Since>,
-    modes: Vec<(u64, PrivacyModeCode)>,
+    /// No leaf of this boot was left out from this one on.
+    shown_from: u64,
+    manifests: InForce<Hash>,
+    configs: InForce<Hash>,
+    calibrations: InForce<Hash>,
+    modes: InForce<PrivacyModeCode>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -105,8 +116,8 @@ impl Walk {
         self.last
     }
 
-    /// True when the leaves shown tell what was in force at the last CYCLE: after a gap between indices the
-    /// BOOT leaf may be missing, and then nothing about it was checked.
+    /// True when the leaves shown tell what was in force at the last CYCLE: where leaves were left out, the BOOT leaf
+    /// or one that changed something may be among them, and then nothing about it was checked.
     pub fn in_force_known(&self) -> bool {
         self.boot.as_ref().is_some_and(|boot| boot.in_force_known)
     }
@@ -166,6 +177,9 @@ impl Walk {
             }
             (Some(state), body) => {
                 state.complete &= follows;
+                if !follows {
+                    state.shown_from = rule.index;
+                }
                 if header.mono_ns <= state.mono_ns {
                     return rule.broken(
                         "mono_ns",
@@ -205,20 +219,22 @@ impl BootState {
             in_force_known: false,
             complete: true,
             gap_since_cycle: false,
-            manifests: Vec::new(),
-            configs: Vec::new(),
-            calibrations: Vec::new(),
-            modes: Vec::new(),
+            shown_from: header.seq,
+            manifests: InForce(Vec::new()),
+            configs: InForce(Vec::new()),
+            calibrations: InForce(Vec::new()),
+            modes: InForce(Vec::new()),
         }
     }
 
     fn came_into_force(&mut self, rule: &Rule, body: &Body) -> Result<(), WalkError> {
+        let leaf = rule.index;
         match body {
-            Body::Swap(swap) => self.swapped(swap),
-            Body::Config(config) => self.configs.push((config.effective_tick, config.new_config_hash)),
+            Body::Swap(swap) => self.swapped(leaf, swap),
+            Body::Config(config) => self.configs.push(leaf, config.effective_tick, config.new_config_hash),
             Body::Calibration(calibration) => {
                 self.calibrations
-                    .push((calibration.effective_tick, calibration.new_calibration_id));
+                    .push(leaf, calibration.effective_tick, calibration.new_calibration_id);
             }
             Body::Gap(_) => self.gap_since_cycle = true,
             Body::PrivacyMode(mode) => self.mode_changed(rule, mode)?,
@@ -229,30 +245,37 @@ impl BootState {
 
     fn mode_changed(&mut self, rule: &Rule, mode: &PrivacyMode) -> Result<(), WalkError> {
         // One that is shown without the leaves before it says what it was.
-        if let Some((_, before)) = self.modes.last() {
-            rule.equal("privacy mode before", *before as u64, mode.old_mode as u64)?;
+        if let Some(before) = self.modes.0.last()
+            && before.value != mode.old_mode
+        {
+            if before.leaf >= self.shown_from {
+                return rule.equal("privacy mode before", before.value as u64, mode.old_mode as u64);
+            }
+            self.modes.forget_before(self.shown_from);
         }
-        self.modes.push((mode.effective_tick, mode.new_mode));
+        self.modes.push(rule.index, mode.effective_tick, mode.new_mode);
         Ok(())
     }
 
     /// A leaf that was not durable at its tick is withdrawn by a second one that rejects it.
-    fn swapped(&mut self, swap: &Swap) {
-        let named = (swap.effective_tick, swap.new_manifest_hash);
+    fn swapped(&mut self, leaf: u64, swap: &Swap) {
+        let (tick, manifest) = (swap.effective_tick, swap.new_manifest_hash);
         if swap.result != SwapResult::Rejected {
-            self.manifests.push(named);
+            self.manifests.push(leaf, tick, manifest);
         } else if swap.reason == swap_reason::NOT_DURABLE {
-            self.manifests.retain(|since| *since != named);
+            self.manifests
+                .0
+                .retain(|since| (since.tick, since.value) != (tick, manifest));
         }
     }
 
     /// `found_at_start` is the size of the tree this boot found: nothing, when it wrote GENESIS itself.
     fn put_in_force(&mut self, rule: &Rule, found_at_start: u64, boot: &Boot) -> Result<(), WalkError> {
         rule.equal("recovered size", found_at_start, boot.recovered_size)?;
-        self.manifests.push((0, boot.manifest_hash));
-        self.configs.push((0, boot.config_hash));
-        self.calibrations.push((0, boot.calibration_id));
-        self.modes.push((0, boot.privacy_mode));
+        self.manifests.push(rule.index, 0, boot.manifest_hash);
+        self.configs.push(rule.index, 0, boot.config_hash);
+        self.calibrations.push(rule.index, 0, boot.calibration_id);
+        self.modes.push(rule.index, 0, boot.privacy_mode);
         Ok(())
     }
 
@@ -272,29 +295,21 @@ impl BootState {
         } else if header.tick < self.tick {
             return rule.broken("tick", format!("at least {}", self.tick), header.tick.to_string());
         }
-        let in_force = |list: &[Since]| {
-            list.iter()
-                .rev()
-                .find(|(since, _)| *since <= header.tick)
-                .map(|(_, hash)| *hash)
-        };
+        let (tick, shown_from) = (header.tick, self.shown_from);
         self.in_force_known = true;
         for (what, list, found) in [
-            ("manifest in force", &self.manifests, &cycle.manifest_hash),
-            ("configuration in force", &self.configs, &cycle.config_hash),
-            ("calibration in force", &self.calibrations, &cycle.calibration_id),
+            ("manifest in force", &mut self.manifests, cycle.manifest_hash),
+            ("configuration in force", &mut self.configs, cycle.config_hash),
+            ("calibration in force", &mut self.calibrations, cycle.calibration_id),
         ] {
-            match in_force(list) {
-                Some(expected) => rule.equal_hash(what, &expected, found)?,
-                // A boot shown whole begins with its BOOT leaf, so it can only be one shown from its middle.
-                None => self.in_force_known = false,
-            }
+            self.in_force_known &= list.holds(tick, found, shown_from, |expected| {
+                rule.equal_hash(what, &expected, &found)
+            })?;
         }
-        let mut modes = self.modes.iter().rev();
-        match modes.find(|(since, _)| *since <= header.tick) {
-            Some((_, mode)) => rule.equal("privacy mode in force", *mode as u64, cycle.privacy_mode as u64)?,
-            None => self.in_force_known = false,
-        }
+        let mode = cycle.privacy_mode;
+        self.in_force_known &= self.modes.holds(tick, mode, shown_from, |expected| {
+            rule.equal("privacy mode in force", expected as u64, mode as u64)
+        })?;
         let is_keyframe = header.flags & flags::KEYFRAME != 0;
         let due = self
             .last_cycle
@@ -309,6 +324,39 @@ impl BootState {
         });
         (self.complete, self.gap_since_cycle) = (true, false);
         Ok(())
+    }
+}
+
+impl<T: Copy + PartialEq> InForce<T> {
+    fn push(&mut self, leaf: u64, tick: u64, value: T) {
+        self.0.push(Since { leaf, tick, value });
+    }
+
+    fn forget_before(&mut self, leaf: u64) {
+        self.0.retain(|since| since.leaf >= leaf);
+    }
+
+    /// Whether `found` is known to be in force at `tick`; `broken` when the leaves shown say that it is not.
+    ///
+    /// What a leaf from before `shown_from` says may have been changed by one that was left out: then it is forgotten,
+    /// and nothing is known until another leaf says something.
+    fn holds(
+        &mut self,
+        tick: u64,
+        found: T,
+        shown_from: u64,
+        broken: impl FnOnce(T) -> Result<(), WalkError>,
+    ) -> Result<bool, WalkError> {
+        match self.0.iter().rev().find(|since| since.tick <= tick) {
+            Some(since) if since.value == found => Ok(true),
+            Some(since) if since.leaf >= shown_from => broken(since.value).map(|()| false),
+            Some(_) => {
+                self.forget_before(shown_from);
+                Ok(false)
+            }
+            // A boot shown whole begins with its BOOT leaf, so it can only be one shown from its middle.
+            None => Ok(false),
+        }
     }
 }
 

@@ -37,12 +37,15 @@ pub(crate) struct MemoryLog {
     pub(crate) boot_id: [u8; 16],
     pub(crate) class: PrivacyClass,
     pub(crate) mode: PrivacyModeCode,
+    pub(crate) manifest: Hash,
+    pub(crate) calibration: Hash,
     pub(crate) leaves: Vec<Vec<u8>>,
     pub(crate) kept: BTreeMap<u64, KeptCycle>,
     edge: Edge,
     tiles: BTreeMap<(u8, u64), Vec<u8>>,
     tick: u64,
-    last_keyframe: Option<u64>,
+    /// Leaf and manifest of the last one.
+    last_keyframe: Option<(u64, Hash)>,
 }
 
 impl MemoryLog {
@@ -57,6 +60,8 @@ impl MemoryLog {
             boot_id: [seed; 16],
             class: PrivacyClass::Raw,
             mode: PrivacyModeCode::RawResearch,
+            manifest: Domain::Manifest.hash(MANIFEST),
+            calibration: ZERO,
             leaves: Vec::new(),
             kept: BTreeMap::new(),
             edge: Edge::new(),
@@ -85,10 +90,10 @@ impl MemoryLog {
         let boot = Boot {
             recovered_size,
             recovered_root: ZERO,
-            manifest_hash: Domain::Manifest.hash(MANIFEST),
+            manifest_hash: self.manifest,
             config_hash: Domain::Config.hash(CONFIG),
-            calibration_id: ZERO,
-            privacy_mode: PrivacyModeCode::RawResearch,
+            calibration_id: self.calibration,
+            privacy_mode: self.mode,
             numeric_profile: 1,
             host: Host {
                 builds: List::default(),
@@ -135,6 +140,43 @@ impl MemoryLog {
         self.mode = mode;
     }
 
+    /// Another calibration from the next cycle on.
+    pub(crate) fn calibrate(&mut self, calibration: Hash) {
+        let leaf = Calibration {
+            old_calibration_id: self.calibration,
+            new_calibration_id: calibration,
+            effective_tick: self.tick + 1,
+            source: CalibrationSource::Learned,
+            operator: ZERO,
+        };
+        self.append(leaf.into(), 0);
+        self.calibration = calibration;
+    }
+
+    /// Another manifest after so many cycles more, with the leaf that says so now.
+    pub(crate) fn swap_after(&mut self, cycles: u64, manifest: Hash) {
+        let leaf = Swap {
+            old_manifest_hash: self.manifest,
+            new_manifest_hash: manifest,
+            result: SwapResult::Applied,
+            reason: 0,
+            effective_tick: self.tick + cycles + 1,
+            operator: ZERO,
+            golden_set: ZERO,
+            vectors_run: 0,
+            vectors_passed: 0,
+            vectors_failed: 0,
+            results: ZERO,
+            state_handling: StateHandling::Kept,
+            state: ZERO,
+            attestation: ZERO,
+            builds: List::default(),
+        };
+        self.append(leaf.into(), 0);
+        self.cycles(cycles);
+        self.manifest = manifest;
+    }
+
     pub(crate) fn cycles(&mut self, count: u64) {
         for _ in 0..count {
             self.cycle();
@@ -163,7 +205,9 @@ impl MemoryLog {
             ..Default::default()
         };
         encode_outcome(&outcome, &mut fields[2]).unwrap();
-        let keyframe = self.last_keyframe.is_none_or(|last| last / 256 != seq / 256);
+        let keyframe = self
+            .last_keyframe
+            .is_none_or(|(last, manifest)| last / 256 != seq / 256 || manifest != self.manifest);
         let state = b"whole state".to_vec();
         let salted = |field, bytes: &[u8]| {
             let salt = salt(&[9; 32], &self.log_id, seq, field);
@@ -179,9 +223,9 @@ impl MemoryLog {
             n_inputs: 1,
             n_stages: 2,
             numeric_profile: 1,
-            manifest_hash: Domain::Manifest.hash(MANIFEST),
+            manifest_hash: self.manifest,
             config_hash: Domain::Config.hash(CONFIG),
-            calibration_id: ZERO,
+            calibration_id: self.calibration,
             inputs: inputs.1,
             stages: stages.1,
             outcome: outcome.1,
@@ -199,7 +243,7 @@ impl MemoryLog {
             body.into(),
             flags::SIMULATED | if keyframe { flags::KEYFRAME } else { 0 },
         );
-        self.last_keyframe = Some(seq);
+        self.last_keyframe = Some((seq, self.manifest));
     }
 
     pub(crate) fn size(&self) -> u64 {

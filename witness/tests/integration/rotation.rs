@@ -3,7 +3,10 @@
 use std::{collections::BTreeMap, io::Cursor};
 
 use tapline_witness::{
-    body::{Body, Genesis, Key, KeyAction, KeyRole},
+    body::{
+        Body, Genesis, Key, KeyAction, KeyRole,
+        PrivacyModeCode::{CareWithConsent, PrivateHome, RawResearch},
+    },
     bundle::build::BundleRequest,
     checkpoint::Checkpoint,
     codec::Text,
@@ -278,6 +281,15 @@ pub(crate) fn cases() -> Vec<Case> {
             );
         }
     }
+    cases.extend(left_out());
+    let mut add = |name, bundle, policy: &str, fails| {
+        cases.push(Case {
+            name,
+            bundle,
+            policy: policy.to_owned(),
+            fails,
+        });
+    };
     let mut last = MemoryLog::new(1);
     last.cycles(3);
     last.key(Log, Retired, OLD);
@@ -308,6 +320,112 @@ pub(crate) fn cases() -> Vec<Case> {
         &policy,
         Some((Level::Authentic, "is by no known key")),
     );
+    cases
+}
+
+/// Since a KEY leaf brings its tile and tile 0 into every bundle, tiles between them are left out, and with them what was
+/// put in force there. An honest bundle failed INTEGRITY for it, whatever range it was of.
+fn left_out() -> Vec<Case> {
+    let other = |byte| [byte; 32];
+    // Tile 0, left-out tile 1, tile 2 with the KEY leaf, left-out tile 3, and another boot.
+    let history = |change: &dyn Fn(&mut MemoryLog), in_tile_2: &dyn Fn(&mut MemoryLog)| {
+        let mut log = MemoryLog::new(1);
+        log.cycles(298);
+        change(&mut log);
+        log.cycles(520_u64.saturating_sub(log.size()));
+        log.key(Log, Added, NEW);
+        log.signing = both(Log);
+        log.cycles(10);
+        in_tile_2(&mut log);
+        log.cycles(500);
+        log.boot_id = [77; 16];
+        let size = log.size();
+        log.boot(size);
+        log.cycles(300);
+        log
+    };
+    let policy = MemoryLog::new(1).policy_text("none");
+    let case = |name, log: &MemoryLog, (from, to), fails| Case {
+        name,
+        bundle: cut(log, (from, to), log.checkpoint(), None),
+        policy: policy.clone(),
+        fails,
+    };
+    let nothing: &dyn Fn(&mut MemoryLog) = &|_| {};
+    let learned: &dyn Fn(&mut MemoryLog) = &|l| l.calibrate(other(1));
+    let mode: &dyn Fn(&mut MemoryLog) = &|l| l.mode(RawResearch, CareWithConsent);
+    let at_the_end = |log: &MemoryLog| (log.size() - 10, log.size());
+    let mut cases = Vec::new();
+    for (name, change, in_tile_2) in [
+        ("a calibration was learned in a tile left out", learned, nothing),
+        ("and another one later", learned, &|l: &mut MemoryLog| {
+            l.calibrate(other(2))
+        }),
+        ("a mode changed in a tile left out", mode, nothing),
+        ("and again later", mode, &|l: &mut MemoryLog| {
+            l.mode(CareWithConsent, RawResearch);
+        }),
+        (
+            "a SWAP leaf of a tile left out takes effect in the next",
+            &|l: &mut MemoryLog| {
+                l.cycles(505 - l.size());
+                l.swap_after(20, other(3));
+            },
+            nothing,
+        ),
+    ] as [(_, &dyn Fn(&mut MemoryLog), &dyn Fn(&mut MemoryLog)); 5]
+    {
+        let log = history(change, in_tile_2);
+        cases.push(case(name, &log, at_the_end(&log), None));
+    }
+    let integrity = |words| Some((Level::Integrity, words));
+    for (name, in_tile_2, words) in [
+        (
+            "a calibration that no leaf names, after one shown with it",
+            &|l: &mut MemoryLog| {
+                l.calibrate(other(2));
+                l.cycle();
+                l.calibration = other(4);
+            },
+            "calibration in force is 0404",
+        ),
+        (
+            "a mode that no leaf names, after one shown with it",
+            &|l: &mut MemoryLog| {
+                l.mode(CareWithConsent, RawResearch);
+                l.cycle();
+                l.mode = CareWithConsent;
+            },
+            "privacy mode in force is 3, expected 0",
+        ),
+        (
+            "a leaf with another mode before, after one shown with it",
+            &|l: &mut MemoryLog| {
+                l.mode(CareWithConsent, RawResearch);
+                l.cycle();
+                l.mode(PrivateHome, RawResearch);
+            },
+            "privacy mode before is 1, expected 0",
+        ),
+    ] as [(_, &dyn Fn(&mut MemoryLog), _); 3]
+    {
+        let log = history(mode, in_tile_2);
+        cases.push(case(name, &log, at_the_end(&log), integrity(words)));
+    }
+    // No leaf says under which calibration these ran: no gap hides that once they are opened, nor at the start.
+    let forged = history(&|l| l.calibration = other(4), nothing);
+    cases.push(case(
+        "opened cycles under a calibration that no leaf names",
+        &forged,
+        (540, 550),
+        integrity("do not tell what was in force"),
+    ));
+    cases.push(case(
+        "a calibration that no leaf names, without a gap",
+        &forged,
+        (200, 310),
+        integrity("calibration in force is 0404"),
+    ));
     cases
 }
 
