@@ -1,5 +1,7 @@
 //! `fsck` finds what is wrong, and nothing where nothing is.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use rusqlite::Connection;
 
 use super::support::*;
@@ -115,4 +117,35 @@ fn a_rollback_shows_in_the_anchor() {
     );
     std::fs::remove_file(place.anchor()).unwrap();
     assert!(!fsck(&place.data(), None).unwrap().is_clean());
+}
+
+/// A log that grew while it was checked was called rolled back: the anchor, read last, was ahead of the snapshot.
+#[test]
+fn a_log_that_grows_meanwhile_is_clean() {
+    let place = Place::new();
+    let mut log = place.open();
+    boot(&mut log, 0);
+    run(&mut log, 1..2_000).unwrap();
+    let size = log.writer.flush().unwrap().size;
+    let (data, done) = (place.data(), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        let checked = scope.spawn(|| {
+            let report = fsck(&data, None).unwrap();
+            done.store(true, Ordering::Release);
+            report
+        });
+        let mut tick = 2_000;
+        while !done.load(Ordering::Acquire) {
+            run(&mut log, tick..tick + 16).unwrap();
+            log.writer.flush().unwrap();
+            tick += 16;
+        }
+        assert!(
+            log.writer.flush().unwrap().size > size,
+            "nothing was appended meanwhile"
+        );
+        let report = checked.join().unwrap();
+        assert!(report.is_clean(), "{report}");
+    });
+    log.writer.close().unwrap();
 }
