@@ -58,7 +58,7 @@ pub(super) struct Options {
     /// On the box itself: replay from the raw input that this data directory keeps, in any privacy class
     #[arg(long, value_name = "DIR", requires = "replay", conflicts_with_all = ["bundle", "fork", "state", "fresh"])]
     data_dir: Option<PathBuf>,
-    /// First leaf to replay from there (default: as early as raw input is kept)
+    /// First leaf to replay from there, with the cycles since the keyframe before it (default: as early as raw input is kept)
     #[arg(long, value_name = "N", requires = "data_dir")]
     from: Option<u64>,
     /// One past the last leaf to replay from there (default: the end)

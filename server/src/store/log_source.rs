@@ -131,22 +131,48 @@ impl SqlLog<'_> {
             .optional()?)
     }
 
-    /// The first keyframe from `from` on after which all raw input is kept up to `to` (or the end), and one past the last
-    /// cycle; none when there is none.
-    pub fn replayable(&self, from: u64, to: Option<u64>) -> Result<Option<std::ops::Range<u64>>, LogSourceError> {
+    /// The keyframe that a replay from leaf `from` begins with, after which all raw input is kept up to `to` (or the end), and
+    /// one past the last cycle: the last at or before `from`, else the next one when no cycle lies between; without `from` the
+    /// first there is. None when there is none.
+    pub fn replayable(
+        &self,
+        from: Option<u64>,
+        to: Option<u64>,
+    ) -> Result<Option<std::ops::Range<u64>>, LogSourceError> {
         let end = to.unwrap_or(i64::MAX.cast_unsigned());
-        let range: (Option<i64>, Option<i64>) = self
+        let keyframes = "state IS NOT NULL AND seq < ?2 AND seq >=
+             coalesce((SELECT max(seq) FROM cycle_data WHERE inputs IS NULL AND seq < ?2), 0)";
+        let (before, after, last): (Option<i64>, Option<i64>, Option<i64>) = self
             .0
-            .prepare_cached(
-                "SELECT (SELECT min(seq) FROM cycle_data WHERE state IS NOT NULL AND seq < ?2 AND seq >= max(?1,
-                     coalesce((SELECT max(seq) FROM cycle_data WHERE inputs IS NULL AND seq < ?2), 0))),
-                 (SELECT max(seq) FROM cycle_data WHERE seq < ?2)",
-            )?
-            .query_row([sql_int(from), sql_int(end)], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        Ok(match range {
-            (Some(first), Some(last)) => Some(first.cast_unsigned()..last.cast_unsigned() + 1),
+            .prepare_cached(&format!(
+                "SELECT (SELECT max(seq) FROM cycle_data WHERE {keyframes} AND seq <= ?1),
+                 (SELECT min(seq) FROM cycle_data WHERE {keyframes} AND seq >= ?1),
+                 (SELECT max(seq) FROM cycle_data WHERE seq < ?2)"
+            ))?
+            .query_row([sql_int(from.unwrap_or(0)), sql_int(end)], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            })?;
+        let [before, after, last] = [before, after, last].map(|seq| seq.map(i64::cast_unsigned));
+        let first = match (from, before, after) {
+            (None, _, after) => after,
+            (Some(_), Some(before), _) => Some(before),
+            (Some(from), None, Some(after)) if self.are_no_cycles(from, after)? => Some(after),
+            _ => None,
+        };
+        Ok(match (first, last) {
+            (Some(first), Some(last)) if last >= from.unwrap_or(0) => Some(first..last + 1),
             _ => None,
         })
+    }
+
+    /// True when the leaves `first..end` are all kept and none of them is a cycle.
+    fn are_no_cycles(&self, first: u64, end: u64) -> Result<bool, LogSourceError> {
+        // `kind <> 1` is what the index asks for.
+        let others: i64 = self
+            .0
+            .prepare_cached("SELECT count(*) FROM leaf WHERE kind <> 1 AND seq >= ?1 AND seq < ?2")?
+            .query_row([sql_int(first), sql_int(end)], |row| row.get(0))?;
+        Ok(others.cast_unsigned() == end - first)
     }
 
     fn header(&self, seq: u64) -> Result<Header, LogSourceError> {

@@ -82,13 +82,14 @@ impl<R: Read + Seek> BundleMaterial<R> {
             widths,
             tile: None,
         };
-        let mut last = None;
+        let (mut first, mut last) = (None, None);
         let mut strict = None;
         let mut withheld = None;
         for kind in &kinds {
             let EntryKind::Data(index) = kind else { continue };
             let tile = material.tile(*index)?;
             for (seq, kept) in &tile.openings {
+                first.get_or_insert(*seq);
                 last = Some(*seq);
                 if kept.fields[0].is_none() {
                     withheld.get_or_insert(*seq);
@@ -103,10 +104,15 @@ impl<R: Read + Seek> BundleMaterial<R> {
                 "cycle {seq} ran in class {class:?}, and the raw input of the range is withheld; on the box itself, \
                  --data-dir replays in any class"
             ))),
-            (Some(first), Some(last), None, _) => {
-                material.range = first..last + 1;
+            (Some(state), Some(last), None, _) if first == Some(state) => {
+                material.range = state..last + 1;
                 Ok(material)
             }
+            // What is opened and not run again would pass with the rest.
+            (Some(state), Some(_), None, _) => Err(Unavailable::Inputs(format!(
+                "the bundle opens cycles from {} on, and the first state to begin with is that of cycle {state}",
+                first.unwrap_or_default()
+            ))),
             _ => Err(Unavailable::Inputs(
                 "the bundle holds no raw input: it was not asked for (inputs=1), or it is forgotten".to_owned(),
             )),
@@ -211,19 +217,20 @@ pub struct StoreMaterial {
 type Kept = (Vec<u8>, Option<KeptCycle>);
 
 impl StoreMaterial {
-    /// From the first keyframe at or after `from` whose raw input and that of all later cycles is kept, to `to` or the end.
+    /// From the keyframe at or before `from` (or the first, without `from`) to `to` or the end, when the raw input of all
+    /// cycles after it is kept.
     ///
     /// # Errors
     /// [`Unavailable`] when there is none.
     pub fn new(reader: &Reader, from: Option<u64>, to: Option<u64>) -> Result<Self, Unavailable> {
         let kept = reader
-            .snapshot_or(|db| SqlLog(db).replayable(from.unwrap_or(0), to))
+            .snapshot_or(|db| SqlLog(db).replayable(from, to))
             .map_err(|e: LogSourceError| Unavailable::unreadable(e))?;
         let range = kept.ok_or_else(|| {
-            Unavailable::Inputs(
-                "the raw ring holds no keyframe with all raw input after it: see [site.retention] raw and raw_minutes"
-                    .to_owned(),
-            )
+            let from = from.map_or_else(String::new, |from| format!(" to replay from leaf {from}"));
+            Unavailable::Inputs(format!(
+                "the raw ring holds no keyframe with all raw input after it{from}: see [site.retention] raw and raw_minutes"
+            ))
         })?;
         Ok(Self {
             reader: reader.clone(),
