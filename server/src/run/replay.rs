@@ -259,6 +259,7 @@ pub fn replay(prepared: Prepared, options: ReplayOptions<'_>) -> Result<Summary,
         real_time: options.real_time,
         first_ns,
         tick: 0,
+        base_tick: 0,
         last: None,
         frames: Frames::default(),
         tally: Tally::default(),
@@ -339,6 +340,8 @@ struct Run<'a> {
     first_ns: i64,
     /// The next slot to run.
     tick: u64,
+    /// The first slot: a capture may have begun in the middle of a run.
+    base_tick: u64,
     /// End of the last slot that ran.
     last: Option<Stamp>,
     frames: Frames,
@@ -352,7 +355,8 @@ struct Run<'a> {
 
 /// A calibration that is to be learned on the way.
 struct Learning {
-    first_tick: u64,
+    /// Slots before it.
+    after_slots: u64,
     length: Duration,
     then_stop: bool,
     started: bool,
@@ -373,7 +377,7 @@ impl Learning {
             }
         };
         Ok(Self {
-            first_tick: from_ns / SLOT_NS,
+            after_slots: from_ns / SLOT_NS,
             length: learn.length,
             then_stop: learn.then_stop,
             started: false,
@@ -484,11 +488,8 @@ impl Run<'_> {
 
     /// Runs slot `self.tick` with what waits and arrived until `until_ns`.
     fn slot(&mut self, stamp: Stamp, until_ns: u64, obey: Option<Obey>) -> Result<Report, ReplayError> {
-        if let Some(learning) = self
-            .learning
-            .as_mut()
-            .filter(|l| !l.started && self.tick >= l.first_tick)
-        {
+        let slots = self.tick - self.base_tick;
+        if let Some(learning) = self.learning.as_mut().filter(|l| !l.started && slots >= l.after_slots) {
             learning.started = true;
             let before = Stamp {
                 mono_ns: stamp.mono_ns.saturating_sub(1),
@@ -498,7 +499,7 @@ impl Run<'_> {
             self.engine.start_calibration(before, end_ns)?;
         }
         if self.real_time {
-            let due = Duration::from_nanos(self.tick * SLOT_NS);
+            let due = Duration::from_nanos(slots * SLOT_NS);
             std::thread::sleep(due.saturating_sub(self.begun.elapsed()));
         }
         self.frames.clear();
@@ -533,8 +534,8 @@ impl Run<'_> {
         if let Some(watch) = &mut self.watch {
             self.enough |= !watch(&self.engine, &self.gate, &stepped);
         }
-        if self.tick.is_multiple_of(200) {
-            (self.progress)(self.tick as f64 * 0.05);
+        if slots.is_multiple_of(200) {
+            (self.progress)(slots as f64 * 0.05);
         }
         self.tick += 1;
         self.last = Some(stamp);

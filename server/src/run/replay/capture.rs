@@ -39,8 +39,10 @@ impl Run<'_> {
     /// Goes through a capture once.
     pub(super) fn pass_capture(&mut self, capture: Recording) -> Result<(), ReplayError> {
         let offset = Offset {
-            ticks: self.tick,
-            ns: self.last.map_or(0, |last| last.mono_ns),
+            ticks: self.tick - self.base_tick,
+            ns: self
+                .last
+                .map_or(0, |last| last.mono_ns.saturating_sub(self.base_tick * SLOT_NS)),
         };
         let (mut waiting, mut notes) = (0, Vec::new());
         for record in capture {
@@ -101,9 +103,9 @@ impl Run<'_> {
             // Other code fails for reasons of its own.
             obey.failed = [false; 3];
         }
-        if self.as_recorded && self.last.is_none() {
+        if self.last.is_none() {
             // It may have begun in the middle of a run.
-            self.tick = tick;
+            (self.tick, self.base_tick) = (tick, tick);
         }
         self.skip_to(tick)?;
         let wall_ns = entry.wall_ns.saturating_add_unsigned(offset.ns);
