@@ -2,7 +2,10 @@
 
 use thiserror::Error;
 
-use crate::note::{KeyType, Name, Verifier};
+use crate::{
+    checkpoint::CheckpointError,
+    note::{KeyType, Name, Verifier},
+};
 
 /// Longest policy accepted, bytes.
 pub const MAX_POLICY_LEN: usize = 64 * 1024;
@@ -98,6 +101,21 @@ impl Policy {
     /// True when the policy asks for witnesses.
     pub const fn has_quorum(&self) -> bool {
         self.quorum.is_some()
+    }
+
+    /// Refuses a key that signs a larger size than it may.
+    ///
+    /// # Errors
+    /// [`CheckpointError::Retired`].
+    pub fn refuse_retired(&self, key: &Verifier, size: u64) -> Result<(), CheckpointError> {
+        match self.retired(key) {
+            Some(leaf) if size > leaf => Err(CheckpointError::Retired {
+                name: key.name().to_string(),
+                leaf,
+                size,
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// True when cosignatures by these keys make the quorum; with `quorum none` they always do.

@@ -73,13 +73,7 @@ pub(crate) fn vouched(
     let note = SignedNote::parse(note)?;
     let lines = note.verify(&known)?;
     for line in &lines {
-        if let Some(leaf) = policy.retired(line.verifier).filter(|leaf| checkpoint.size > *leaf) {
-            return Err(CheckpointError::Retired {
-                name: line.verifier.name().to_string(),
-                leaf,
-                size: checkpoint.size,
-            });
-        }
+        policy.refuse_retired(line.verifier, checkpoint.size)?;
     }
     let logs = policy.logs(&checkpoint.origin);
     Ok(Vouched {

@@ -282,8 +282,8 @@ fn line(rerun: &Rerun) -> String {
     )
 }
 
-/// Two notes of one log, of one size, with two roots, each signed by the log's key: only a log that forked has
-/// signed both, and anyone with the policy can check it.
+/// Two notes of one log, of one size, with two roots, each signed by a key of the log in force at that size: only a log that
+/// forked has signed both, and anyone with the policy can check it.
 fn fork(policy: &Policy, first: &Path, second: &Path, json: bool) -> Result {
     let open = |path: &Path| -> std::result::Result<(String, Checkpoint), Failure> {
         let note = text(path)?;
@@ -294,9 +294,15 @@ fn fork(policy: &Policy, first: &Path, second: &Path, json: bool) -> Result {
         if logs.is_empty() {
             return Err(refused(&format!("the policy names no log {}", head.origin)));
         }
-        // Any of the log's keys: a fork is one, whichever of them signed it.
+        // Any of the log's keys in force: a fork is one, whichever of them signed it. With one that was retired, the log itself
+        // signs nothing any more, only whoever stole it.
         let keys = policy.keys();
         let lines = parsed.verify(&keys).map_err(|e| refused(&e))?;
+        for line in &lines {
+            policy
+                .refuse_retired(line.verifier, head.size)
+                .map_err(|e| refused(&e))?;
+        }
         if !lines.iter().any(|line| logs.contains(&line.verifier)) {
             return Err(refused(&format!("no signature line by {}", head.origin)));
         }
@@ -395,7 +401,8 @@ mod tests {
         let mut log = place.open();
         support::boot(&mut log, 0);
         support::run(&mut log, 1..20).unwrap();
-        let policy = Policy::parse(&log.chain.policy()).unwrap();
+        let policy_text = log.chain.policy();
+        let policy = Policy::parse(&policy_text).unwrap();
         log.writer.close().unwrap();
         let copy = Place::new();
         self::copy(place.root.path(), copy.root.path());
@@ -437,6 +444,15 @@ mod tests {
         .unwrap();
         let refused = says(&first, &forged).unwrap_err().to_string();
         assert!(refused.contains("does not verify"), "{refused}");
+        // Nor with a key that was retired before, and may be anybody's since.
+        let retired_with = |leaf: u64| {
+            let key = policy.keys()[0].key_id();
+            let text = policy_text.replacen('\n', &format!("\n#tapline-retired {key:08x} {leaf}\n"), 1);
+            fork(&Policy::parse(&text).unwrap(), &first, &second, true)
+        };
+        assert_eq!(retired_with(size).unwrap(), Outcome::No, "it may sign that size");
+        let refused = retired_with(size - 1).unwrap_err().to_string();
+        assert!(refused.contains("was retired with leaf"), "{refused}");
         // Nor of a log that the policy does not name.
         let stranger = Place::new();
         let mut log = stranger.open();
