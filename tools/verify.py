@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Second, independent verifier of witness bundles (docs/witness-format.md).
 
-    tools/verify.py BUNDLE --policy policy.txt [--state seen.json] [--now UNIX_S --max-age S] [--json]
+    tools/verify.py BUNDLE --policy policy.txt [--state seen.json [--first-seen]] [--now UNIX_S --max-age S] [--json]
 
 Python standard library only: its own BLAKE3 and Ed25519, no code shared with the Rust verifier. It does not
 replay. Exit code 0 when every level the policy and the options require is PASS, 1 when not, 2 on bad usage.
@@ -11,9 +11,11 @@ import argparse
 import base64
 import hashlib
 import json
+import os
 import re
 import struct
 import sys
+import tempfile
 
 LEVELS = ["FORMAT", "AUTHENTIC", "INTEGRITY", "CONSISTENT", "WITNESSED", "FRESH", "REPLAYED"]
 ZERO = bytes(32)
@@ -1100,8 +1102,8 @@ class Verifier:
         seen = self.seen.get(self.head.origin)
         if seen:
             before.insert(0, (seen["size"], bytes.fromhex(seen["root"])))
-        if not before:
-            return ("PASS", "") if self.must_be_consistent else ("NOT_CHECKED", "no earlier checkpoint was given")
+        if not before and not self.must_be_consistent:
+            return ("NOT_CHECKED", "no earlier checkpoint was given")
         for size, root in before:
             if size > self.head.size:
                 return ("FAIL", f"the log had {size} leaves before, now {self.head.size}")
@@ -1110,6 +1112,9 @@ class Verifier:
                     return ("FAIL", f"fork: at size {size} the root was another one")
             except KeyError:
                 return ("NOT_CHECKED", f"a tile is missing: ask for a bundle that continues size {size}")
+        # A checkpoint that the bundle itself brings is none that its reader remembers.
+        if self.must_be_consistent and not seen:
+            return ("NOT_CHECKED", "first seen: nothing is remembered of this log")
         return ("PASS", "")
 
     def witnessed(self, cosigners):
@@ -1203,11 +1208,26 @@ def rollups(later, saved):
     return found
 
 
+def write_state(path, seen):
+    """Whole or not at all, and for good."""
+    directory = os.path.dirname(path) or "."
+    descriptor, temporary = tempfile.mkstemp(dir=directory)
+    with open(descriptor, "w", encoding="utf-8") as file:
+        json.dump(seen, file)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+    descriptor = os.open(directory, os.O_RDONLY)
+    os.fsync(descriptor)
+    os.close(descriptor)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("bundle")
     parser.add_argument("--policy", required=True)
     parser.add_argument("--state", help="JSON file of what was seen before; moved on when everything passes")
+    parser.add_argument("--first-seen", action="store_true", help="begin to remember a log that FILE does not know yet")
     parser.add_argument("--saved", help="a bundle saved before pruning: every ROLLUP leaf is held against its leaves")
     parser.add_argument("--now", type=int, help="the present, Unix seconds, for FRESH")
     parser.add_argument("--max-age", type=int, default=60)
@@ -1233,6 +1253,8 @@ def main():
     verifier = Verifier(policy, seen, bool(args.state), fresh)
     verifier.run(data)
     head = verifier.head
+    if args.first_seen and head and head.origin not in seen and verifier.levels["CONSISTENT"][0] == "NOT_CHECKED":
+        verifier.required = [level for level in verifier.required if level != "CONSISTENT"]
     rolled = None
     if saved is not None and verifier.accepted():
         before = Verifier(policy, {}, False, None)
@@ -1259,10 +1281,9 @@ def main():
         print(f"{verifier.leaves} leaves, {verifier.opened} cycles opened")
         for seq, start, end, verdict, differs in rolled or []:
             print(f"ROLLUP leaf {seq} over {start} to {end}: {verdict} {' '.join(differs)}".rstrip())
-    if verifier.accepted() and args.state:
+    if accepted and args.state:
         seen[head.origin] = {"size": head.size, "root": head.root.hex()}
-        with open(args.state, "w", encoding="utf-8") as file:
-            json.dump(seen, file)
+        write_state(args.state, seen)
     return 0 if accepted else 1
 
 

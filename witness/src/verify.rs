@@ -107,7 +107,7 @@ pub struct VerifyRequest<'a> {
     pub policy: &'a Policy,
     /// What was seen of each log before, by origin.
     pub seen: &'a BTreeMap<String, Seen>,
-    /// True when the seen checkpoints must be continued (a state file was given).
+    /// True when a seen checkpoint must be there and be continued (a state file was given).
     pub must_be_consistent: bool,
     /// The present, Unix seconds, and how much older the signed time may be: for [`Level::Fresh`].
     pub fresh: Option<(u64, u64)>,
@@ -471,12 +471,8 @@ impl Run<'_> {
             root: old.checkpoint.root,
         });
         let before: Vec<Seen> = seen.copied().into_iter().chain(old).collect();
-        if before.is_empty() {
-            return match self.request.must_be_consistent {
-                // The first bundle of a log that a state file sees: there is nothing to contradict.
-                true => Verdict::Pass,
-                false => Verdict::NotChecked("no earlier checkpoint was given".into()),
-            };
+        if before.is_empty() && !self.request.must_be_consistent {
+            return Verdict::NotChecked("no earlier checkpoint was given".into());
         }
         for seen in before {
             if seen.size > checkpoint.size {
@@ -499,6 +495,10 @@ impl Run<'_> {
                     return Verdict::NotChecked(format!("{error}: ask for a bundle that continues size {}", seen.size));
                 }
             }
+        }
+        // A checkpoint that the bundle itself brings is none that its reader remembers.
+        if seen.is_none() && self.request.must_be_consistent {
+            return Verdict::NotChecked("first seen: nothing is remembered of this log".into());
         }
         Verdict::Pass
     }

@@ -34,9 +34,13 @@ pub(super) struct Options {
     /// Whom to trust: a C2SP tlog-policy file. Keys are never taken from the bundle
     #[arg(long, value_name = "FILE", required_unless_present = "data_dir")]
     policy: Option<PathBuf>,
-    /// What was seen of each log before; moved on when everything passes
+    /// What was seen of each log before; moved on when everything passes. A log it does not know is not consistent with anything:
+    /// see --first-seen
     #[arg(long, value_name = "FILE")]
     state: Option<PathBuf>,
+    /// Begin to remember a log that the state file does not know yet, or a file that is not there yet
+    #[arg(long, requires = "state")]
+    first_seen: bool,
     /// A bundle that was saved before its leaves were pruned: every ROLLUP leaf of the bundle is held against its leaves
     #[arg(long, value_name = "FILE", requires = "bundle")]
     saved: Option<PathBuf>,
@@ -106,6 +110,10 @@ fn bundle_report(options: &Options, policy: &Policy, bundle: &Path) -> Result {
     let refused = |error| Failure(format!("cannot read {}: {error}", bundle.display()));
     let mut file = File::open(bundle).map_err(refused)?;
     let mut report = verify(BufReader::new(&mut file), &request);
+    let is_known = report.origin.as_ref().is_some_and(|origin| seen.contains_key(origin));
+    if options.first_seen && !is_known && matches!(report.verdict(Level::Consistent), Verdict::NotChecked(_)) {
+        report.required.retain(|level| *level != Level::Consistent);
+    }
     let mut replayed = None;
     // Only what is proved to be in the log is run again.
     if options.replay && *report.verdict(Level::Integrity) == Verdict::Pass {
@@ -118,16 +126,13 @@ fn bundle_report(options: &Options, policy: &Policy, bundle: &Path) -> Result {
         None => None,
         Some(saved) => Some(rolled_up(policy, bundle, saved, &report)?),
     };
-    if let (Some(path), true, Some((origin, now_seen))) = (&options.state, report.is_accepted(), report.seen()) {
+    let accepted = report.is_accepted() && rolled.as_deref().is_none_or(holds);
+    if let (Some(path), true, Some((origin, now_seen))) = (&options.state, accepted, report.seen()) {
         seen.insert(origin, now_seen);
         write_state(path, &seen)?;
     }
     print(&shown(&report, replayed.as_ref(), rolled.as_deref(), options.json)?);
-    Ok(if report.is_accepted() && rolled.as_deref().is_none_or(holds) {
-        Outcome::Yes
-    } else {
-        Outcome::No
-    })
+    Ok(if accepted { Outcome::Yes } else { Outcome::No })
 }
 
 /// What a store gives: whether it is a log that checks is for `fsck` to say.
@@ -356,7 +361,7 @@ fn read_state(path: &Path) -> std::result::Result<BTreeMap<String, Seen>, Failur
     Ok(seen)
 }
 
-/// Whole or not at all: a state file cut off would forget what was seen.
+/// Whole or not at all, and for good: a state file cut off, or back at what it was, would forget what was seen.
 fn write_state(path: &Path, seen: &BTreeMap<String, Seen>) -> std::result::Result<(), Failure> {
     let entry = |seen: &Seen| SeenEntry {
         size: seen.size,
@@ -372,13 +377,23 @@ fn write_state(path: &Path, seen: &BTreeMap<String, Seen>) -> std::result::Resul
     serde_json::to_writer_pretty(&mut file, &entries).map_err(|e| refused(&e))?;
     file.as_file().sync_all().map_err(|e| refused(&e))?;
     file.persist(path).map_err(|e| refused(&e))?;
-    Ok(())
+    File::open(directory)
+        .and_then(|directory| directory.sync_all())
+        .map_err(|e| refused(&e))
 }
 
 #[cfg(test)]
 mod tests {
+    use tapline_witness::bundle::build::{BundleRequest, Prepared};
+
     use super::*;
-    use crate::log::tests::support::{self, Place};
+    use crate::{
+        log::tests::support::{self, Place},
+        store::{
+            log_source::{LogSourceError, SqlLog},
+            reader::Reader,
+        },
+    };
 
     fn copy(from: &Path, to: &Path) {
         fs::create_dir_all(to).unwrap();
@@ -391,6 +406,64 @@ mod tests {
                 fs::copy(entry.path(), target).unwrap();
             }
         }
+    }
+
+    /// A state file that was deleted, or mistyped, stood for an empty one, and CONSISTENT passed. What was compared with nothing
+    /// is remembered only by an order to, and nothing is when the command does not end well.
+    #[test]
+    fn a_log_is_remembered_by_an_order_and_only_when_all_is_well() {
+        let place = Place::new();
+        let mut log = place.open();
+        support::boot(&mut log, 0);
+        support::run(&mut log, 1..20).unwrap();
+        let policy = Policy::parse(&log.chain.policy()).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let durable = log.writer.close().unwrap();
+        let bundle = dir.path().join("all.wbundle");
+        let written: std::result::Result<(), LogSourceError> = Reader::open(&place.data()).unwrap().snapshot_or(|db| {
+            let request = BundleRequest {
+                from: 2,
+                to: durable.size,
+                inputs: false,
+                checkpoint: (durable.size, durable.note.to_string()),
+                old: None,
+            };
+            let mut file = File::create(&bundle).unwrap();
+            Prepared::new(&SqlLog(db), request)?.0.write(&mut file)
+        });
+        written.unwrap();
+        let state = dir.path().join("seen.json");
+        let says = |bundle: &Path, first_seen: bool, saved: Option<&Path>| {
+            let options = Options {
+                bundle: Some(bundle.to_owned()),
+                policy: None,
+                state: Some(state.clone()),
+                first_seen,
+                saved: saved.map(Path::to_owned),
+                fresh: None,
+                fork: None,
+                replay: false,
+                plugins: None,
+                cpu: None,
+                data_dir: None,
+                from: None,
+                to: None,
+                json: true,
+            };
+            bundle_report(&options, &policy, bundle).unwrap()
+        };
+        assert_eq!(says(&bundle, false, None), Outcome::No);
+        // There is no ROLLUP leaf to be held against what was saved.
+        assert_eq!(says(&bundle, true, Some(&bundle)), Outcome::No);
+        assert!(!state.exists());
+        assert_eq!(says(&bundle, true, None), Outcome::Yes);
+        assert_eq!(says(&bundle, false, None), Outcome::Yes);
+        // The order to begin is none to forget.
+        let origin = read_state(&state).unwrap().into_keys().next().unwrap();
+        let forked = BTreeMap::from([(origin, Seen { size: 3, root: [1; 32] })]);
+        write_state(&state, &forked).unwrap();
+        assert_eq!(says(&bundle, true, None), Outcome::No);
+        assert_eq!(read_state(&state).unwrap(), forked);
     }
 
     /// A log that ran on in two copies of its directory signed two trees of one size. The two notes are the proof, for

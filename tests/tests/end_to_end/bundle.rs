@@ -18,14 +18,18 @@ fn a_bundle_of_a_recording_verifies_in_rust_and_in_python() {
     fs::write(&policy, succeed(&["bundle", "policy", "--data-dir", &data])).expect("written");
     succeed(&["bundle", "make", "--data-dir", &data, "--out", &bundle]);
 
-    let ours = succeed(&["verify", &bundle, "--policy", &policy, "--state", &state, "--json"]);
+    // A state file that is not there remembers nothing, and says so.
+    let against_state = ["verify", &bundle, "--policy", &policy, "--state", &state, "--json"];
+    assert_eq!(run(&against_state).status.code(), Some(1));
+    let ours = succeed(&[&against_state[..], &["--first-seen"]].concat());
     let ours: serde_json::Value = serde_json::from_str(&ours).expect("JSON");
     assert_eq!(ours["accepted"], true, "{ours}");
     assert!(ours["cycles_opened"].as_u64() > Some(2_000), "{ours}");
     // Nothing was replayed, and nothing says so.
     assert_eq!(ours["levels"]["REPLAYED"]["verdict"], "NOT_CHECKED");
+    assert_eq!(ours["levels"]["CONSISTENT"]["verdict"], "NOT_CHECKED");
     // The state file remembers, and the same log continues itself.
-    succeed(&["verify", &bundle, "--policy", &policy, "--state", &state]);
+    succeed(&against_state);
 
     let mut bytes = fs::read(&bundle).expect("readable");
     let middle = bytes.len() / 2;

@@ -325,6 +325,11 @@ fn a_log_that_was_longer_or_other_before_is_not_consistent() {
     let other = check_with(&bundle, &log.policy(), &seen(700, [1; 32]), None);
     assert!(matches!(other.verdict(Level::Consistent), Verdict::NotChecked(_)));
     assert!(!other.is_accepted());
+    // Nor does a log of which nothing is remembered: its own checkpoint.old is as good as whoever hands it over.
+    let stranger = BTreeMap::from([("tapline.test/9".to_owned(), before)]);
+    let first = check_with(&bundle, &log.policy(), &stranger, None);
+    assert!(matches!(first.verdict(Level::Consistent), Verdict::NotChecked(why) if why.starts_with("first seen")));
+    assert!(!first.is_accepted());
     // Without checkpoint.old in it and without a state file nothing was compared.
     let plain = check(&log.bundle(500, 510, false), &log.policy());
     assert!(matches!(plain.verdict(Level::Consistent), Verdict::NotChecked(_)));

@@ -97,6 +97,15 @@ fn cases() -> Vec<Case> {
             ..case(name, continued.clone(), &policy)
         });
     }
+    for (name, bundle) in [
+        ("first seen", log.bundle(15, 17, false)),
+        ("first seen, with an old checkpoint", continued),
+    ] {
+        cases.push(Case {
+            seen: BTreeMap::from([("tapline.test/9".to_owned(), old.1)]),
+            ..case(name, bundle, &policy)
+        });
+    }
     for (name, now_s) in [("fresh", 1_760_000_030), ("stale", 1_770_000_000)] {
         let bundle = log.bundle(15, 17, false);
         cases.push(Case {
@@ -240,19 +249,24 @@ fn the_python_verifier_agrees() {
 fn check_program(tools: &Path, dir: &Path, cases: &[Case]) {
     let (policy, state) = (dir.join("policy.txt"), dir.join("seen.json"));
     std::fs::write(&policy, &cases[0].policy).unwrap();
-    let run = |bundle: &str, policy: &Path| {
+    let run = |bundle: &str, policy: &Path, options: &[&str]| {
         let mut command = Command::new("python3");
         command
             .arg(tools.join("verify.py"))
             .arg(dir.join(bundle))
             .arg("--policy")
             .arg(policy);
-        command.arg("--state").arg(&state).output().unwrap().status.code()
+        command.arg("--state").arg(&state).args(options);
+        command.output().unwrap().status.code()
     };
     let last = format!("{}.wbundle", cases.len() - 1);
-    assert_eq!(run(&last, &policy), Some(1));
+    assert_eq!(run(&last, &policy, &["--first-seen"]), Some(1));
     assert!(!state.exists(), "what failed is not remembered");
-    assert_eq!(run("0.wbundle", &policy), Some(0));
-    assert!(std::fs::read_to_string(&state).unwrap().contains("\"size\": 23"));
-    assert_eq!(run("0.wbundle", &dir.join("no such policy")), Some(2));
+    assert_eq!(run("0.wbundle", &policy, &[]), Some(1), "a file that is not there");
+    assert!(!state.exists(), "nor what was compared with nothing");
+    assert_eq!(run("0.wbundle", &policy, &["--first-seen"]), Some(0));
+    let remembered = std::fs::read_to_string(&state).unwrap();
+    assert!(remembered.contains("\"size\": 23"));
+    assert_eq!(run("0.wbundle", &policy, &[]), Some(0));
+    assert_eq!(run("0.wbundle", &dir.join("no such policy"), &[]), Some(2));
 }

@@ -113,6 +113,8 @@ fn saved_leaves_expose_a_false_rollup() {
             std::fs::write(&path, bytes).unwrap();
             path
         };
+        let state = dir.join("seen.json");
+        let _ = std::fs::remove_file(&state);
         let out = Command::new("python3")
             .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("../tools/verify.py"))
             .arg(file("later", &later))
@@ -120,6 +122,9 @@ fn saved_leaves_expose_a_false_rollup() {
             .arg(file("saved", &saved))
             .arg("--policy")
             .arg(file("policy", log.policy_text("none").as_bytes()))
+            .arg("--first-seen")
+            .arg("--state")
+            .arg(&state)
             .output()
             .unwrap();
         let said = String::from_utf8_lossy(&out.stdout);
@@ -133,6 +138,8 @@ fn saved_leaves_expose_a_false_rollup() {
             String::from_utf8_lossy(&out.stderr)
         );
         assert_eq!(out.status.code(), Some(i32::from(word != "PASS")), "{name}");
+        // A log that lies, or was not found out, is not what one goes on from.
+        assert_eq!(state.exists(), word == "PASS", "{name}");
     }
     std::fs::remove_dir_all(&dir).unwrap();
 }
