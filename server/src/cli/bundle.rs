@@ -83,12 +83,9 @@ fn make(options: &Make) -> Result {
     let reader = Reader::open(&options.data_dir).map_err(Failure::of)?;
     let latest = reader.latest_checkpoint().map_err(Failure::of)?;
     let latest = latest.ok_or_else(|| Failure("this log has no checkpoint yet".to_owned()))?;
+    let old = options.old.map(|size| old_note(&reader, size)).transpose()?;
     let written: std::result::Result<_, LogSourceError> = reader.snapshot_or(|db| {
         let log = SqlLog(db);
-        let old = match options.old {
-            None => None,
-            Some(size) => log.note(size)?.map(|note| (size, note)),
-        };
         let request = BundleRequest {
             from: options.from,
             to: options.to.unwrap_or(latest.size),
@@ -113,4 +110,54 @@ fn make(options: &Make) -> Result {
     }
     print(&format!("{bytes} bytes in {}", options.out.display()));
     Ok(Outcome::Yes)
+}
+
+/// The note that `--old` asks for. A bundle without it would prove less than was asked.
+fn old_note(reader: &Reader, size: u64) -> std::result::Result<(u64, String), Failure> {
+    let found: std::result::Result<_, LogSourceError> = reader.snapshot_or(|db| {
+        let log = SqlLog(db);
+        Ok((log.note(size)?, log.sizes_beside(size)?))
+    });
+    let (note, beside) = found.map_err(Failure::of)?;
+    let kept: Vec<String> = beside.into_iter().flatten().map(|size| size.to_string()).collect();
+    note.map(|note| (size, note)).ok_or_else(|| {
+        Failure(format!(
+            "no checkpoint of size {size} is kept; the nearest are of size {}",
+            kept.join(" and ")
+        ))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::tests::support::{self, Place};
+
+    /// A size that no checkpoint has was left out in silence, and the bundle then did not show what it was made for.
+    #[test]
+    fn an_old_checkpoint_that_is_not_kept_is_refused() {
+        let place = Place::new();
+        let mut log = place.open();
+        support::boot(&mut log, 0);
+        support::run(&mut log, 1..100).unwrap();
+        log.writer.close().unwrap();
+        let out = place.root.path().join("all.wbundle");
+        let with = |old| {
+            make(&Make {
+                data_dir: place.data(),
+                from: 0,
+                to: None,
+                inputs: false,
+                old: Some(old),
+                out: out.clone(),
+            })
+        };
+        let refused = with(17).unwrap_err().to_string();
+        assert!(refused.ends_with("of size 16 and 32"), "{refused}");
+        let refused = with(1_000).unwrap_err().to_string();
+        assert!(refused.ends_with("of size 101"), "{refused}");
+        assert!(!out.exists());
+        assert_eq!(with(16).unwrap(), Outcome::Yes);
+        assert!(out.exists());
+    }
 }

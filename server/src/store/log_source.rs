@@ -131,6 +131,17 @@ impl SqlLog<'_> {
             .optional()?)
     }
 
+    /// The sizes next to this one of which a note is kept: the largest below it, the smallest above it.
+    pub fn sizes_beside(&self, size: u64) -> Result<[Option<u64>; 2], LogSourceError> {
+        let found: [Option<i64>; 2] = self
+            .0
+            .prepare_cached(
+                "SELECT (SELECT max(size) FROM checkpoint WHERE size < ?1), (SELECT min(size) FROM checkpoint WHERE size > ?1)",
+            )?
+            .query_row([sql_int(size)], |row| Ok([row.get(0)?, row.get(1)?]))?;
+        Ok(found.map(|size| size.map(i64::cast_unsigned)))
+    }
+
     /// The keyframe that a replay from leaf `from` begins with, after which all raw input is kept up to `to` (or the end), and
     /// one past the last cycle: the last at or before `from`, else the next one when no cycle lies between; without `from` the
     /// first there is. None when there is none.
