@@ -1177,7 +1177,9 @@ def add_up(saved, start, end):
         people, score = facts["outcome"]
         sums["occupancy"][8 if people is None else min(people, 7)] += 1
         if score is not None:
-            sums["quality_sum"] += round(score * 2**24)
+            # Of scores that are none the sum ends at the limits of an i128.
+            units = max(-(2**127), min(2**127 - 1, round(score * 2**24)))
+            sums["quality_sum"] = max(-(2**127), min(2**127 - 1, sums["quality_sum"] + units))
             sums["quality_count"] += 1
             sums["quality_min_bits"] = min(sums["quality_min_bits"], ordered_bits(score))
             sums["quality_max_bits"] = max(sums["quality_max_bits"], ordered_bits(score))

@@ -177,8 +177,10 @@ impl Counter {
         let people = outcome.people.map_or(8, |people| (people as usize).min(7));
         self.sums.occupancy[people] += 1;
         if let Some(score) = outcome.quality.score {
-            // A score is 0 to 1 (the codec lets any finite number through), so the product is exact or rounds once.
-            self.sums.quality_sum += (f64::from(score) * QUALITY_UNITS).round_ties_even() as i128;
+            // A score is 0 to 1, so the product is exact or rounds once. The codec lets any finite number through: the sum of
+            // such ones ends at the limits of i128.
+            let units = (f64::from(score) * QUALITY_UNITS).round_ties_even() as i128;
+            self.sums.quality_sum = self.sums.quality_sum.saturating_add(units);
             self.sums.quality_count += 1;
             let bits = ordered_bits(score);
             self.sums.quality_min_bits = self.sums.quality_min_bits.min(bits);

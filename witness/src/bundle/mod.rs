@@ -118,7 +118,7 @@ pub fn tiles_needed(size: u64, bundles: impl IntoIterator<Item = u64>, old: Opti
             index: *index,
             width: (hashes - index * TILE_WIDTH as u64).min(TILE_WIDTH as u64) as u16,
         }));
-        let full = |index: &u64| (index + 1) * TILE_WIDTH as u64 <= hashes;
+        let full = |index: &u64| *index < hashes / TILE_WIDTH as u64;
         wanted = wanted
             .iter()
             .filter(|index| full(index))

@@ -4,14 +4,16 @@ use std::{collections::BTreeMap, io::Cursor};
 
 use proptest::prelude::*;
 use tapline_witness::{
-    body::{PrivacyClass, PrivacyModeCode},
+    body::{KeyRole, PrivacyClass, PrivacyModeCode},
     bundle::{
-        BundleError,
+        BundleError, FORMAT,
         build::{BundleRequest, InputsWithheld, LogSource, Prepared},
         read::{Bundle, EntryKind},
-        ustar,
+        tiles_needed, ustar,
     },
+    checkpoint::Checkpoint,
     policy::Policy,
+    tile::TileId,
     verify::{Level, Report, Seen, Verdict, VerifyRequest, verify},
 };
 
@@ -173,6 +175,34 @@ fn entries_left_out_added_or_changed_are_found() {
         .1
         .push(b'#');
     assert!(rejected(&other, "manifest").contains("do not hash to its name"));
+}
+
+/// A bundle of a log as long as there can be, by nobody the policy knows: its tiles are looked at before it is refused.
+pub(crate) fn of_the_largest_size() -> (Vec<u8>, MemoryLog) {
+    let log = MemoryLog::new(1);
+    let checkpoint = Checkpoint {
+        origin: log.log.verifier().name().clone(),
+        size: u64::MAX,
+        root: [0; 32],
+    };
+    let note = checkpoint.sign(&[&log.signer(KeyRole::Log, 0x41)], 1_760_000_000);
+    let tile = |id: TileId| (id.to_string(), vec![0; 32 * usize::from(id.width)]);
+    let mut entries: Vec<(String, Vec<u8>)> = tiles_needed(u64::MAX, [0], None).into_iter().map(tile).collect();
+    entries.push(("checkpoint".into(), note.into_bytes()));
+    entries.push(("tile/entries/000".into(), vec![0; 512]));
+    entries.sort();
+    entries.insert(0, ("format".into(), FORMAT.to_vec()));
+    (put_together(&entries), log)
+}
+
+#[test]
+fn the_largest_size_there_can_be_does_no_harm() {
+    let (bundle, log) = of_the_largest_size();
+    let report = check(&bundle, &log.policy());
+    assert!(
+        matches!(report.verdict(Level::Authentic), Verdict::Fail(why) if why.contains("is by no known key")),
+        "{report}"
+    );
 }
 
 #[test]

@@ -17,7 +17,7 @@ use tapline_witness::{
     leaf::{self, Header, Kind, flags},
     lists::{HOST_STAGE, Input, StageEntry},
     note::{KeyType, Name, Signer},
-    outcome::{OUTCOME_VERSION, Outcome},
+    outcome::{OUTCOME_VERSION, Outcome, Quality},
     outcome_codec::encode_outcome,
     policy::Policy,
     tile::TileId,
@@ -39,6 +39,7 @@ pub(crate) struct MemoryLog {
     pub(crate) mode: PrivacyModeCode,
     pub(crate) manifest: Hash,
     pub(crate) calibration: Hash,
+    pub(crate) score: Option<f32>,
     pub(crate) leaves: Vec<Vec<u8>>,
     pub(crate) kept: BTreeMap<u64, KeptCycle>,
     edge: Edge,
@@ -62,6 +63,7 @@ impl MemoryLog {
             mode: PrivacyModeCode::RawResearch,
             manifest: Domain::Manifest.hash(MANIFEST),
             calibration: ZERO,
+            score: None,
             leaves: Vec::new(),
             kept: BTreeMap::new(),
             edge: Edge::new(),
@@ -202,6 +204,10 @@ impl MemoryLog {
             privacy_class: self.class as u8,
             privacy_mode: self.mode as u8,
             simulated: true,
+            quality: Quality {
+                score: self.score,
+                ..Default::default()
+            },
             ..Default::default()
         };
         encode_outcome(&outcome, &mut fields[2]).unwrap();

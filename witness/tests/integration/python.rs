@@ -9,7 +9,11 @@ use tapline_witness::{
     verify::{Level, Seen, Verdict, VerifyRequest, verify},
 };
 
-use crate::{bundle::mode_cases, memory_log::MemoryLog, rotation};
+use crate::{
+    bundle::{mode_cases, of_the_largest_size},
+    memory_log::MemoryLog,
+    rotation,
+};
 
 struct Case {
     name: String,
@@ -59,6 +63,7 @@ fn cases() -> Vec<Case> {
     let mut long = MemoryLog::new(1);
     long.cycles(300);
     add("two tiles", long.bundle(250, 262, true), &policy);
+    add("the largest size", of_the_largest_size().0, &policy);
     add("genesis", log.bundle(0, 1, false), &policy);
     add("quorum", log.bundle(15, 17, false), &log.policy_text("time"));
     add(

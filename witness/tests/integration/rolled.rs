@@ -13,8 +13,9 @@ use tapline_witness::{
 use crate::memory_log::MemoryLog;
 
 /// A log with a ROLLUP leaf over its first two tiles, and the bundle that somebody saved before.
-fn logs(spoil: impl FnOnce(&mut Rollup), saved: (u64, u64)) -> (MemoryLog, Vec<u8>, Vec<u8>) {
+fn logs(spoil: impl FnOnce(&mut Rollup), saved: (u64, u64), score: Option<f32>) -> (MemoryLog, Vec<u8>, Vec<u8>) {
     let mut log = MemoryLog::new(1);
+    log.score = score;
     log.cycles(600);
     let kept = log.bundle(saved.0, saved.1, false);
     let mut counter = Counter::new(0).unwrap();
@@ -51,7 +52,7 @@ type Case = (
 #[test]
 #[allow(clippy::print_stderr, reason = "a skipped test says so")]
 fn saved_leaves_expose_a_false_rollup() {
-    let cases: [Case; 8] = [
+    let cases: [Case; 9] = [
         ("true", |_| {}, (0, 600), Some(Ok(()))),
         (
             "occupancy",
@@ -80,6 +81,13 @@ fn saved_leaves_expose_a_false_rollup() {
             (0, 600),
             Some(Ok(())),
         ),
+        // Two of them are more than an i128 holds.
+        (
+            "scores that are none",
+            |r| assert_eq!((r.quality_sum, r.quality_count), (i128::MAX, 510)),
+            (0, 600),
+            Some(Ok(())),
+        ),
         ("not all saved", |r| r.missed_ticks = 3, (520, 600), None),
     ];
     let python = Command::new("python3").arg("--version").output().is_ok();
@@ -89,7 +97,8 @@ fn saved_leaves_expose_a_false_rollup() {
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("rolled-{}", std::process::id()));
     std::fs::create_dir_all(&dir).unwrap();
     for (name, spoil, range, expected) in cases {
-        let (log, saved, later) = logs(spoil, range);
+        let score = (name == "scores that are none").then_some(f32::MAX);
+        let (log, saved, later) = logs(spoil, range, score);
         // Leaf 0 and 1 are of tile 0: a range from 520 on carries that tile as context, but not tile 1.
         let found = ours(&saved, &later);
         let [one] = &found[..] else { panic!("{name}: {found:?}") };
@@ -153,6 +162,7 @@ fn impossible_ranges_are_answered_at_once() {
                 (r.start, r.end) = (start, end);
             },
             (0, 600),
+            None,
         );
         let found = ours(&saved, &later);
         assert_ne!(found[0].verdict, Verdict::Pass, "{start} to {end}");
