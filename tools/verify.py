@@ -1040,6 +1040,7 @@ class Verifier:
                 leaves.append(rest[2:2 + length])
                 rest = rest[2 + length:]
             check(len(leaves) == width, f"entry bundle {index}: {len(leaves)} leaves of {width}")
+            check(data_of.get(index) != b"", f"data/{index}.bin opens nothing")
             try:
                 openings = read_openings(data_of.get(index, b""))
             except ValueError as error:
@@ -1086,6 +1087,7 @@ class Verifier:
                  "stages": lambda data: check_stages(data, leaf.body["n_stages"]),
                  "outcome": lambda data: check_outcome(data, leaf)}
         require(leaf.kind == "CYCLE", "INTEGRITY", f"leaf {leaf.seq}: data for a leaf that is no cycle")
+        require(any(fields), "INTEGRITY", f"cycle {leaf.seq}: its record opens nothing")
         for name, opening in zip(("inputs", "stages", "outcome"), fields):
             if opening is None:
                 continue

@@ -363,6 +363,9 @@ impl Run<'_> {
                 true => bundle.read(&EntryKind::Data(index)).map_err(at(Level::Format))?,
                 false => Vec::new(),
             };
+            if openings.is_empty() && bundle.has(&EntryKind::Data(index)) {
+                return Err(failed(format!("data/{index}.bin opens nothing")));
+            }
             let mut openings = data::cycles(&openings).peekable();
             for ((offset, bytes), hash) in (0..).zip(&leaves).zip(hashes.chunks_exact(32)) {
                 let seq = index * TILE_WIDTH as u64 + offset;
@@ -440,6 +443,9 @@ impl Run<'_> {
         let Body::Cycle(cycle) = &leaf.body else {
             return Err(format!("leaf {seq}: data for a leaf that is no cycle"));
         };
+        if opening.fields.iter().all(Option::is_none) {
+            return Err(format!("cycle {seq}: its record opens nothing"));
+        }
         for (field, opened) in FIELDS.into_iter().zip(&opening.fields) {
             let Some(opened) = opened else { continue };
             let expected = commitment(cycle, field);

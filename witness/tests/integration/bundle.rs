@@ -205,6 +205,35 @@ fn the_largest_size_there_can_be_does_no_harm() {
     );
 }
 
+/// Bundles that open cycles in name only.
+pub(crate) fn openings_of_nothing() -> (Vec<(&'static str, Vec<u8>)>, MemoryLog) {
+    let mut log = MemoryLog::new(1);
+    log.cycles(10);
+    let entries = take_apart(&log.bundle(5, 8, false));
+    let with = |data: Vec<u8>| {
+        let mut entries = entries.clone();
+        entries.iter_mut().find(|(name, _)| name == "data/0.bin").unwrap().1 = data;
+        put_together(&entries)
+    };
+    let record = |seq: u64| [&seq.to_le_bytes()[..], &[0; 3]].concat();
+    let bundles = vec![
+        ("a record without a field", with(record(5))),
+        ("records without a field", with([5, 6, 7].map(record).concat())),
+        ("data without a record", with(Vec::new())),
+    ];
+    (bundles, log)
+}
+
+#[test]
+fn what_opens_nothing_is_refused() {
+    let (bundles, log) = openings_of_nothing();
+    for (name, bundle) in bundles {
+        let report = check(&bundle, &log.policy());
+        assert!(report.to_string().contains("opens nothing"), "{name}: {report}");
+        assert!(!report.is_accepted(), "{name}");
+    }
+}
+
 #[test]
 fn a_chain_that_is_not_in_the_tree_proves_nothing() {
     // Two logs with the same keys and ids but another cycle at 3: each leaf is well formed and chained.

@@ -10,7 +10,7 @@ use tapline_witness::{
 };
 
 use crate::{
-    bundle::{mode_cases, of_the_largest_size},
+    bundle::{mode_cases, of_the_largest_size, openings_of_nothing},
     memory_log::MemoryLog,
     rotation,
 };
@@ -64,6 +64,9 @@ fn cases() -> Vec<Case> {
     long.cycles(300);
     add("two tiles", long.bundle(250, 262, true), &policy);
     add("the largest size", of_the_largest_size().0, &policy);
+    for (name, bundle) in openings_of_nothing().0 {
+        add(name, bundle, &policy);
+    }
     add("genesis", log.bundle(0, 1, false), &policy);
     add("quorum", log.bundle(15, 17, false), &log.policy_text("time"));
     add(
