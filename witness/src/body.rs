@@ -112,6 +112,8 @@ pub mod swap_reason {
     pub const HASH: u16 = 11;
     /// Another change of the manifest came first.
     pub const SUPERSEDED: u16 = 12;
+    /// An error instead of an answer, or an answer that breaks the contract.
+    pub const ERROR: u16 = 13;
 
     /// The name in the API and on the command line.
     pub const fn name(reason: u16) -> &'static str {
@@ -129,6 +131,7 @@ pub mod swap_reason {
             OPERATOR => "OPERATOR",
             HASH => "HASH",
             SUPERSEDED => "SUPERSEDED",
+            ERROR => "ERROR",
             _ => "OTHER",
         }
     }

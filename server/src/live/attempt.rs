@@ -79,10 +79,21 @@ pub struct StageTotal {
     pub active_max_us: u32,
     /// Slowest call of the candidate, microseconds.
     pub shadow_max_us: u32,
+    /// How the candidate ended the first cycle in which it owed an answer and gave none.
+    pub owed: Option<Disposition>,
 }
 
 impl StageTotal {
     fn add(&mut self, stage: &StageComparison) {
+        // Where the running stage is out, or had no time, only an error tells something about the candidate.
+        let owes = match stage.active {
+            Disposition::Ran => stage.shadow != Disposition::Ran,
+            Disposition::Skipped => stage.shadow == Disposition::Error,
+            _ => false,
+        };
+        if owes {
+            self.owed.get_or_insert(stage.shadow);
+        }
         if stage.active != Disposition::Ran {
             return;
         }
@@ -119,6 +130,13 @@ pub struct ShadowRun {
 }
 
 impl ShadowRun {
+    /// The first stage that owed an answer, and how it ended instead.
+    pub fn owed(&self) -> Option<(StageKind, Disposition)> {
+        let kinds = [StageKind::Cir, StageKind::Tomography, StageKind::Tracker];
+        let mut stages = kinds.into_iter().zip(&self.stages);
+        stages.find_map(|(kind, total)| Some((kind, total.owed?)))
+    }
+
     /// Takes a compared cycle in.
     pub fn add(&mut self, cycle: ShadowCycle) {
         self.done += 1;
@@ -303,5 +321,25 @@ pub(crate) mod tests {
         assert_eq!((total.cycles, total.shadow_ran, total.equal_cycles), (3, 2, 1));
         assert_eq!((total.values, total.equal, total.max_difference), (20, 14, 0.5));
         assert_eq!((total.active_mean_us, total.shadow_mean_us), (100.0, 300.0));
+        assert_eq!(run.owed(), Some((StageKind::Cir, Disposition::Panic)));
+    }
+
+    /// A candidate that gave no answer where the running stage had one stood as a good one.
+    #[test]
+    fn an_answer_is_owed_where_the_running_stage_has_one() {
+        use Disposition::{Error, Ran, Skipped};
+        let owed = |active, shadow| {
+            let mut total = StageTotal::default();
+            total.add(&StageComparison {
+                active,
+                shadow,
+                ..StageComparison::default()
+            });
+            total.owed
+        };
+        assert_eq!((owed(Ran, Error), owed(Ran, Skipped)), (Some(Error), Some(Skipped)));
+        assert_eq!(owed(Skipped, Error), Some(Error), "the running stage is out");
+        let none = [(Ran, Ran), (Skipped, Skipped), (Skipped, Ran), (Error, Error)];
+        assert!(none.iter().all(|(active, shadow)| owed(*active, *shadow).is_none()));
     }
 }

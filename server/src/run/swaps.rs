@@ -344,12 +344,27 @@ impl Swaps {
         tick: u64,
         stamp: Stamp,
     ) -> Result<(), EngineError> {
-        if !work.review {
-            return self.commit(engine, work, generation, evidence, tick, stamp);
+        let owed = work.attempt.shadow.owed().map(|(stage, disposition)| {
+            let total = &work.attempt.shadow.stages[stage as usize];
+            let how = format!("{} gave no answer ({})", stage.name(), disposition.name());
+            let ran = format!("it ran in {} of {} cycles", total.shadow_ran, total.cycles);
+            (disposition, format!("{how}; {ran}"))
+        });
+        match owed {
+            Some((disposition, why)) if !work.review => {
+                let reason = match disposition {
+                    Disposition::Skipped => swap_reason::DEADLINE,
+                    _ => swap_reason::ERROR,
+                };
+                return self.reject(engine, work, stamp, reason, &format!("in the shadow run: {why}"));
+            }
+            None if !work.review => return self.commit(engine, work, generation, evidence, tick, stamp),
+            _ => {}
         }
         work.attempt.phase = Phase::Compared;
+        let but = owed.map_or_else(String::new, |(_, why)| format!(", but {why}"));
         work.attempt.message = format!(
-            "{} cycles compared; waits {} s for confirmSwap or cancelSwap",
+            "{} cycles compared{but}; waits {} s for confirmSwap or cancelSwap",
             work.attempt.shadow.done,
             REVIEW_TICKS / 20
         );

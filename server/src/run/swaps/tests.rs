@@ -69,6 +69,8 @@ trait Flavour: Send + 'static {
     const HANGS_BELOW: usize = usize::MAX;
     /// Answers a NaN in that call.
     const NAN: bool = false;
+    /// Answers with an error from that call on.
+    const ERRS: bool = false;
     /// Never gives its state after that call.
     const MUTE: bool = false;
 }
@@ -100,6 +102,12 @@ struct Hangs;
 impl Flavour for Hangs {
     const NAME: &'static str = "hangs";
     const HANGS: bool = true;
+}
+
+struct Errs;
+impl Flavour for Errs {
+    const NAME: &'static str = "errs";
+    const ERRS: bool = true;
 }
 
 #[derive(serde::Deserialize)]
@@ -171,6 +179,9 @@ impl<F: Flavour> CirMethod for Plain<F> {
         assert!(!(F::PANICS && self.calls == 40), "as written");
         if F::HANGS && self.calls == 40 && self.links < F::HANGS_BELOW {
             std::thread::sleep(Duration::MAX);
+        }
+        if F::ERRS && self.calls == 40 {
+            return Err(StageError::new(code::INPUT, "not this input"));
         }
         let re = if F::NAN && self.calls == 40 {
             f32::NAN
@@ -750,6 +761,49 @@ fn a_candidate_that_panics_in_the_shadow_is_refused() {
     assert_eq!(rig.slot(), Disposition::Ran);
     let (swaps, cycles) = rig.end();
     assert_eq!(swaps.len(), 1);
+    check_in_force(&swaps, &cycles, a);
+}
+
+/// A candidate that passes its golden vectors and then answers this site's input with an error, or has no time for it, was
+/// applied and stayed: a stage that returns an error is not failed. Under review the operator is told.
+#[test]
+fn a_candidate_that_owes_answers_in_the_shadow_is_refused() {
+    const BOTH: &[PluginModule] = &[linked::cir::<Plain<Steady>>(), linked::cir::<Plain<Errs>>()];
+    let mut rig = Rig::over(BOTH, "steady", None);
+    let a = rig.engine.in_force.manifest_hash;
+    for _ in 0..30 {
+        rig.slot();
+    }
+    let id = rig.ask(AttemptKind::Swap, built_in("errs"), None, 60);
+    let refused = rig.until_final(id);
+    assert_eq!(
+        (refused.phase, refused.reason),
+        (Phase::Rejected, swap_reason::ERROR),
+        "{}",
+        refused.message
+    );
+    assert_eq!((refused.shadow.done, refused.shadow.stages[0].shadow_ran), (60, 40));
+
+    let id = rig.ask_for(AttemptKind::Swap, built_in("errs"), None, 60, true);
+    let waits = rig.until(|rig| rig.hub.attempts.get(id).filter(|a| a.phase == Phase::Compared));
+    assert!(waits.message.contains("gave no answer (ERROR)"), "{}", waits.message);
+    let (tick, stamp) = (rig.tick, rig.stamp());
+    rig.swaps
+        .decide(&mut rig.engine, (id, false, ZERO), tick, stamp)
+        .unwrap();
+
+    rig.swaps.shadow_time = Duration::ZERO;
+    let id = rig.ask(AttemptKind::Swap, built_in("errs"), None, 3);
+    let late = rig.until_final(id);
+    assert_eq!(
+        (late.phase, late.reason),
+        (Phase::Rejected, swap_reason::DEADLINE),
+        "{}",
+        late.message
+    );
+    assert_eq!(rig.slot(), Disposition::Ran);
+    let (swaps, cycles) = rig.end();
+    assert_eq!(swaps.len(), 3);
     check_in_force(&swaps, &cycles, a);
 }
 
