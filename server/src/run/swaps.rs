@@ -593,14 +593,8 @@ impl Swaps {
         Ok(())
     }
 
-    fn reject(
-        &mut self,
-        engine: &mut Engine,
-        work: Work,
-        stamp: Stamp,
-        reason: u16,
-        why: &str,
-    ) -> Result<(), EngineError> {
+    /// Ends an attempt without effect. The state stays: an order can be refused because of the attempt under way.
+    fn reject(&self, engine: &mut Engine, work: Work, stamp: Stamp, reason: u16, why: &str) -> Result<(), EngineError> {
         let leaf = Leaf::of(&work.attempt, work.operator, SwapResult::Rejected, reason);
         let written = leaf.write(engine, stamp)?;
         engine
@@ -612,7 +606,8 @@ impl Swaps {
         Ok(())
     }
 
-    fn finish(&mut self, mut work: Work, phase: Phase, reason: u16, why: String, leaf: u64) {
+    /// Shows how an attempt ended; what is under way besides it is no business of this.
+    fn finish(&self, mut work: Work, phase: Phase, reason: u16, why: String, leaf: u64) {
         tracing::info!(
             attempt = work.attempt.id,
             ?phase,
@@ -626,7 +621,6 @@ impl Swaps {
         work.attempt.message = why;
         work.attempt.leaf = Some(leaf);
         self.hub.attempts.update(&work.attempt);
-        self.state = State::Idle;
     }
 }
 

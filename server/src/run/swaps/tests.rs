@@ -717,6 +717,60 @@ fn skipped_then_replaced(stage: &str, disposition: Disposition, reason: u16) {
     check_in_force(&swaps, &cycles, a);
 }
 
+/// An order that came in the slot in which a stage failed was refused, and took the recovery under way along: the stage stayed
+/// skipped, its attempt open, and nobody could order anything any more.
+#[test]
+fn an_order_in_the_slot_of_a_failure_leaves_the_recovery_alone() {
+    let mut rig = Rig::with("panics", None);
+    // Queued in the slot of the failure, taken in front of the next.
+    let queue = |rig: &Rig| {
+        let attempt = |id| crate::live::attempt::tests::attempt(id, Phase::Queued);
+        rig.hub.attempts.begin(true, attempt).expect("no other is under way").id
+    };
+    let ordered = (0..200).find_map(|_| {
+        let id = queue(&rig);
+        if rig.slot() == Disposition::Panic {
+            return Some(id);
+        }
+        rig.hub
+            .attempts
+            .update(&crate::live::attempt::tests::attempt(id, Phase::Rejected));
+        None
+    });
+    let ordered = ordered.expect("no slot panicked");
+    let order = SwapOrder {
+        attempt: ordered,
+        candidate: Candidate {
+            stage: StageKind::Cir,
+            source: built_in("other"),
+            blake3: None,
+            table: None,
+        },
+        shadow_cycles: 0,
+        review: false,
+        operator: ZERO,
+    };
+    let stamp = rig.stamp();
+    rig.swaps.order(&mut rig.engine, order, stamp).unwrap();
+    let refused = rig.hub.attempts.get(ordered).unwrap();
+    assert_eq!(
+        (refused.phase, refused.reason),
+        (Phase::Rejected, swap_reason::SUPERSEDED),
+        "{}",
+        refused.message
+    );
+    let recovery = rig.until_final(ordered + 1);
+    assert_eq!(
+        (recovery.kind, recovery.phase),
+        (AttemptKind::Recovery, Phase::RolledBack),
+        "{}",
+        recovery.message
+    );
+    assert_eq!(rig.slot(), Disposition::Ran);
+    let id = rig.ask(AttemptKind::Swap, built_in("other"), None, 0);
+    assert_eq!(rig.until_final(id).phase, Phase::Applied);
+}
+
 /// The only stage of its kind has failed itself, so nothing takes over; an operator still can change it.
 #[test]
 fn a_stage_that_nothing_replaces_waits_for_an_order() {
