@@ -65,6 +65,8 @@ pub struct Shadow {
     generation: Generation,
     /// State of its instances before they saw anything.
     newborn: Vec<u8>,
+    /// Stages that are out in the active generation and stay so.
+    out: [bool; 3],
 }
 
 impl PluginHost {
@@ -89,6 +91,7 @@ impl Shadow {
         Self {
             generation,
             newborn: Vec::new(),
+            out: [false; 3],
         }
     }
 
@@ -99,6 +102,7 @@ impl Shadow {
     pub fn adopt(&mut self, carried: &Carried) -> Result<(), HostError> {
         self.newborn.clear();
         state::export(&mut self.generation, UNHURRIED, &mut self.newborn)?;
+        self.out = stage_kinds().map(|stage| carried.is_out(stage));
         carried.give(&mut self.generation)
     }
 
@@ -117,7 +121,8 @@ impl Shadow {
     /// The stage that ended itself in the shadow, with what ended it.
     pub fn failure(&self) -> Option<(StageKind, StageRun)> {
         let failed = |stage| Some((stage, self.generation.failure(stage)?.clone()));
-        stage_kinds().into_iter().find_map(failed)
+        let mut inside = stage_kinds().into_iter().filter(|stage| !self.out[*stage as usize]);
+        inside.find_map(failed)
     }
 
     /// Computes one cycle within a time and compares.

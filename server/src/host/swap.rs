@@ -89,6 +89,8 @@ pub struct Activation {
 pub struct Carried {
     plan: [StateHandling; 3],
     states: [Vec<RVec<u8>>; 3],
+    /// What ended the stages that have failed and that the other generation would run by the same row.
+    failed: [Option<StageRun>; 3],
     within: Duration,
 }
 
@@ -112,7 +114,13 @@ impl Carried {
         *hasher.finalize().as_bytes()
     }
 
-    /// Hands every state to its instance.
+    /// Whether a stage is out in the other generation, too.
+    pub(super) const fn is_out(&self, stage: StageKind) -> bool {
+        self.failed[stage as usize].is_some()
+    }
+
+    /// Hands every state to its instance, and ends what has failed: a fresh instance of it would be back in service
+    /// because another stage was exchanged.
     ///
     /// # Errors
     /// [`HostError::State`] when one refuses.
@@ -123,6 +131,9 @@ impl Carried {
     }
 
     fn give_bench<K: Kind>(&self, bench: &mut Bench<K>) -> Result<(), HostError> {
+        if let Some(run) = &self.failed[K::STAGE as usize] {
+            bench.end(run.clone());
+        }
         let states = &self.states[K::STAGE as usize];
         if !states.is_empty() && states.len() != bench.len() {
             let why = StageError::new(code::HOST, format!("{} instances, then {}", states.len(), bench.len()));
@@ -196,7 +207,7 @@ impl PluginHost {
     /// [`HostError::State`] when a stage does not give its state.
     pub fn carry(&mut self, next: &Generation) -> Result<Carried, HostError> {
         let plan = self.plan(next);
-        self.export(plan, |handling| {
+        self.export(next, plan, |handling| {
             matches!(handling, StateHandling::Kept | StateHandling::Imported)
         })
     }
@@ -208,6 +219,7 @@ impl PluginHost {
 
     fn export(
         &mut self,
+        next: &Generation,
         plan: [StateHandling; 3],
         wanted: impl Fn(StateHandling) -> bool,
     ) -> Result<Carried, HostError> {
@@ -222,18 +234,25 @@ impl PluginHost {
         if wanted(plan[2]) {
             states[2] = export_all(&mut self.active.tracker, within)?;
         }
-        Ok(Carried { plan, states, within })
+        let stays = |stage| self.active.manifest.plugin(stage) == next.manifest.plugin(stage);
+        let failed = stage_kinds().map(|stage| self.active.failure(stage).filter(|_| stays(stage)).cloned());
+        Ok(Carried {
+            plan,
+            states,
+            failed,
+            within,
+        })
     }
 
     /// Puts a generation in the active one's place; to be called between two cycles. State is carried over where
-    /// code or state schema allow it and the old stage is not failed.
+    /// code or state schema allow it and the old stage is not failed; a stage that is stays so under the same row.
     ///
     /// # Errors
     /// [`HostError::State`] when the state does not come out or go in. The active generation then stays.
     pub fn activate(&mut self, mut next: Generation) -> Result<Activation, HostError> {
         let plan = self.plan(&next);
         // Imports first: they can fail, and until then nothing of the old generation has moved.
-        self.export(plan, |handling| handling == StateHandling::Imported)?
+        self.export(&next, plan, |handling| handling == StateHandling::Imported)?
             .give(&mut next)?;
         let old = &mut self.active;
         keep(plan[0], &mut old.cir, &mut next.cir);
@@ -244,6 +263,11 @@ impl PluginHost {
         let retired = mem::replace(&mut self.active, next);
         let by = format!("replaced by generation {}", self.active.manifest.generation());
         for (stage, handling) in stage_kinds().into_iter().zip(plan) {
+            if self.active.failure(stage).is_some() {
+                let still = "failed under the manifest before, and nothing took over";
+                self.active
+                    .mark_stage(&self.registry, stage, PluginState::Failed, still);
+            }
             // A kept bench has left `retired`; a failed one stays failed in the registry.
             if handling == StateHandling::Kept || retired.failure(stage).is_none() {
                 retired.mark_stage(&self.registry, stage, PluginState::Retired, &by);

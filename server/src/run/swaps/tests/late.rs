@@ -137,6 +137,48 @@ fn a_group_that_ran_beside_a_late_one_replays() {
     assert_eq!(rerun.count, live.len() as u64);
 }
 
+/// A stage that nothing replaces stays out when another one is exchanged: the swap put a fresh instance of what had failed
+/// into service. It does not judge the candidate in the shadow either, and both replays do the same.
+#[test]
+fn a_failed_stage_stays_out_when_another_is_exchanged() {
+    const ALL: &[PluginModule] = &[
+        linked::cir::<Plain<Panics>>(),
+        linked::tomography::<tapline_stages::tomography::Tomography>(),
+    ];
+    let mut rig = captured(ALL, "panics");
+    let given_up = rig.until_final(1);
+    assert_eq!(
+        (given_up.kind, given_up.phase),
+        (AttemptKind::Recovery, Phase::Rejected)
+    );
+    let candidate = Candidate {
+        stage: StageKind::Tomography,
+        source: built_in("tomography"),
+        blake3: None,
+        table: Some("prior-sigma = 2.0".to_owned()),
+    };
+    // More cycles than a fresh instance of it would live.
+    let id = rig.ask_with(AttemptKind::Swap, candidate, 60, false);
+    let applied = rig.until_final(id);
+    assert_eq!(applied.phase, Phase::Applied, "{}", applied.message);
+    let status = rig.engine.core.host.registry().snapshot();
+    let cir = status.iter().rfind(|s| s.stage == StageKind::Cir).unwrap();
+    assert_eq!(
+        (cir.generation, cir.state),
+        (2, crate::host::PluginState::Failed),
+        "{cir:?}"
+    );
+    // Under the new manifest it is tried once more, and said again.
+    assert_eq!(rig.until_final(id + 1).phase, Phase::Rejected);
+    for _ in 0..60 {
+        assert_eq!(rig.slot(), Disposition::Skipped);
+    }
+    assert_eq!(rig.hub.attempts.list().len(), 3);
+    let (live, rerun) = replays(rig, ALL);
+    assert_eq!(rerun.reason, None);
+    assert_eq!(rerun.count, live.len() as u64);
+}
+
 /// A replay of a store reads it in pages: a server's write-ahead log can be cut off while it goes on.
 #[test]
 fn a_replay_of_a_store_does_not_hold_its_writer() {
