@@ -249,7 +249,19 @@ impl PluginHost {
     ///
     /// # Errors
     /// [`HostError::State`] when the state does not come out or go in. The active generation then stays.
-    pub fn activate(&mut self, mut next: Generation) -> Result<Activation, HostError> {
+    pub fn activate(&mut self, next: Generation) -> Result<Activation, HostError> {
+        self.replace(next, true)
+    }
+
+    /// The same to go back: what is taken out was not wanted, and takes over from nothing by itself any more.
+    ///
+    /// # Errors
+    /// As [`activate`](Self::activate).
+    pub fn go_back(&mut self, next: Generation) -> Result<Activation, HostError> {
+        self.replace(next, false)
+    }
+
+    fn replace(&mut self, mut next: Generation, was_good: bool) -> Result<Activation, HostError> {
         let plan = self.plan(&next);
         // Imports first: they can fail, and until then nothing of the old generation has moved.
         self.export(&next, plan, |handling| handling == StateHandling::Imported)?
@@ -276,7 +288,11 @@ impl PluginHost {
                 && retired.failure(stage).is_none()
                 && let Some(row) = retired.manifest.plugin(stage)
             {
-                remember(&mut self.good[stage as usize], row);
+                let good = &mut self.good[stage as usize];
+                good.retain(|r| r != row);
+                if was_good {
+                    remember(good, row);
+                }
             }
         }
         Ok(Activation {
@@ -288,7 +304,6 @@ impl PluginHost {
 }
 
 fn remember(rows: &mut Vec<PluginRow>, row: &PluginRow) {
-    rows.retain(|r| r != row);
     if rows.len() == GOOD_ROWS {
         rows.remove(0);
     }

@@ -303,7 +303,10 @@ impl Engine {
         tick: u64,
         (result, reason): (SwapResult, u16),
     ) -> Result<Activation, HostError> {
-        let activation = self.core.host.activate(generation)?;
+        let activation = match result {
+            SwapResult::RolledBack => self.core.host.go_back(generation)?,
+            _ => self.core.host.activate(generation)?,
+        };
         self.notes.push(Note::Manifest {
             text: self.core.host.manifest().text().to_owned(),
             state: activation.state.map(notes::code),

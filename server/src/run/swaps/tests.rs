@@ -592,6 +592,36 @@ fn state_goes_over_and_a_rollback_comes_at_once() {
     check_in_force(&swaps, &cycles, a);
 }
 
+/// Whatever an operator took out by a rollback came back by itself when the plugin before failed.
+#[test]
+fn what_was_rolled_back_does_not_come_back() {
+    // Of the built-in stages the first that is left would take over.
+    const THREE: &[PluginModule] = &[
+        linked::cir::<Plain<Steady>>(),
+        linked::cir::<Plain<Nan>>(),
+        linked::cir::<Plain<Other>>(),
+    ];
+    let mut rig = Rig::over(THREE, "steady", None);
+    rig.slot();
+    let id = rig.ask(AttemptKind::Swap, built_in("other"), None, 0);
+    assert_eq!(rig.until_final(id).phase, Phase::Applied);
+    let id = rig.ask(AttemptKind::Rollback, Source::Before, None, 0);
+    assert_eq!(rig.until_final(id).phase, Phase::RolledBack);
+    assert!(rig.hub.manifest().text.contains("\"steady\""));
+    let before = rig.engine.core.host.before(StageKind::Cir);
+    assert_eq!(before, None, "there was none before it");
+    rig.engine.core.host.fail(StageKind::Cir);
+    let recovery = rig.until_final(id + 1);
+    assert_eq!(
+        (recovery.kind, recovery.phase),
+        (AttemptKind::Recovery, Phase::RolledBack),
+        "{}",
+        recovery.message
+    );
+    let text = &rig.hub.manifest().text;
+    assert!(text.contains("\"nan\"") && !text.contains("\"other\""), "{text}");
+}
+
 #[test]
 fn what_is_refused_leaves_a_leaf() {
     let mut rig = Rig::new();
