@@ -48,6 +48,8 @@ pub enum Source {
 
 /// A generation that is proved and built, and what goes into its SWAP leaf.
 pub struct Ready {
+    /// The stage that is exchanged; of several the first.
+    pub stage: StageKind,
     /// The generation.
     pub generation: Generation,
     /// Evidence for the leaf.
@@ -149,6 +151,7 @@ impl Preparer {
         let manifest = draft.write().map_err(early)?;
         match self.prepare(manifest.clone()) {
             Ok(generation) => Ok(Ready {
+                stage: candidate.stage,
                 evidence: generation.evidence(candidate.stage),
                 generation,
             }),
@@ -206,8 +209,8 @@ impl Preparer {
         Ok(row)
     }
 
-    /// What takes over from failed stages: for each the last plugin that ran well, else a stage that is linked in.
-    /// None when nothing is left that has not failed itself.
+    /// What takes over from failed stages: for each the last plugin that ran well, else a stage that is linked in. A stage for
+    /// which nothing is left that has not failed itself stays out; none when that is so of all.
     ///
     /// # Errors
     /// [`HostError`] when what is left does not come up.
@@ -215,23 +218,27 @@ impl Preparer {
         let mut choices = Vec::new();
         for &stage in &order.failed {
             let options = self.stand_ins(order, stage)?;
-            if options.is_empty() {
-                return Ok(None);
+            if !options.is_empty() {
+                choices.push((stage, options));
             }
-            choices.push(options);
         }
-        let longest = choices.iter().map(Vec::len).max().unwrap_or(0);
+        let Some(&(stage, _)) = choices.first() else {
+            return Ok(None);
+        };
+        let longest = choices.iter().map(|(_, options)| options.len()).max().unwrap_or(0);
         let mut last = None;
         for rank in 0..longest {
             let mut draft = Draft::after(&order.manifest);
-            for options in &choices {
+            for (_, options) in &choices {
                 draft.replace(options[rank.min(options.len() - 1)].clone());
             }
             match draft.write().and_then(|manifest| self.prepare(manifest)) {
                 Ok(generation) => {
-                    let stage = order.failed.first().copied();
-                    let evidence = stage.map(|s| generation.evidence(s)).unwrap_or_default();
-                    return Ok(Some(Ready { generation, evidence }));
+                    return Ok(Some(Ready {
+                        stage,
+                        evidence: generation.evidence(stage),
+                        generation,
+                    }));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a stand-in for a failed stage does not come up; trying the next");

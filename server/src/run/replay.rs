@@ -13,6 +13,7 @@ use std::{
 };
 
 use serde::Serialize;
+use tapline_plugin_api::StageKind;
 use tapline_wire::recording::{ReadOptions, RecordBody, Recording, RecordingError};
 use tapline_witness::{
     body::{Body, Gap, GapReason, Host, Shutdown, ShutdownReason},
@@ -264,7 +265,7 @@ pub fn replay(prepared: Prepared, options: ReplayOptions<'_>) -> Result<Summary,
         frames: Frames::default(),
         tally: Tally::default(),
         learning: learn,
-        hopeless: false,
+        hopeless: Vec::new(),
         as_recorded,
     };
     let mut offset_ns = 0;
@@ -347,8 +348,8 @@ struct Run<'a> {
     frames: Frames,
     tally: Tally,
     learning: Option<Learning>,
-    /// A stage failed and nothing can replace it.
-    hopeless: bool,
+    /// Stages that failed and that nothing can replace.
+    hopeless: Vec<StageKind>,
     /// Whatever the capture says is obeyed.
     as_recorded: bool,
 }
@@ -514,8 +515,13 @@ impl Run<'_> {
         };
         let stepped = self.engine.slot(&input)?;
         // In a replay nobody waits: what failed is replaced before the next slot.
-        if !self.hopeless && !self.as_recorded {
-            self.hopeless = !self.engine.core.host.failures().is_empty() && !recover_now(&mut self.engine, stamp)?;
+        if !self.as_recorded {
+            let failures = self.engine.core.host.failures();
+            let failed: Vec<StageKind> = failures.into_iter().map(|(stage, _)| stage).collect();
+            let is_new = failed.iter().any(|stage| !self.hopeless.contains(stage));
+            if is_new && !recover_now(&mut self.engine, stamp)? {
+                self.hopeless = failed;
+            }
         }
         self.tally.cycles += 1;
         self.tally.csi += u64::from(stepped.report.csi_frames);

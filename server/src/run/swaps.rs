@@ -82,8 +82,8 @@ pub(super) struct Swaps {
     state: State,
     /// How long the stages of a shadow cycle may take together.
     shadow_time: Duration,
-    /// The manifest for whose failed stages there is no replacement.
-    hopeless: Option<Hash>,
+    /// A manifest, and failed stages of it for which there is no replacement.
+    hopeless: Option<(Hash, Vec<StageKind>)>,
 }
 
 impl Swaps {
@@ -113,7 +113,7 @@ impl Swaps {
         };
         work.attempt.old_manifest_hash = engine.in_force.manifest_hash;
         // A failed stage that nothing can replace waits for exactly such an order.
-        let recovering = engine.core.host.recovery_order().is_some() && !self.is_hopeless(engine);
+        let recovering = self.to_recover(engine).is_some();
         if recovering || !matches!(self.state, State::Idle) {
             let why = "another change of the manifest is under way";
             return self.reject(engine, work, stamp, swap_reason::SUPERSEDED, why);
@@ -168,9 +168,13 @@ impl Swaps {
         )
     }
 
-    /// True when a stage of the manifest in force has failed and nothing can take over by itself.
-    fn is_hopeless(&self, engine: &Engine) -> bool {
-        self.hopeless == Some(engine.in_force.manifest_hash)
+    /// The first failed stage for which it is not known that nothing can take over by itself.
+    fn to_recover(&self, engine: &Engine) -> Option<(StageKind, StageRun)> {
+        let hopeless = self.hopeless.as_ref();
+        let known = hopeless.filter(|(manifest, _)| *manifest == engine.in_force.manifest_hash);
+        let is_hopeless = |stage: &StageKind| known.is_some_and(|(_, stages)| stages.contains(stage));
+        let mut failures = engine.core.host.failures().into_iter();
+        failures.find(|(stage, _)| !is_hopeless(stage))
     }
 
     fn prepare(&mut self, engine: &Engine, mut work: Work, candidate: Candidate) {
@@ -283,15 +287,21 @@ impl Swaps {
                 Ok(())
             }
             Done::Recovery(_, order_failed, Ok(Some(ready))) => {
-                let failures: Vec<StageKind> = engine.core.host.failures().into_iter().map(|(s, _)| s).collect();
-                if failures != order_failed {
+                let failures = engine.core.host.failures();
+                if !failures.iter().map(|(stage, _)| stage).eq(&order_failed) {
                     // Another stage failed meanwhile: once more, for all of them.
                     return self.recover(engine, work.attempt);
                 }
+                let mut work = work;
+                // Nothing may be left for the one that failed first.
+                if let Some((_, run)) = failures.iter().find(|(stage, _)| *stage == ready.stage) {
+                    work.attempt.stage = ready.stage;
+                    work.attempt.reason = reason_of(run);
+                }
                 self.roll_back(engine, work, ready.generation, &ready.evidence, tick, stamp)
             }
-            Done::Recovery(_, _, other) => {
-                self.hopeless = Some(engine.in_force.manifest_hash);
+            Done::Recovery(_, order_failed, other) => {
+                self.hopeless = Some((engine.in_force.manifest_hash, order_failed));
                 let why = match other {
                     Err(error) => error.to_string(),
                     _ => "every plugin and built-in stage that could take over has failed itself; the stage stays \
@@ -479,13 +489,9 @@ impl Swaps {
 
     /// Begins a recovery when a stage has failed.
     fn notice_failures(&mut self, engine: &mut Engine, stamp: Stamp) -> Result<(), EngineError> {
-        let failures = engine.core.host.failures();
-        let Some((stage, run)) = failures.first() else {
+        let Some((stage, run)) = self.to_recover(engine) else {
             return Ok(());
         };
-        if self.is_hopeless(engine) {
-            return Ok(());
-        }
         match std::mem::replace(&mut self.state, State::Idle) {
             // The tick of the committed manifest is near, and it may replace the very stage that failed.
             committed @ State::Committed(..) => {
@@ -506,7 +512,7 @@ impl Swaps {
             State::Idle => {}
         }
         let manifest = engine.core.host.manifest();
-        let name = manifest.plugin(*stage).map_or_else(String::new, |row| row.name.clone());
+        let name = manifest.plugin(stage).map_or_else(String::new, |row| row.name.clone());
         let asked = format!("{name} ({} {})", run.disposition.name(), run.message);
         tracing::warn!(
             stage = stage.name(),
@@ -517,8 +523,8 @@ impl Swaps {
         let attempt = self.hub.attempts.begin(false, |id| Attempt {
             phase: Phase::Preparing,
             message: "the last good plugin, or the built-in stage, is prepared".to_owned(),
-            reason: reason_of(run),
-            ..Attempt::queued(id, AttemptKind::Recovery, *stage, asked.trim_end().to_owned(), old)
+            reason: reason_of(&run),
+            ..Attempt::queued(id, AttemptKind::Recovery, stage, asked.trim_end().to_owned(), old)
         });
         match attempt {
             Some(attempt) => self.recover(engine, (*attempt).clone()),

@@ -112,10 +112,11 @@ pub(crate) fn recover_now(engine: &mut Engine, stamp: Stamp) -> Result<bool, Rec
     let Some(order) = engine.core.host.recovery_order() else {
         return Ok(false);
     };
-    let Some((stage, run)) = engine.core.host.failures().into_iter().next() else {
+    let Some(ready) = engine.core.host.preparer().recover(&order)? else {
         return Ok(false);
     };
-    let Some(ready) = engine.core.host.preparer().recover(&order)? else {
+    let failures = engine.core.host.failures();
+    let Some((stage, run)) = failures.into_iter().find(|(stage, _)| *stage == ready.stage) else {
         return Ok(false);
     };
     let manifest = ready.generation.manifest().clone();
