@@ -13,8 +13,8 @@
 //! 7. loading has not changed the floating-point environment;
 //! 8. abi_stable's handshake over layouts, then the root module, then the description against the manifest.
 //!
-//! Libraries are never unloaded. Bytes that are loaded already are reused by hash, and the number of
-//! different ones is bounded.
+//! Libraries are never unloaded. Bytes that are loaded already are reused by hash, whatever became of the file, and the
+//! number of different ones is bounded.
 
 #![allow(
     unsafe_code,
@@ -26,7 +26,10 @@ use std::{
     fs::File,
     io::{self, Read as _, Write as _},
     mem,
-    os::fd::{AsRawFd as _, OwnedFd},
+    os::{
+        fd::{AsRawFd as _, OwnedFd},
+        unix::fs::FileExt as _,
+    },
     path::Path,
     sync::{Mutex, MutexGuard, PoisonError},
 };
@@ -110,8 +113,24 @@ pub fn load(
         cpu: cpu.name().to_owned(),
         known: builds_of(row),
     })?;
-    let bytes = read_file(&dir.join(&build.file))?;
-    let passed = verify(&bytes, build, row.uses_rustfft)?;
+    let of_file = read_file(&dir.join(&build.file)).and_then(|bytes| {
+        let passed = verify(&bytes, build, row.uses_rustfft)?;
+        Ok((bytes, passed))
+    });
+    let (bytes, passed) = match of_file {
+        // The manifest names bytes, not a path. What runs here stays at hand when its file is replaced or deleted: a
+        // rollback and a recovery want it, and every other stage's swap resolves it again.
+        Err(why @ (HostError::Read { .. } | HostError::FileDiffers { .. })) => {
+            let bytes = sealed_copy(&build.blake3.0).ok_or(why)?;
+            let passed = verify(&bytes, build, row.uses_rustfft)?;
+            tracing::warn!(
+                file = build.file,
+                "the file is gone or another; the copy that was loaded before is used"
+            );
+            (bytes, passed)
+        }
+        of_file => of_file?,
+    };
     let digest = &hex::encode(build.blake3.0)[..16];
     step(
         PluginState::Verified,
@@ -264,13 +283,23 @@ fn verify(bytes: &[u8], build: &BuildRow, uses_rustfft: bool) -> Result<Passed, 
 struct Entry {
     outcome: Result<LoadedModule, String>,
     /// Kept for ever, see step 5.
-    _sealed: OwnedFd,
+    sealed: File,
 }
 
 static LOADED: Mutex<BTreeMap<[u8; 32], Entry>> = Mutex::new(BTreeMap::new());
 
 fn loaded() -> MutexGuard<'static, BTreeMap<[u8; 32], Entry>> {
     LOADED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The bytes of a library that loaded well in this process.
+fn sealed_copy(blake3: &[u8; 32]) -> Option<Vec<u8>> {
+    let all = loaded();
+    let entry = all.get(blake3).filter(|entry| entry.outcome.is_ok())?;
+    // At an offset: the descriptor's own position is shared.
+    let mut bytes = vec![0; usize::try_from(entry.sealed.metadata().ok()?.len()).ok()?];
+    entry.sealed.read_exact_at(&mut bytes, 0).ok()?;
+    Some(bytes)
 }
 
 /// How many different libraries this process has loaded.
@@ -298,7 +327,7 @@ fn open(name: &str, bytes: &[u8], passed: &Passed) -> Result<LoadedModule, HostE
         hash,
         Entry {
             outcome: outcome.as_ref().copied().map_err(ToString::to_string),
-            _sealed: sealed,
+            sealed: sealed.into(),
         },
     );
     outcome

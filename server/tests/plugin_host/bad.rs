@@ -136,8 +136,11 @@ fn a_golden_digest_that_does_not_come_out() {
 fn a_file_that_was_changed() {
     let dir = tempfile::tempdir().unwrap();
     let file = "libplugin_minimal.so";
-    let row = row(&plugin_dir(), file, "minimal");
+    // Bytes of this test's own: what another one has loaded needs no file any more.
     let mut bytes = std::fs::read(plugin_dir().join(file)).unwrap();
+    bytes.extend_from_slice(b"a file that was changed");
+    std::fs::write(dir.path().join(file), &bytes).unwrap();
+    let row = row(dir.path(), file, "minimal");
     let check = |bytes: &[u8], expected: &str| {
         std::fs::write(dir.path().join(file), bytes).unwrap();
         let error = refused_in(dir.path(), row.clone());

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tapline_plugin_api::StageKind;
 use tapline_server::host::{
-    PluginHost, PluginState, RunOrder,
+    HostError, PluginHost, PluginState, RunOrder,
     candidate::{Candidate, Source},
     manifest::Digest,
     manifest_write::{Draft, diff},
@@ -13,7 +13,7 @@ use tapline_server::host::{
 };
 use tapline_witness::{body::swap_reason, disposition::Disposition};
 
-use crate::tools::{SHIPPED, fill, good_row, manifest, spec};
+use crate::tools::{SHIPPED, fill, good_row, manifest, plugin_dir, row, spec};
 
 fn cycle(host: &mut PluginHost, number: u32) {
     fill(host, number);
@@ -160,6 +160,61 @@ fn recovery_goes_back_to_the_last_good_plugin() {
     assert_eq!(host.run_cir(RunOrder::default())[0].disposition, Disposition::Ran);
     // What failed is not gone back to.
     assert!(host.before(StageKind::Cir).is_none());
+}
+
+/// An update put another file in the place of the one that runs: the swap of any stage was refused from then on, and what
+/// failed was not replaced by what ran well before. A library that was never loaded is still held to its digest.
+#[test]
+fn a_replaced_file_leaves_rollback_and_other_swaps() {
+    let dir = tempfile::tempdir().unwrap();
+    let from = |file: &str| std::fs::read(plugin_dir().join(file)).unwrap();
+    // Bytes after the end make libraries of this test's own.
+    let place = |file: &str, end: &[u8]| {
+        let path = dir.path().join(file);
+        let _ = std::fs::remove_file(&path);
+        std::fs::write(path, [from(file).as_slice(), end].concat()).unwrap();
+    };
+    for file in ["libcir_dense.so", "libcir_fft.so", "libtomography.so"] {
+        place(file, b"replaced-file-1");
+    }
+    let here = |file: &str| {
+        let known = good_row(file, "");
+        let mut row = row(dir.path(), file, &known.name);
+        (row.stage, row.golden) = (known.stage, known.golden);
+        (row.state_schema, row.uses_rustfft) = (known.state_schema, known.uses_rustfft);
+        (row.version, row.config) = (known.version, known.config);
+        row
+    };
+    let a = manifest(vec![here("libcir_dense.so"), here("libtomography.so")]);
+    let mut s = spec(2, SHIPPED);
+    s.plugin_dir = dir.path().to_owned();
+    let mut host = PluginHost::new(s, a.clone()).unwrap();
+    cycle(&mut host, 0);
+    let swap = |host: &mut PluginHost, current: &tapline_server::host::Manifest, row| {
+        let mut draft = Draft::after(current);
+        draft.replace(row);
+        let next = host.preparer().prepare(draft.write().unwrap())?;
+        host.activate(next)
+    };
+    let never_loaded = {
+        place("libplugin_minimal.so", b"replaced-file-2");
+        let row = here("libplugin_minimal.so");
+        place("libplugin_minimal.so", b"replaced-file-3");
+        row
+    };
+    place("libcir_dense.so", b"replaced-file-4");
+    std::fs::remove_file(dir.path().join("libtomography.so")).unwrap();
+    swap(&mut host, &a, here("libcir_fft.so")).expect("the image stage's file is gone, not its code");
+    cycle(&mut host, 1);
+    let b = host.manifest().clone();
+    let back = host.before(StageKind::Cir).expect("it ran well");
+    let ready = host.preparer().candidate(&b, &back).expect("its file is another now");
+    host.activate(ready.generation).unwrap();
+    cycle(&mut host, 2);
+    assert_eq!(host.manifest().plugin(StageKind::Cir), a.plugin(StageKind::Cir));
+    let c = host.manifest().clone();
+    let error = swap(&mut host, &c, never_loaded).unwrap_err();
+    assert!(matches!(error, HostError::FileDiffers { .. }), "{error}");
 }
 
 /// The candidate that computes the same from the same state gives the same bits in every shadow cycle.
