@@ -290,6 +290,8 @@ fn work<K: Kind>(instance: &mut K::Instance, job: Job<K>) -> Done<K> {
 
 /// One call, measured and judged.
 fn call<K: Kind>(instance: &mut K::Instance, buffers: &mut K::Buffers) -> StageRun {
+    // What a stage does not write must not hold an earlier cycle's answer: a replay may begin with this one.
+    K::blank(buffers);
     let begin = Instant::now();
     let result = guarded(|| K::call(instance, buffers));
     let changed = fpenv::restore();
@@ -339,4 +341,89 @@ fn strictly<T>(result: Result<T, StageError>) -> Result<T, StageError> {
 fn guarded<T>(f: impl FnOnce() -> Result<T, StageError>) -> Result<T, StageError> {
     catch_unwind(AssertUnwindSafe(f))
         .unwrap_or_else(|_| Err(StageError::new(code::PANIC, "a panic outside the plugin's guard")))
+}
+
+#[cfg(test)]
+mod tests {
+    use tapline_plugin_api::{
+        CirMethod, Description, Method, NUMERIC_PROFILE, StageKind,
+        abi_stable::std_types::RStr,
+        cir::{C32, CirInput, CirLinkSpec, CirOutput},
+        conformance,
+        describe::Setup,
+        linked,
+    };
+
+    use super::super::{buffers::CirBuffers, kind::Cir};
+    use super::*;
+
+    /// Writes its first tap in its first call, and then nothing.
+    struct Lazy {
+        links: usize,
+        calls: u32,
+    }
+
+    impl Method for Lazy {
+        const DESCRIPTION: Description = Description {
+            name: RStr::from_str("lazy"),
+            version: RStr::from_str("1.0.0"),
+            stage: StageKind::Cir,
+            method: RStr::from_str("a test"),
+            numeric_profile: NUMERIC_PROFILE,
+            state_schema: 1,
+            uses_rustfft: false,
+        };
+        fn export_state(&self, _: &mut RVec<u8>) -> Result<(), StageError> {
+            Ok(())
+        }
+        fn import_state(&mut self, _: &[u8]) -> Result<(), StageError> {
+            Ok(())
+        }
+    }
+
+    impl CirMethod for Lazy {
+        fn new(_: &Setup, links: &[CirLinkSpec]) -> Result<Self, StageError> {
+            let links = links.len();
+            Ok(Self { links, calls: 0 })
+        }
+        fn run(&mut self, input: &CirInput<'_>, output: &mut CirOutput<'_>) -> Result<(), StageError> {
+            let taps: usize = input.links.iter().map(|l| l.tap_count as usize).sum();
+            let fits = input.links.iter().all(|l| {
+                let end = l.tone_offset as usize + l.tone_count as usize;
+                l.tap_count == 3 * l.tone_count && end <= input.tones.len() && end <= input.mask.len()
+            });
+            if !fits || input.links.len() != self.links || output.taps.len() != taps {
+                return Err(StageError::new(code::INPUT, "the buffers do not fit the links"));
+            }
+            if let Some(tap) = output.taps.first_mut().filter(|_| self.calls == 0) {
+                *tap = C32 { re: 1.0, im: 0.0 };
+            }
+            self.calls += 1;
+            Ok(())
+        }
+    }
+
+    /// A rerun from a keyframe calls with fresh buffers: it found zeros where the live run had the cycle before, and a good log
+    /// was called DIFFERS.
+    #[test]
+    fn what_a_stage_does_not_write_is_blank() {
+        let specs = [CirLinkSpec { path: 0, tier: 0 }];
+        let setup = Setup {
+            config_toml: "".into(),
+            step_s: 0.05,
+        };
+        let mut instance = (linked::cir::<Lazy>().new_cir)(&setup, specs.as_slice().into()).unwrap();
+        let mut buffers = CirBuffers::new(&specs).unwrap();
+        assert_eq!(call::<Cir>(&mut instance, &mut buffers).disposition, Disposition::Ran);
+        assert_eq!(buffers.taps[0].re, 1.0);
+        assert_eq!(call::<Cir>(&mut instance, &mut buffers).disposition, Disposition::Ran);
+        assert_eq!(buffers.taps[0], C32::default());
+    }
+
+    /// And such a stage has no golden vectors.
+    #[test]
+    fn a_stage_that_does_not_write_its_whole_answer_is_not_proved() {
+        let error = conformance::prove(&linked::cir::<Lazy>()).unwrap_err();
+        assert!(error.to_string().contains("write its whole answer"), "{error}");
+    }
 }
