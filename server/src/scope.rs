@@ -156,7 +156,7 @@ impl Scope {
         }
         if class == TAPS_CLASS && self.responses.receiver_count() > 0 {
             for path in (0..self.looked_at.len()).filter(|p| self.looked_at[*p].load(Ordering::Relaxed) > 0) {
-                let response = response(core, path, tick, ran(5));
+                let response = response(core, path, tick);
                 let _ = self.responses.send(Arc::new(response));
             }
         }
@@ -174,8 +174,8 @@ impl Scope {
     }
 }
 
-/// The part of a path's impulse response that lies within a room's reach.
-fn response(core: &Core, path: usize, tick: u64, ran: bool) -> Response {
+/// The part of a path's impulse response that lies within a room's reach; empty when its group gave no answer.
+fn response(core: &Core, path: usize, tick: u64) -> Response {
     let mut response = Response {
         tick,
         path: path as u16,
@@ -192,7 +192,7 @@ fn response(core: &Core, path: usize, tick: u64, ran: bool) -> Response {
         let taps = &buffers.taps[link.tap_offset as usize..][..link.tap_count as usize];
         response.step_s = tier.tap_delay_s() as f32;
         response.first_s = -(TAPS_BEFORE as f32) * response.step_s;
-        if ran && summary.valid == 1 {
+        if summary.valid == 1 {
             let after = ((SHOWN_S / response.step_s) as usize).min(taps.len() - TAPS_BEFORE);
             let shown = taps[taps.len() - TAPS_BEFORE..].iter().chain(&taps[..after]);
             response.power.extend(shown.map(|t| t.re * t.re + t.im * t.im));

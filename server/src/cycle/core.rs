@@ -391,7 +391,7 @@ impl Core {
         let plugin_stages = [5, 7, 8].map(|s: usize| report.stage[s - 1].0);
         let wanted = plugin_stages.iter().filter(|d| **d != Disposition::Skipped).count();
         let ran = plugin_stages.iter().filter(|d| **d == Disposition::Ran).count();
-        let [cir_ran, image_ran, tracker_ran] = plugin_stages.map(|d| d == Disposition::Ran);
+        let [_, image_ran, tracker_ran] = plugin_stages.map(|d| d == Disposition::Ran);
         let image = self.host.tomography_output().filter(|_| image_ran);
         let people = self.host.tracker_output().filter(|_| tracker_ran);
         let seen = Seen {
@@ -404,7 +404,8 @@ impl Core {
         };
         let (host, place) = (&self.host, &self.cir_place);
         let cir = |path: usize| {
-            let (group, member) = place[path].filter(|_| cir_ran)?;
+            // A group that gave no answer holds zeros, which are no valid summary: an error costs its own links only.
+            let (group, member) = place[path]?;
             host.cir_buffers(group)?.summaries.get(member).copied()
         };
         let out = &mut self.outcome;
@@ -584,9 +585,16 @@ fn note(report: &mut Report, run: &StageRun, (stage, plugin): (StageKind, u16), 
     report.fault |= !matches!(run.disposition, Disposition::Ran | Disposition::Skipped) || skipped_for_nothing;
 }
 
+/// One group's fault is the stage's; a stage ran when all its groups did. Of two faults the one that a replay has to obey
+/// counts, then the one that ends the stage, then the first.
 fn worse(a: Disposition, b: Disposition) -> Disposition {
-    // One group's fault is the stage's; a stage ran when all its groups did.
-    if a == Disposition::Ran { b } else { a }
+    let weight = |d| match d {
+        Disposition::Ran => 0,
+        Disposition::Skipped | Disposition::Error => 1,
+        Disposition::Panic | Disposition::NonFinite | Disposition::FpEnv => 2,
+        Disposition::Timeout => 3,
+    };
+    if weight(b) > weight(a) { b } else { a }
 }
 
 /// Times the stages for operators; nothing it measures reaches an outcome.
@@ -605,5 +613,26 @@ impl Timer {
         let now = Instant::now();
         report.stage[stage - 1] = (disposition, (now - self.lap).as_micros() as u32);
         self.lap = now;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Disposition, worse};
+
+    #[test]
+    fn of_two_faults_the_one_that_a_replay_obeys_counts() {
+        use Disposition::{Error, Panic, Ran, Timeout};
+        for (first, second, whole) in [
+            (Ran, Ran, Ran),
+            (Ran, Error, Error),
+            (Error, Ran, Error),
+            (Error, Timeout, Timeout),
+            (Timeout, Error, Timeout),
+            (Panic, Timeout, Timeout),
+            (Error, Panic, Panic),
+        ] {
+            assert_eq!(worse(first, second), whole, "{first:?} {second:?}");
+        }
     }
 }

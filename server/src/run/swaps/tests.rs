@@ -71,6 +71,8 @@ trait Flavour: Send + 'static {
     const NAN: bool = false;
     /// Answers with an error from that call on.
     const ERRS: bool = false;
+    /// Of the instances only those with so many links do.
+    const ERRS_FROM: usize = 0;
     /// Never gives its state after that call.
     const MUTE: bool = false;
 }
@@ -180,7 +182,7 @@ impl<F: Flavour> CirMethod for Plain<F> {
         if F::HANGS && self.calls == 40 && self.links < F::HANGS_BELOW {
             std::thread::sleep(Duration::MAX);
         }
-        if F::ERRS && self.calls == 40 {
+        if F::ERRS && self.calls == 40 && self.links >= F::ERRS_FROM {
             return Err(StageError::new(code::INPUT, "not this input"));
         }
         let re = if F::NAN && self.calls == 40 {

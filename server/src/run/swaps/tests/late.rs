@@ -19,6 +19,22 @@ impl Flavour for SmallGroupHangs {
     const HANGS_BELOW: usize = 8;
 }
 
+struct LargeGroupErrs;
+impl Flavour for LargeGroupErrs {
+    const NAME: &'static str = "large-group-errs";
+    const ERRS: bool = true;
+    const ERRS_FROM: usize = 8;
+}
+
+struct ErrsAndHangs;
+impl Flavour for ErrsAndHangs {
+    const NAME: &'static str = "errs-and-hangs";
+    const ERRS: bool = true;
+    const ERRS_FROM: usize = 8;
+    const HANGS: bool = true;
+    const HANGS_BELOW: usize = 8;
+}
+
 /// A stage's entries in a cycle: dispositions and error codes of its instances.
 fn entries(data: &CycleData, stage: u16) -> Vec<(Disposition, u32)> {
     let all = lists::stages(&data.stages).map(|entry| entry.expect("a good entry"));
@@ -133,6 +149,49 @@ fn a_group_that_ran_beside_a_late_one_replays() {
     let (live, rerun) = replays(rig, BOTH);
     let kinds: Vec<Disposition> = entries(&live[&late], 5).iter().map(|(d, _)| *d).collect();
     assert_eq!(kinds, [Disposition::Ran, Disposition::Timeout]);
+    assert_eq!(rerun.reason, None);
+    assert_eq!(rerun.count, live.len() as u64);
+}
+
+/// An error in one of two groups took delay, spread, K and gap from the links of both.
+#[test]
+fn an_error_costs_the_links_of_its_group_only() {
+    const BOTH: &[PluginModule] = &[linked::cir::<Plain<LargeGroupErrs>>(), linked::cir::<Plain<Steady>>()];
+    let mut rig = captured(BOTH, "large-group-errs");
+    let erred = (0..120).find(|_| rig.slot() == Disposition::Error);
+    assert!(erred.is_some(), "no error");
+    let core = &rig.engine.core;
+    let with_delay: Vec<u32> = core
+        .outcome()
+        .links
+        .iter()
+        .filter(|l| l.delay_ns.is_some())
+        .map(|l| l.path.into())
+        .collect();
+    let second: Vec<u32> = core.host.cir_buffers(1).unwrap().links.iter().map(|l| l.path).collect();
+    assert_eq!(with_delay, second);
+    let (live, rerun) = replays(rig, BOTH);
+    assert_eq!(rerun.reason, None);
+    assert_eq!(rerun.count, live.len() as u64);
+}
+
+/// The first group erred and the second was late: the capture said "error", and its replay waited for the late one as long as
+/// it took.
+#[test]
+fn a_late_group_beside_one_that_erred_replays() {
+    const BOTH: &[PluginModule] = &[linked::cir::<Plain<ErrsAndHangs>>(), linked::cir::<Plain<Steady>>()];
+    let mut rig = captured(BOTH, "errs-and-hangs");
+    rig.deadline = Some(Duration::from_millis(400));
+    let late = (0..120).find(|_| rig.slot() == Disposition::Timeout);
+    assert!(late.is_some(), "nothing was late");
+    let late = rig.tick - 1;
+    rig.deadline = None;
+    let first = rig.engine.in_force.manifest_hash;
+    rig.until(|rig| (rig.engine.in_force.manifest_hash != first).then_some(()));
+    rig.slot();
+    let (live, rerun) = replays(rig, BOTH);
+    let kinds: Vec<Disposition> = entries(&live[&late], 5).iter().map(|(d, _)| *d).collect();
+    assert_eq!(kinds, [Disposition::Error, Disposition::Timeout]);
     assert_eq!(rerun.reason, None);
     assert_eq!(rerun.count, live.len() as u64);
 }
