@@ -64,7 +64,7 @@ pub struct LinkObservation {
 pub struct TomographyInput<'a> {
     /// The image grid; the same in every call of an instance.
     pub grid: Grid,
-    /// Seconds since the last cycle.
+    /// Seconds since the last cycle, at most an hour; the nominal period before the first.
     pub step_s: f32,
     /// Node positions, ascending by node id.
     pub nodes: RSlice<'a, NodePosition>,

@@ -99,7 +99,7 @@ pub struct DopplerPair {
 #[repr(C)]
 #[derive(StableAbi)]
 pub struct TrackerInput<'a> {
-    /// Seconds since the last cycle.
+    /// Seconds since the last cycle, at most an hour; the nominal period before the first.
     pub step_s: f32,
     /// One of [`gate`].
     pub gate: u32,

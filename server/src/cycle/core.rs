@@ -16,6 +16,7 @@ use tapline_witness::{
 };
 
 use super::{
+    clock::SLOT_S,
     decide::{self, Seen},
     privacy::PrivacyGate,
     published::Published,
@@ -34,6 +35,9 @@ use crate::{
 
 /// Clock quality below which a leaf says that the clock was degraded.
 const DEGRADED_CLOCK: u8 = 50;
+
+/// Longest step that the stages are told of, slots: an hour.
+const LONGEST_STEP_SLOTS: u64 = 72_000;
 
 /// Dispositions to obey on replay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,6 +137,8 @@ pub struct Core {
     /// Per path: its group and place in it.
     cir_place: Vec<Option<(usize, usize)>>,
     stage_list: StageList,
+    /// Slot of the last step.
+    last_tick: Option<u64>,
     inputs: Vec<u8>,
     outcome: Outcome,
     outcome_bytes: Vec<u8>,
@@ -150,6 +156,7 @@ struct StateBlob {
     privacy: PrivacyGate,
     published: Published,
     world: World,
+    last_tick: Option<u64>,
 }
 
 /// A state that is written: the fields of [`StateBlob`].
@@ -162,6 +169,7 @@ struct StateParts<'a> {
     privacy: &'a PrivacyGate,
     published: &'a Published,
     world: &'a World,
+    last_tick: Option<u64>,
 }
 
 /// Filled anew for each keyframe, so that it faults no fresh memory in.
@@ -172,7 +180,7 @@ struct StateBuffers {
     host: Vec<u8>,
 }
 
-const STATE_VERSION: u16 = 4;
+const STATE_VERSION: u16 = 5;
 
 impl Core {
     /// Builds the cycle of a site around a plugin host.
@@ -208,6 +216,7 @@ impl Core {
             cir_index,
             cir_place,
             stage_list: StageList::default(),
+            last_tick: None,
             inputs: Vec::new(),
             outcome: setup::outcome(),
             outcome_bytes: Vec::with_capacity(setup::outcome_bytes(&site)),
@@ -241,7 +250,7 @@ impl Core {
         report.clock_quality = self.front.clock_quality();
         report.degraded_clock = self.front.fused().is_some() && report.clock_quality < DEGRADED_CLOCK;
         timer.lap(&mut report, 6, Disposition::Ran);
-        self.fill_scene();
+        self.fill_scene(slot.tick);
         let tomography = self.tomography(left(&timer), slot.obey, &mut report);
         timer.lap(&mut report, 7, tomography);
         let tracker = self.tracker(left(&timer), slot.obey, &mut report);
@@ -314,8 +323,9 @@ impl Core {
         })
     }
 
-    fn fill_scene(&mut self) {
+    fn fill_scene(&mut self, tick: u64) {
         let scene = self.host.scene_mut();
+        scene.step_s = step_s(self.last_tick.replace(tick), tick);
         scene.gate = decide::gate_code(&self.front);
         scene.presence = self.front.site().probability.unwrap_or(-1.0);
         scene.vacancy = self.front.vacancy();
@@ -496,6 +506,7 @@ impl Core {
             privacy: &self.privacy,
             published: &self.published,
             world: &self.world,
+            last_tick: self.last_tick,
         };
         borsh::to_writer(into, &parts).map_err(|e| StateError(e.to_string()))
     }
@@ -530,6 +541,7 @@ impl Core {
         self.front.import_state(&blob.front).map_err(|e| fail(&e))?;
         self.host.import_state(&blob.host).map_err(|e| fail(&e))?;
         (self.privacy, self.published, self.world) = (blob.privacy, blob.published, blob.world);
+        self.last_tick = blob.last_tick;
         Ok(())
     }
 }
@@ -559,6 +571,12 @@ fn fill_group(buffers: &mut CirBuffers, front: &Front, site: &Site) -> bool {
         buffers.mask[at].copy_from_slice(mask);
     }
     any
+}
+
+/// Seconds from the last slot that ran to this one: slots can be missed. Before the first there is only the nominal period.
+fn step_s(last_tick: Option<u64>, tick: u64) -> f32 {
+    let slots = last_tick.map_or(1, |last| tick.saturating_sub(last).max(1));
+    slots.min(LONGEST_STEP_SLOTS) as f32 * SLOT_S
 }
 
 /// Index of a stage's plugin in the manifest.
@@ -618,7 +636,14 @@ impl Timer {
 
 #[cfg(test)]
 mod tests {
-    use super::{Disposition, worse};
+    use super::{Disposition, step_s, worse};
+
+    #[test]
+    fn a_step_is_what_passed_within_an_hour() {
+        assert_eq!((step_s(None, 7), step_s(Some(6), 7)), (0.05, 0.05));
+        assert_eq!((step_s(Some(7), 27), step_s(Some(7), 7)), (1.0, 0.05));
+        assert_eq!((step_s(Some(0), 72_000), step_s(Some(0), u64::MAX)), (3_600.0, 3_600.0));
+    }
 
     #[test]
     fn of_two_faults_the_one_that_a_replay_obeys_counts() {

@@ -144,7 +144,7 @@ fn cir_specs(site: &Site) -> Vec<CirLinkSpec> {
     site.paths.iter().enumerate().filter_map(csi).collect()
 }
 
-/// What tomography and tracker are told of the site; the links are filled in every cycle.
+/// What tomography and tracker are told of the site; step and links are filled in every cycle.
 pub(super) fn fill_scene(site: &Site, scene: &mut Scene) {
     // The image covers the site; with several rooms its outline is the rectangle round them all.
     let outline = match site.rooms.as_slice() {
@@ -161,7 +161,6 @@ pub(super) fn fill_scene(site: &Site, scene: &mut Scene) {
         z_m: n.position_m[2],
     };
     let point = |p: [f32; 2]| Point2 { x_m: p[0], y_m: p[1] };
-    scene.step_s = SLOT_S;
     scene.presence = -1.0;
     scene.nodes = site.nodes.iter().map(node).collect();
     scene.outline = outline.into_iter().map(point).collect();

@@ -96,7 +96,7 @@ impl CirBuffers {
 /// What `tomography` and `tracker` share in a cycle; the cycle fills it once.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Scene {
-    /// Seconds since the last cycle.
+    /// Seconds since the last cycle, at most an hour.
     pub step_s: f32,
     /// Decision of the coherence gate, one of `tapline_plugin_api::tracker::gate`.
     pub gate: u32,

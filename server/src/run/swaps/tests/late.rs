@@ -196,6 +196,38 @@ fn a_late_group_beside_one_that_erred_replays() {
     assert_eq!(rerun.count, live.len() as u64);
 }
 
+/// The stages were told of the nominal period however many slots had been missed; and a state knows its slot, so that whoever
+/// goes on from it tells them the same.
+#[test]
+fn missed_slots_are_in_the_step_of_the_next() {
+    let mut rig = Rig::new();
+    for _ in 0..3 {
+        rig.slot();
+        assert_eq!(rig.engine.core.host.scene_mut().step_s, 0.05);
+    }
+    let mut state = Vec::new();
+    rig.engine.core.export_state(&mut state).unwrap();
+    let mut other = Rig::new();
+    other.engine.go_on_from(&state).unwrap();
+    other.tick = rig.tick;
+    for rig in [&mut rig, &mut other] {
+        let gap = Body::Gap(Gap {
+            first_tick: rig.tick,
+            last_tick: rig.tick + 9,
+            frames_lost: 0,
+            reason: GapReason::Overrun,
+        });
+        let stamp = rig.stamp();
+        rig.engine.append(stamp, &gap, Vec::new()).unwrap();
+        rig.tick += 10;
+        rig.slot();
+        let step_s = rig.engine.core.host.scene_mut().step_s;
+        assert!((step_s - 0.55).abs() < 1e-6, "{step_s}");
+    }
+    rig.slot();
+    assert_eq!(rig.engine.core.host.scene_mut().step_s, 0.05);
+}
+
 /// A stage that nothing replaces stays out when another one is exchanged: the swap put a fresh instance of what had failed
 /// into service. It does not judge the candidate in the shadow either, and both replays do the same.
 #[test]
