@@ -78,6 +78,12 @@ macro_rules! export_plugin {
 macro_rules! export_module {
     ($module:expr) => {
         const _: () = {
+            // The guard catches a panic as it unwinds; one that aborts takes the whole server along.
+            assert!(
+                cfg!(panic = "unwind"),
+                "a Tapline plugin is built with panic = \"unwind\": take `panic = \"abort\"` out of the profile"
+            );
+
             #[global_allocator]
             static ALLOCATOR: $crate::counting::Counting = $crate::counting::Counting;
 

@@ -178,18 +178,19 @@ pub fn prepare_recorded(
 }
 
 /// The manifest that says which configuration tables its plugins run with, and in which program. One that says so already
-/// is kept to the letter; otherwise the file names the plugins, the fleet file the tables, and all together are what runs.
+/// is kept to the letter; otherwise the file names the plugins, the fleet file the tables, and all together are what runs. A
+/// plugin that brings its own table, as a swap gave it one, keeps it.
 fn with_tables(manifest: Manifest, spec: &HostSpec) -> Result<Manifest, HostError> {
-    let wanted = |row: &PluginRow| config_digest(spec.tables.of(row.stage));
+    let table = |row: &PluginRow| config_digest(row.table.as_deref().unwrap_or_else(|| spec.tables.of(row.stage)));
     let stages = program::host_stages();
-    if manifest.plugins().iter().all(|row| row.config == wanted(row)) && manifest.host_stages() == stages {
+    if manifest.plugins().iter().all(|row| row.config == table(row)) && manifest.host_stages() == stages {
         return Ok(manifest);
     }
     let mut draft = Draft::after(&manifest);
     draft.generation -= 1;
     draft.host_stages = stages;
     for row in &mut draft.plugins {
-        row.config = wanted(row);
+        row.config = table(row);
     }
     draft.write()
 }
@@ -394,5 +395,41 @@ impl Prepared {
         let readers = hub.as_ref().map(|(hub, _)| Arc::clone(hub));
         let engine = Engine::new(self.core, chain, writer, in_force, readers, patience);
         Ok(Started { engine, hub })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tapline_plugin_api::StageKind;
+    use tapline_sim::{Scene, Simulator};
+
+    use super::*;
+
+    /// The manifest in force after a swap with a table, saved as the manifest file, did not start: the row's digest became that
+    /// of the configured table while its own table stayed.
+    #[test]
+    fn a_row_keeps_its_own_table() {
+        let simulator = Simulator::new(Scene::builtin("empty-room").unwrap(), 1).unwrap();
+        let text = format!("version = 1\n{}", simulator.site_config().to_fleet_toml());
+        let fleet = Fleet::parse(&text, Path::new("scene.toml")).unwrap();
+        let site = fleet.select(None, "").unwrap();
+        let spec = host_spec(&site, PathBuf::new()).unwrap();
+        let manifest = PluginHost::linked_manifest(&spec, [""; 3], program::host_stages()).unwrap();
+        let mut draft = Draft::after(&manifest);
+        let table = "prior-sigma = 2.0".to_owned();
+        for row in &mut draft.plugins {
+            if row.stage == StageKind::Tomography {
+                row.config = config_digest(&table);
+                row.table = Some(table.clone());
+            }
+        }
+        let saved = draft.write().unwrap();
+        assert_eq!(with_tables(saved.clone(), &spec).unwrap().text(), saved.text());
+        // Of another program, so that it is written anew.
+        let mut draft = Draft::after(&saved);
+        draft.host_stages.clear();
+        let anew = with_tables(draft.write().unwrap(), &spec).unwrap();
+        assert_eq!(anew.plugin(StageKind::Tomography), saved.plugin(StageKind::Tomography));
+        assert!(PluginHost::new(spec, anew).is_ok());
     }
 }
