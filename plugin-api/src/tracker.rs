@@ -163,7 +163,8 @@ pub struct TrackerSummary {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, StableAbi, Pod, Zeroable)]
 pub struct Track {
-    /// Never given to another person within a log.
+    /// Never given to another person by this instance, nor by one that goes on from its state. An instance that begins anew
+    /// may count from 1 again.
     pub id: u64,
     /// One of [`state`].
     pub state: u32,

@@ -659,7 +659,7 @@ pub(crate) struct Flow {
 /// A person over a time.
 #[derive(SimpleObject)]
 pub(crate) struct PersonSeen {
-    /// The person, as in `tracks`.
+    /// The person, as in `tracks`; whoever has the same id after the tracker began anew is counted in.
     person: ID,
     /// Seconds they were tracked.
     seen_s: f64,

@@ -26,7 +26,8 @@ use super::scalars::decimal;
 #[derive(SimpleObject)]
 pub(crate) struct Person {
     /// Published identity, a decimal number as text: stable, or a pseudonym that changes every hour, by privacy
-    /// class.
+    /// class. When the tracker begins anew (a start of the server, a recovery, a swap to other code) ids count from 1 again,
+    /// for other people.
     pub(crate) id: ID,
     /// True while measurements support the track, false while it is coasting.
     active: bool,
