@@ -260,7 +260,7 @@ fn prune(committer: &mut Committer) -> Result<bool, LogError> {
         .anchor
         .as_ref()
         .map_or(committer.edge.size(), |anchor| anchor.size());
-    if seq >= anchored || !past_its_time(&committer.db, &rollup)? {
+    if seq >= anchored || !past_its_time(&committer.db, seq, &rollup)? {
         return Ok(went);
     }
     let end = rollup.end.min(minimum + TILES_A_STEP * WIDTH);
@@ -381,14 +381,32 @@ fn rollup_of(db: &Connection, minimum: u64) -> Result<Option<(u64, Rollup)>, Log
     Ok(None)
 }
 
-/// Step 4.
-fn past_its_time(db: &Connection, rollup: &Rollup) -> Result<bool, LogError> {
+/// Step 4, for the window whose ROLLUP leaf is leaf `seq`. One of a clock that was ahead goes with the first later one that is
+/// past its time: by its own time it would hold up all others until that has come.
+fn past_its_time(db: &Connection, seq: u64, rollup: &Rollup) -> Result<bool, LogError> {
     let Some(keep_s) = policy(db)?.map(|policy| policy.leaves_s).filter(|s| *s != u64::MAX) else {
         return Ok(false);
     };
-    let newest = clock::newest(db)?.map(|(_, wall_ns)| wall_ns);
-    let age_ns = newest.map_or(0, |newest| i128::from(newest) - i128::from(rollup.last_wall_ns));
-    Ok(age_ns > i128::from(keep_s) * 1_000_000_000)
+    let Some((_, newest_ns)) = clock::newest(db)? else {
+        return Ok(false);
+    };
+    let past =
+        |last_wall_ns: i64| i128::from(newest_ns) - i128::from(last_wall_ns) > i128::from(keep_s) * 1_000_000_000;
+    if rollup.last_wall_ns <= newest_ns {
+        return Ok(past(rollup.last_wall_ns));
+    }
+    let mut statement =
+        db.prepare_cached("SELECT body FROM leaf WHERE kind <> 1 AND kind = ?1 AND seq > ?2 ORDER BY seq")?;
+    let mut rows = statement.query(params![Kind::Rollup as u8, seq.cast_signed()])?;
+    while let Some(row) = rows.next()? {
+        let bytes: Vec<u8> = row.get(0)?;
+        if let Body::Rollup(later) = leaf::decode(&bytes)?.body
+            && later.last_wall_ns <= newest_ns
+        {
+            return Ok(past(later.last_wall_ns));
+        }
+    }
+    Ok(false)
 }
 
 fn full_tile(db: &Connection, index: u64) -> Result<Vec<u8>, LogError> {

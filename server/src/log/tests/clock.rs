@@ -27,19 +27,41 @@ struct Clock {
     log: Log,
     tick: u64,
     wall_ns: i64,
+    /// Between two cycles.
+    step_ns: i64,
 }
 
 impl Clock {
     fn new(place: &Place) -> Self {
+        Self::keeping(place, RETENTION)
+    }
+
+    /// The same with a RETENTION_POLICY leaf, when leaves are not kept for ever.
+    fn keeping(place: &Place, retention: Retention) -> Self {
         let mut options = place.options();
-        options.writer.retention = RETENTION;
+        options.writer.retention = retention;
+        if retention.leaves_s != u64::MAX {
+            options.writer.window_tiles = Some(1);
+        }
         let mut log = Log::open(options).unwrap();
         boot(&mut log, 0);
-        Self {
+        let mut clock = Self {
             log,
             tick: 0,
             wall_ns: T0_NS,
+            step_ns: STEP_NS,
+        };
+        if retention.leaves_s != u64::MAX {
+            clock.append(&retention.policy().into());
         }
+        clock
+    }
+
+    fn append(&mut self, body: &Body) {
+        let mut record = self.log.writer.checkout_blocking().unwrap();
+        let stamp = self.stamp();
+        self.log.chain.append(stamp, body, &mut record).unwrap();
+        self.log.writer.submit(record).unwrap();
     }
 
     fn stamp(&self) -> Stamp {
@@ -52,9 +74,9 @@ impl Clock {
     /// Runs for a time; the first and one past the last leaf.
     fn run(&mut self, for_ns: i64) -> Forget {
         let from = self.log.chain.next_seq();
-        for _ in 0..for_ns / STEP_NS {
+        for _ in 0..for_ns / self.step_ns {
             self.tick += 1;
-            self.wall_ns += STEP_NS;
+            self.wall_ns += self.step_ns;
             let mut record = self.log.writer.checkout_blocking().unwrap();
             fill(&self.log, self.tick, PrivacyClass::Raw, &mut record);
             let stamp = self.stamp();
@@ -65,6 +87,9 @@ impl Clock {
             self.log.writer.submit(record).unwrap();
             // An idle slot of the writer behind each, in which it forgets.
             self.log.writer.flush().unwrap();
+            if let Some(rollup) = self.log.writer.rollup_due() {
+                self.append(&Body::Rollup(*rollup));
+            }
         }
         Forget {
             from,
@@ -79,10 +104,7 @@ impl Clock {
             before_ns,
             after_ns: self.wall_ns,
         });
-        let mut record = self.log.writer.checkout_blocking().unwrap();
-        let stamp = self.stamp();
-        self.log.chain.append(stamp, &body, &mut record).unwrap();
-        self.log.writer.submit(record).unwrap();
+        self.append(&body);
     }
 
     fn end(self, place: &Place) -> Connection {
@@ -146,6 +168,37 @@ fn what_was_stamped_ahead_holds_up_no_forgetting() {
     );
     let kept = count(&db, "cycle");
     assert!((4 * 240..=4 * 240 + 240).contains(&kept), "{kept}");
+}
+
+/// A window of leaves whose last one was stamped a year ahead was past its time in a year, and until then nothing behind it
+/// was pruned: the disk filled.
+#[test]
+fn a_window_stamped_ahead_holds_up_no_pruning() {
+    let place = Place::new();
+    let retention = Retention {
+        raw_s: 300,
+        cycles_s: 600,
+        leaves_s: 900,
+        ..RETENTION
+    };
+    let mut clock = Clock::keeping(&place, retention);
+    // A tile is 512 seconds, and a step of the rollups closes the minutes it adds up.
+    clock.step_ns = 2 * SECOND_NS;
+    let year_ns = 365 * 24 * HOUR_NS;
+    clock.run(900 * SECOND_NS);
+    clock.set(year_ns);
+    let ahead = clock.run(150 * SECOND_NS);
+    assert!(
+        ahead.from < 511 && 511 < ahead.to,
+        "the end of the second tile: {ahead:?}"
+    );
+    clock.set(-year_ns);
+    let minimum = || SqlLog(&open(&place)).minimum_index().unwrap();
+    clock.run(950 * SECOND_NS);
+    assert_eq!(minimum(), 256, "the third tile is eight minutes old");
+    clock.run(1_000 * SECOND_NS);
+    assert!(minimum() >= 768, "leaves are kept from {} on", minimum());
+    clock.end(&place);
 }
 
 #[test]
