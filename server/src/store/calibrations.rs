@@ -20,15 +20,17 @@ pub struct CalibrationLeaf {
     pub artefact: Option<CalibrationArtefact>,
 }
 
+// The kind is written out. `kind <> 1` is what the index asks for: SQLite does not see that it follows.
+pub(super) const LEAVES: &str =
+    "SELECT body FROM leaf WHERE kind <> 1 AND kind = 6 AND seq < ?1 ORDER BY seq DESC LIMIT ?2";
+
 /// The CALIBRATION leaves below `before` (none: all), newest first, at most `limit`.
 ///
 /// # Errors
 /// When the store cannot be read.
 pub fn leaves(db: &Connection, before: Option<u64>, limit: u32) -> Result<Vec<CalibrationLeaf>, StoreError> {
-    // Written out, for the index is one of the kinds other than CYCLE.
     const { assert!(Kind::Calibration as u8 == 6) };
-    let mut statement =
-        db.prepare_cached("SELECT body FROM leaf WHERE kind = 6 AND seq < ?1 ORDER BY seq DESC LIMIT ?2")?;
+    let mut statement = db.prepare_cached(LEAVES)?;
     let mut file = db.prepare_cached("SELECT bytes FROM blob WHERE hash = ?1 AND kind = 'calibration'")?;
     let mut rows = statement.query(params![before.map_or(i64::MAX, sql_int), limit])?;
     let mut found = Vec::new();

@@ -34,6 +34,13 @@ macro_rules! track_columns {
     };
 }
 
+// The kinds are written out. `kind <> 1` is what the index asks for: SQLite does not see that it follows.
+const CALIBRATIONS: &str = "SELECT body FROM leaf WHERE kind <> 1 AND kind = 6 ORDER BY seq DESC";
+const CONFIG_BEFORE: [&str; 2] = [
+    "SELECT seq, body FROM leaf WHERE kind <> 1 AND kind = 2 AND seq < ?1 ORDER BY seq DESC LIMIT 1",
+    "SELECT seq, body FROM leaf WHERE kind <> 1 AND kind = 5 AND seq < ?1 ORDER BY seq DESC LIMIT 1",
+];
+
 /// A calibration that was in force.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeptCalibration {
@@ -363,10 +370,9 @@ impl Reader {
     /// The calibration that the latest CALIBRATION leaf put in force, as it was when the first such leaf did.
     pub fn last_calibration(&self) -> Result<Option<KeptCalibration>, StoreError> {
         self.snapshot(|db| {
-            // Written out, for the index is one of the kinds other than CYCLE.
             const { assert!(Kind::Calibration as u8 == 6) };
             let mut first = None;
-            let mut statement = db.prepare_cached("SELECT body FROM leaf WHERE kind = 6 ORDER BY seq DESC")?;
+            let mut statement = db.prepare_cached(CALIBRATIONS)?;
             let mut rows = statement.query([])?;
             while let Some(row) = rows.next()? {
                 // What the log holds was checked when it was opened.
@@ -475,10 +481,7 @@ pub(crate) fn sql_int(value: u64) -> i64 {
 fn config_before(db: &Connection, seq: u64) -> Result<Option<Hash>, StoreError> {
     const { assert!(Kind::Boot as u8 == 2 && Kind::Config as u8 == 5) };
     let mut newest = None;
-    for sql in [
-        "SELECT seq, body FROM leaf WHERE kind = 2 AND seq < ?1 ORDER BY seq DESC LIMIT 1",
-        "SELECT seq, body FROM leaf WHERE kind = 5 AND seq < ?1 ORDER BY seq DESC LIMIT 1",
-    ] {
+    for sql in CONFIG_BEFORE {
         let found = one(db, sql, params![sql_int(seq)], |row| {
             Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?))
         })?;
@@ -563,4 +566,40 @@ fn unsigned(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
 
 fn optional_unsigned(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<u64>> {
     Ok(row.get::<_, Option<i64>>(column)?.map(|value| value as u64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{
+        calibrations, manifests,
+        schema::{StoreKind, open_writer},
+    };
+
+    /// What is asked at every start, at every commit and in every idle slot walked through whole tables: the index on leaves that
+    /// are no cycles was not used, since SQLite does not see that `kind = 6` says `kind <> 1`.
+    #[test]
+    fn what_is_asked_often_is_found_by_its_index() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = open_writer(&dir.path().join(DATABASE_FILE), StoreKind::Live).unwrap();
+        let of_kinds = [CALIBRATIONS, calibrations::LEAVES]
+            .into_iter()
+            .chain(CONFIG_BEFORE)
+            .chain(manifests::LEAVES)
+            .map(|sql| (sql, "leaf_other_than_cycle"));
+        for (sql, index) in of_kinds {
+            let arguments = vec![1; sql.matches('?').count()];
+            let plan: Vec<String> = db
+                .prepare(&format!("EXPLAIN QUERY PLAN {sql}"))
+                .unwrap()
+                .query_map(rusqlite::params_from_iter(arguments), |row| row.get(3))
+                .unwrap()
+                .collect::<Result<_, _>>()
+                .unwrap();
+            assert!(
+                plan.len() == 1 && plan[0].contains(&format!(" INDEX {index}")),
+                "{sql}: {plan:?}"
+            );
+        }
+    }
 }
