@@ -6,7 +6,7 @@ use tapline_witness::{hash, leaf};
 use super::history::{CyclePage, History, HistoryError, StoredCheckpoint, StoredCycle, World, WorldEdge, WorldNode};
 use crate::store::{
     StoreError,
-    reader::{CheckpointRow, EdgeRow, MAX_PAGE, NodeRow, Reader},
+    reader::{CheckpointRow, EdgeRow, NodeRow, Reader},
 };
 
 impl From<StoreError> for HistoryError {
@@ -66,24 +66,11 @@ impl History for Reader {
     }
 
     fn world(&self, at: Option<u64>) -> Result<World, HistoryError> {
-        let newest = self.cycles(None, 1)?.first().map_or(0, |row| row.seq);
-        // Without a cycle named, all pages are of the one that is newest now.
-        let at = at.unwrap_or(newest);
-        let mut nodes: Vec<NodeRow> = Vec::new();
-        loop {
-            let after = nodes.last().map_or("", |n| n.id.as_str()).to_owned();
-            let page = self.world_nodes(Some(at), &after, MAX_PAGE)?;
-            let last = page.len() < MAX_PAGE as usize;
-            nodes.extend(page);
-            if last {
-                break;
-            }
-        }
-        let edges = self.world_edges(Some(at), MAX_PAGE)?;
+        let world = Self::world(self, at)?;
         Ok(World {
-            cycle: at,
-            nodes: nodes.into_iter().map(WorldNode::from).collect(),
-            edges: edges.into_iter().map(WorldEdge::from).collect(),
+            cycle: world.cycle,
+            nodes: world.nodes.into_iter().map(WorldNode::from).collect(),
+            edges: world.edges.into_iter().map(WorldEdge::from).collect(),
         })
     }
 }

@@ -377,16 +377,11 @@ impl Engine {
     /// # Errors
     /// When the store cannot be read.
     pub fn end_beliefs_of_earlier_boots(&mut self, store: &Reader) -> Result<(), StoreError> {
-        let mut after = String::new();
-        loop {
-            let page = store.world_nodes(None, &after, 1_000)?;
-            let Some(last) = page.last() else { break };
-            last.id.clone_into(&mut after);
-            self.ended
-                .extend(page.into_iter().map(|row| WorldChange::NodeGone { id: row.id }));
-        }
-        let edges = store.world_edges(None, 100_000)?;
-        self.ended.extend(edges.into_iter().map(|e| WorldChange::EdgeGone {
+        let world = store.world(None)?;
+        let nodes = world.nodes.into_iter();
+        self.ended.extend(nodes.map(|n| WorldChange::NodeGone { id: n.id }));
+        let edges = world.edges.into_iter();
+        self.ended.extend(edges.map(|e| WorldChange::EdgeGone {
             src: e.src,
             dst: e.dst,
             kind: e.kind,

@@ -34,6 +34,33 @@ macro_rules! track_columns {
     };
 }
 
+/// The columns of [`NodeRow`] and its table.
+macro_rules! nodes {
+    () => {
+        "SELECT id, kind, label, from_seq, to_seq FROM world_node"
+    };
+}
+
+/// The columns of [`EdgeRow`] and its table.
+macro_rules! edges {
+    () => {
+        "SELECT src, dst, kind, label, from_seq, to_seq FROM world_edge"
+    };
+}
+
+/// What stood after cycle `?1`.
+macro_rules! stood {
+    () => {
+        " WHERE from_seq <= ?1 AND (to_seq IS NULL OR to_seq > ?1)"
+    };
+}
+
+// What stands now has statements of its own: every commit asks, and only so the index on it is used.
+const NODES_NOW: &str = concat!(nodes!(), " WHERE to_seq IS NULL ORDER BY id");
+const NODES_AT: &str = concat!(nodes!(), stood!(), " ORDER BY id");
+const EDGES_NOW: &str = concat!(edges!(), " WHERE to_seq IS NULL ORDER BY src, dst, kind");
+const EDGES_AT: &str = concat!(edges!(), stood!(), " ORDER BY src, dst, kind");
+
 // The kinds are written out. `kind <> 1` is what the index asks for: SQLite does not see that it follows.
 const CALIBRATIONS: &str = "SELECT body FROM leaf WHERE kind <> 1 AND kind = 6 ORDER BY seq DESC";
 const CONFIG_BEFORE: [&str; 2] = [
@@ -161,6 +188,17 @@ pub struct EdgeRow {
     pub from_seq: u64,
     /// First cycle without it; none while it lasts.
     pub to_seq: Option<u64>,
+}
+
+/// The world graph as of one cycle.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WorldRows {
+    /// The cycle.
+    pub cycle: u64,
+    /// Ascending id.
+    pub nodes: Vec<NodeRow>,
+    /// Ascending (source, target, kind).
+    pub edges: Vec<EdgeRow>,
 }
 
 /// How much the store holds.
@@ -409,42 +447,20 @@ impl Reader {
         })
     }
 
-    /// Nodes of the world graph as of cycle `at` (none: now), ascending id, after `after`, at most `limit`.
-    pub fn world_nodes(&self, at: Option<u64>, after: &str, limit: u32) -> Result<Vec<NodeRow>, StoreError> {
+    /// The whole world graph as of cycle `at` (none: now).
+    pub fn world(&self, at: Option<u64>) -> Result<WorldRows, StoreError> {
         self.snapshot(|db| {
-            let sql = "SELECT id, kind, label, from_seq, to_seq FROM world_node
-                       WHERE id > ?2 AND (CASE WHEN ?1 IS NULL THEN to_seq IS NULL
-                           ELSE from_seq <= ?1 AND (to_seq IS NULL OR to_seq > ?1) END)
-                       ORDER BY id LIMIT ?3";
-            all(db, sql, params![at.map(sql_int), after, limit.min(MAX_PAGE)], |row| {
-                Ok(NodeRow {
-                    id: row.get(0)?,
-                    kind: row.get(1)?,
-                    label: row.get(2)?,
-                    from_seq: unsigned(row, 3)?,
-                    to_seq: optional_unsigned(row, 4)?,
-                })
-            })
-        })
-    }
-
-    /// Edges of the world graph as of cycle `at` (none: now), ascending (source, target, kind), at most `limit`.
-    pub fn world_edges(&self, at: Option<u64>, limit: u32) -> Result<Vec<EdgeRow>, StoreError> {
-        self.snapshot(|db| {
-            let sql = "SELECT src, dst, kind, label, from_seq, to_seq FROM world_edge
-                       WHERE CASE WHEN ?1 IS NULL THEN to_seq IS NULL
-                           ELSE from_seq <= ?1 AND (to_seq IS NULL OR to_seq > ?1) END
-                       ORDER BY src, dst, kind LIMIT ?2";
-            all(db, sql, params![at.map(sql_int), limit.min(MAX_PAGE)], |row| {
-                Ok(EdgeRow {
-                    src: row.get(0)?,
-                    dst: row.get(1)?,
-                    kind: row.get(2)?,
-                    label: row.get(3)?,
-                    from_seq: unsigned(row, 4)?,
-                    to_seq: optional_unsigned(row, 5)?,
-                })
-            })
+            let cycle = match at {
+                Some(at) => at,
+                None => one(db, "SELECT max(seq) FROM cycle", [], |row| optional_unsigned(row, 0))?
+                    .flatten()
+                    .unwrap_or(0),
+            };
+            let (nodes, edges) = match at.map(sql_int) {
+                Some(at) => (all(db, NODES_AT, [at], node_row)?, all(db, EDGES_AT, [at], edge_row)?),
+                None => (all(db, NODES_NOW, [], node_row)?, all(db, EDGES_NOW, [], edge_row)?),
+            };
+            Ok(WorldRows { cycle, nodes, edges })
         })
     }
 
@@ -560,6 +576,27 @@ fn track_row(row: &Row<'_>) -> rusqlite::Result<TrackRow> {
     })
 }
 
+fn node_row(row: &Row<'_>) -> rusqlite::Result<NodeRow> {
+    Ok(NodeRow {
+        id: row.get(0)?,
+        kind: row.get(1)?,
+        label: row.get(2)?,
+        from_seq: unsigned(row, 3)?,
+        to_seq: optional_unsigned(row, 4)?,
+    })
+}
+
+fn edge_row(row: &Row<'_>) -> rusqlite::Result<EdgeRow> {
+    Ok(EdgeRow {
+        src: row.get(0)?,
+        dst: row.get(1)?,
+        kind: row.get(2)?,
+        label: row.get(3)?,
+        from_seq: unsigned(row, 4)?,
+        to_seq: optional_unsigned(row, 5)?,
+    })
+}
+
 fn unsigned(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
     Ok(row.get::<_, i64>(column)? as u64)
 }
@@ -587,7 +624,11 @@ mod tests {
             .chain(CONFIG_BEFORE)
             .chain(manifests::LEAVES)
             .map(|sql| (sql, "leaf_other_than_cycle"));
-        for (sql, index) in of_kinds {
+        let others = [
+            (NODES_NOW, "world_node_live"),
+            (EDGES_NOW, "world_edge_live"),
+        ];
+        for (sql, index) in of_kinds.chain(others) {
             let arguments = vec![1; sql.matches('?').count()];
             let plan: Vec<String> = db
                 .prepare(&format!("EXPLAIN QUERY PLAN {sql}"))
@@ -601,5 +642,28 @@ mod tests {
                 "{sql}: {plan:?}"
             );
         }
+    }
+
+    /// More than a thousand edges were cut off, and those that were survived every restart.
+    #[test]
+    fn the_world_is_read_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = open_writer(&dir.path().join(DATABASE_FILE), StoreKind::Live).unwrap();
+        db.execute_batch(
+            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2500)
+             INSERT INTO world_edge SELECT 'link:' || i, 'room:a', 'Observes', '{}', i, iif(i > 2400, 2600, NULL) FROM n;
+             WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1500)
+             INSERT INTO world_node SELECT 'link:' || i, 'RfLink', '{}', i, NULL FROM n;",
+        )
+        .unwrap();
+        let reader = Reader::open(dir.path()).unwrap();
+        let sizes = |at| {
+            let world = reader.world(at).unwrap();
+            (world.nodes.len(), world.edges.len())
+        };
+        assert_eq!(sizes(None), (1_500, 2_400));
+        assert_eq!(sizes(Some(2_599)), (1_500, 2_500));
+        assert_eq!(sizes(Some(2_600)), (1_500, 2_400));
+        assert_eq!(sizes(Some(1_200)), (1_200, 1_200));
     }
 }

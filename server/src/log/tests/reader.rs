@@ -157,13 +157,7 @@ fn the_world_is_kept_as_intervals() {
     }
     log.writer.flush().unwrap();
     let reader = Reader::open(&place.data()).unwrap();
-    let label = |at| {
-        reader
-            .world_nodes(at, "", 10)
-            .unwrap()
-            .first()
-            .map(|node| node.label.clone())
-    };
+    let label = |at| reader.world(at).unwrap().nodes.first().map(|node| node.label.clone());
     assert_eq!(label(Some(1)), None);
     assert_eq!(label(Some(2)).as_deref(), Some("{\"a\":1}"));
     assert_eq!(label(Some(3)).as_deref(), Some("{\"a\":1}"));
@@ -172,15 +166,15 @@ fn the_world_is_kept_as_intervals() {
     assert_eq!(label(None), None);
     let rooms = |at| {
         reader
-            .world_edges(at, 10)
+            .world(at)
             .unwrap()
+            .edges
             .into_iter()
             .map(|edge| edge.dst)
             .collect::<Vec<_>>()
     };
     assert_eq!(rooms(Some(3)), ["room:a"]);
     assert_eq!(rooms(None), ["room:b"]);
-    assert_eq!(reader.world_nodes(Some(4), "person:1", 10).unwrap(), []);
 }
 
 #[test]

@@ -15,17 +15,15 @@ const ALL: &[PluginModule] = &[linked::cir::<Plain<Steady>>(), linked::tracker::
 
 /// What stands in a store's graph at its end.
 fn standing(data: &Path) -> (Vec<[String; 3]>, Vec<[String; 3]>) {
-    let reader = Reader::open(data).unwrap();
-    let nodes = reader.world_nodes(None, "", 1_000).unwrap();
-    let edges = reader.world_edges(None, 10_000).unwrap();
+    let world = Reader::open(data).unwrap().world(None).unwrap();
     let node = |n: crate::store::reader::NodeRow| match n.kind.as_str() {
         // Where they were when their row was written.
         "PersonTrack" => [n.id, n.kind, String::new()],
         _ => [n.id, n.kind, n.label],
     };
     (
-        nodes.into_iter().map(node).collect(),
-        edges.into_iter().map(|e| [e.src, e.kind, e.dst]).collect(),
+        world.nodes.into_iter().map(node).collect(),
+        world.edges.into_iter().map(|e| [e.src, e.kind, e.dst]).collect(),
     )
 }
 
