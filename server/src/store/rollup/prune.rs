@@ -8,8 +8,8 @@ use crate::{
     store::StoreError,
 };
 
-/// Rows of a level forgotten in one step: more than a step writes, whatever the site (100 series are 500 rows a step).
-const STEP_ROWS: usize = 2_000;
+/// Rows of a level forgotten in one step at least.
+const STEP_ROWS: u64 = 2_000;
 
 /// How long the rows of each level are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,8 +31,10 @@ impl Default for Keep {
     }
 }
 
-/// Forgets some of what is past its time. True when there is more.
-pub(super) fn prune(tx: &Transaction<'_>, options: &RollupOptions) -> Result<bool, StoreError> {
+/// Forgets some of what is past its time. True when there is more. `written`: rows that were written since the last time; of
+/// each level as many may go twice over, so that no site writes more than it forgets.
+pub(super) fn prune(tx: &Transaction<'_>, options: &RollupOptions, written: u64) -> Result<bool, StoreError> {
+    let most = STEP_ROWS.max(written.saturating_mul(2));
     let keep = &options.keep;
     let mut more = false;
     let cursors: Vec<(i64, i64)> = tx
@@ -50,7 +52,7 @@ pub(super) fn prune(tx: &Transaction<'_>, options: &RollupOptions) -> Result<boo
             .unwrap_or(i64::MIN);
         let too_many = keep.bytes[level as usize].is_some_and(|most| bytes > i64::try_from(most).unwrap_or(i64::MAX));
         let by_bytes = if too_many {
-            end_of_oldest(tx, options, level, clock)?
+            end_of_oldest(tx, options, level)?
         } else {
             i64::MIN
         };
@@ -61,7 +63,7 @@ pub(super) fn prune(tx: &Transaction<'_>, options: &RollupOptions) -> Result<boo
             _ => before_s,
         };
         if before_s > i64::MIN {
-            more |= forget(tx, level, before_s)?;
+            more |= forget(tx, level, before_s, clock, most)?;
         }
     }
     // Events are as fine as seconds and as few as hours: kept as long as these.
@@ -76,48 +78,67 @@ pub(super) fn prune(tx: &Transaction<'_>, options: &RollupOptions) -> Result<boo
     Ok(more)
 }
 
-/// The end of the oldest window of the next level that has rows at this one: what goes when the bytes are used up.
-fn end_of_oldest(tx: &Connection, options: &RollupOptions, level: Level, clock: i64) -> Result<i64, StoreError> {
+/// The end of the oldest window of the next level that has rows at this one, of whatever series: what goes when the bytes are used
+/// up, and only when nothing of it is left the next one.
+fn end_of_oldest(tx: &Connection, options: &RollupOptions, level: Level) -> Result<i64, StoreError> {
     let oldest: Option<i64> = tx
-        .prepare_cached("SELECT min(start_s) FROM rollup WHERE level = ?1 AND series = ?2")?
-        .query_row(params![level as u8, clock], |row| row.get(0))?;
+        .prepare_cached(
+            "SELECT min(start_s) FROM (
+                 SELECT (SELECT min(start_s) FROM rollup WHERE level = ?1 AND series = id) AS start_s FROM rollup_series
+                 UNION ALL SELECT min(start_s) FROM rollup_person WHERE level = ?1)",
+        )?
+        .query_row([level as u8], |row| row.get(0))?;
     let above = level.above().unwrap_or(level);
     Ok(oldest.map_or(i64::MIN, |s| options.calendar.window(above, s).end_s))
 }
 
-/// Deletes rows of a level that begin before a time; true when some are left.
-fn forget(tx: &Transaction<'_>, level: Level, before_s: i64) -> Result<bool, StoreError> {
-    let (mut rows, mut bytes) = (0, 0_i64);
-    let numbers: Vec<i64> = series::all(tx)?.into_keys().collect();
-    for number in numbers {
-        if rows >= STEP_ROWS {
+/// Deletes rows of a level that begin before a time, at most so many, and as many of people; true when some may be left. Those of
+/// the cycles (`clock`) go first: without its cycles a window is asked for no more, so none is ever read with a part of its rows.
+fn forget(tx: &Transaction<'_>, level: Level, before_s: i64, clock: i64, most: u64) -> Result<bool, StoreError> {
+    let (mut rows, mut bytes) = (0, 0);
+    let others = series::all(tx)?.into_keys().filter(|number| *number != clock);
+    for number in std::iter::once(clock).chain(others) {
+        if rows >= most {
             break;
         }
-        let old: Vec<(i64, i64)> = tx
+        let (old, old_bytes, last): (i64, i64, Option<i64>) = tx
             .prepare_cached(
-                "SELECT start_s, length(body) + 16 FROM rollup WHERE level = ?1 AND series = ?2 AND start_s < ?3
-                 ORDER BY start_s LIMIT ?4",
+                "SELECT count(*), coalesce(sum(bytes), 0), max(start_s) FROM (
+                     SELECT start_s, length(body) + 16 AS bytes FROM rollup
+                     WHERE level = ?1 AND series = ?2 AND start_s < ?3 ORDER BY start_s LIMIT ?4)",
             )?
-            .query_map(
-                params![level as u8, number, before_s, (STEP_ROWS - rows) as i64],
-                |row| Ok((row.get(0)?, row.get(1)?)),
-            )?
-            .collect::<Result<_, _>>()?;
-        let Some(last) = old.last() else { continue };
-        rows += old.len();
-        bytes += old.iter().map(|r| r.1).sum::<i64>();
+            .query_row(
+                params![level as u8, number, before_s, (most - rows).cast_signed()],
+                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+            )?;
+        let Some(last) = last else { continue };
+        rows += old.cast_unsigned();
+        bytes += old_bytes;
         tx.prepare_cached("DELETE FROM rollup WHERE level = ?1 AND series = ?2 AND start_s <= ?3")?
-            .execute(params![level as u8, number, last.0])?;
+            .execute(params![level as u8, number, last])?;
     }
-    if rows < STEP_ROWS {
-        let people: Option<i64> = tx
-            .prepare_cached("SELECT sum(length(body) + 16) FROM rollup_person WHERE level = ?1 AND start_s < ?2")?
-            .query_row(params![level as u8, before_s], |row| row.get(0))?;
-        bytes += people.unwrap_or(0);
-        tx.prepare_cached("DELETE FROM rollup_person WHERE level = ?1 AND start_s < ?2")?
-            .execute(params![level as u8, before_s])?;
+    let last: Option<i64> = tx
+        .prepare_cached(
+            "SELECT max(start_s) FROM (SELECT start_s FROM rollup_person
+             WHERE level = ?1 AND start_s < ?2 ORDER BY start_s LIMIT ?3)",
+        )?
+        .query_row(params![level as u8, before_s, most.cast_signed()], |row| row.get(0))?;
+    let mut people = 0;
+    if let Some(last) = last {
+        let whole = params![level as u8, last];
+        bytes += tx
+            .prepare_cached("SELECT sum(length(body) + 16) FROM rollup_person WHERE level = ?1 AND start_s <= ?2")?
+            .query_row(whole, |row| row.get::<_, i64>(0))?;
+        people = tx
+            .prepare_cached("DELETE FROM rollup_person WHERE level = ?1 AND start_s <= ?2")?
+            .execute(whole)?;
     }
+    take_off(tx, level, bytes)?;
+    Ok(rows >= most || people as u64 >= most)
+}
+
+fn take_off(tx: &Connection, level: Level, bytes: i64) -> Result<(), StoreError> {
     tx.prepare_cached("UPDATE rollup_cursor SET bytes = max(bytes - ?2, 0) WHERE level = ?1")?
         .execute(params![level as u8, bytes])?;
-    Ok(rows >= STEP_ROWS)
+    Ok(())
 }

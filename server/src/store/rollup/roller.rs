@@ -84,12 +84,14 @@ impl Roller {
                 [self.options.calendar.name()],
             )?;
         }
+        let before = tx.total_changes();
         let moved = self.seconds(&tx)?;
         let mut more = moved;
         for level in &Level::ALL[1..] {
             more |= self.fold_up(&tx, *level)?;
         }
-        more |= prune::prune(&tx, &self.options)?;
+        let written = tx.total_changes() - before;
+        more |= prune::prune(&tx, &self.options, written)?;
         tx.commit()?;
         self.named = true;
         Ok(more)

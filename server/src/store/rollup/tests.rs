@@ -408,7 +408,7 @@ fn rows_past_their_time_go_and_what_the_next_level_needs_stays() {
         if !roller.step(&mut db, true).unwrap() {
             // Nothing more to add up; what is past its time goes with later steps.
             let tx = db.transaction().unwrap();
-            let more = super::prune::prune(&tx, &options(keep)).unwrap();
+            let more = super::prune::prune(&tx, &options(keep), 0).unwrap();
             tx.commit().unwrap();
             if !more {
                 break;
@@ -454,7 +454,7 @@ fn a_level_over_its_bytes_loses_its_oldest_rows_and_their_pages() {
     };
     let prune = |db: &mut Connection| {
         let tx = db.transaction().unwrap();
-        super::prune::prune(&tx, &options(keep)).unwrap();
+        super::prune::prune(&tx, &options(keep), 0).unwrap();
         tx.commit().unwrap();
         extent(db, Level::Second)
     };
@@ -487,6 +487,66 @@ fn a_level_over_its_bytes_loses_its_oldest_rows_and_their_pages() {
     assert_eq!(bytes, number(&db, "page_count") * number(&db, "page_size"));
 }
 
+/// A site with many series writes more rows in a step than 2,000: the cycles went then a window a step, and what was left of the other
+/// series, which is found by its cycles only, was read no more and grew without bound.
+#[test]
+fn a_site_of_many_series_stays_within_its_bytes_and_keeps_whole_windows() {
+    const SERIES: i64 = 1_000;
+    let dir = tempfile::tempdir().unwrap();
+    let mut db = open_writer(&dir.path().join(DATABASE_FILE), StoreKind::Live).unwrap();
+    let minute_bytes = 60 * (SERIES + 1) * (3 + 16);
+    let keep = Keep {
+        bytes: [Some(3 * minute_bytes.cast_unsigned()), None, None, None],
+        ..FOREVER
+    };
+    let insert_series = "INSERT INTO rollup_series (kind, key) VALUES (?1, ?2)";
+    db.execute(insert_series, (Kind::Cycles as u8, "")).unwrap();
+    for link in 1..SERIES {
+        db.execute(insert_series, (Kind::Link as u8, format!("{link}")))
+            .unwrap();
+    }
+    let mut most_bytes = 0;
+    for step in 0..12 * 8_i64 {
+        let tx = db.transaction().unwrap();
+        for second in 5 * step..5 * step + 5 {
+            tx.execute(
+                "INSERT INTO rollup SELECT 0, id, ?1, x'000000' FROM rollup_series",
+                [second],
+            )
+            .unwrap();
+            tx.execute("INSERT INTO rollup_person VALUES (0, ?1, 7, x'000000')", [second])
+                .unwrap();
+        }
+        tx.execute(
+            "UPDATE rollup_cursor SET end_s = ?1, bytes = bytes + ?2 WHERE level = 0",
+            [5 * step + 5, minute_bytes / 12],
+        )
+        .unwrap();
+        tx.execute(
+            "UPDATE rollup_cursor SET end_s = ?1 WHERE level = 1",
+            [(5 * step + 5) / 60 * 60],
+        )
+        .unwrap();
+        super::prune::prune(&tx, &options(keep), 5_005).unwrap();
+        tx.commit().unwrap();
+        let (cycles_s, oldest_s, people_s, rows): (i64, i64, i64, i64) = db
+            .query_row(
+                "SELECT (SELECT min(start_s) FROM rollup WHERE series = 1), (SELECT min(start_s) FROM rollup),
+                 (SELECT min(start_s) FROM rollup_person), (SELECT count(*) FROM rollup)",
+                [],
+                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
+            )
+            .unwrap();
+        assert!(
+            cycles_s - oldest_s <= 60 && people_s >= oldest_s,
+            "{cycles_s} {oldest_s} {people_s}"
+        );
+        most_bytes = most_bytes.max(rows * (3 + 16));
+    }
+    assert!(most_bytes < 4 * minute_bytes, "{most_bytes}");
+    assert!(most_bytes > 2 * minute_bytes, "{most_bytes}: not more went than had to");
+}
+
 /// Rows that are kept read as they did before older ones went.
 #[test]
 fn what_is_kept_reads_as_before() {
@@ -498,7 +558,7 @@ fn what_is_kept_reads_as_before() {
     };
     loop {
         let tx = db.transaction().unwrap();
-        let more = super::prune::prune(&tx, &options(keep)).unwrap();
+        let more = super::prune::prune(&tx, &options(keep), 0).unwrap();
         tx.commit().unwrap();
         if !more {
             break;
