@@ -256,7 +256,7 @@ impl MemoryQuery {
     }
 
     /// Where in a room people spent their time; null where no single person leaves, by the privacy class or by a mode that lets
-    /// out counts only.
+    /// out counts only. Whole windows are added up: days, and at both ends shorter ones, down to seconds where these are kept.
     #[graphql(complexity = "50 * child_complexity")]
     async fn heat_map(
         &self,
@@ -270,11 +270,12 @@ impl MemoryQuery {
             return Err(unknown_area(api(ctx), room.as_str()).into());
         }
         let series = Series::new(Kind::Heat, format!("room:{}", room.as_str()));
-        let range = range(from, to)?;
+        let (range, calendar) = (range(from, to)?, calendar(api(ctx)));
         let (level, row) = api(ctx)
             .read_store(move |db| {
-                let level = query::finest(db, range.0, range.1, 100)?;
-                Ok((level, query::total(db, &series, level, range)?))
+                let stretches = query::cover(db, &calendar, range)?;
+                let longest = stretches.iter().map(|s| s.0).max().unwrap_or(Level::Second);
+                Ok((longest, query::total(db, &series, &stretches)?))
             })
             .await?;
         debug_assert_eq!(row.sum[heat::TOTAL], row.map.values().sum::<u64>());
@@ -293,7 +294,7 @@ impl MemoryQuery {
         }))
     }
 
-    /// How many people went from where to where: between zones, and rooms outside of zones.
+    /// How many people went from where to where: between zones, and rooms outside of zones. Windows as of `heatMap`.
     #[graphql(complexity = "20 * child_complexity")]
     async fn flows(
         &self,
@@ -301,13 +302,13 @@ impl MemoryQuery {
         #[graphql(desc = "From this time, inclusive.")] from: Timestamp,
         #[graphql(desc = "Up to this time; without it up to now.")] to: Option<Timestamp>,
     ) -> async_graphql::Result<Vec<Flow>> {
-        let range = range(from, to)?;
+        let (range, calendar) = (range(from, to)?, calendar(api(ctx)));
         let rows = api(ctx)
             .read_store(move |db| {
-                let level = query::finest(db, range.0, range.1, 100)?;
+                let stretches = query::cover(db, &calendar, range)?;
                 let mut rows = Vec::new();
                 for key in query::keys(db, Kind::Flow)? {
-                    let row = query::total(db, &Series::new(Kind::Flow, key.clone()), level, range)?;
+                    let row = query::total(db, &Series::new(Kind::Flow, key.clone()), &stretches)?;
                     rows.push((key, row.sum[flow::CROSSINGS]));
                 }
                 Ok(rows)
@@ -328,7 +329,7 @@ impl MemoryQuery {
         Ok(flows.collect())
     }
 
-    /// People of a time, ascending by number; only from cycles whose class let identities out.
+    /// People of a time, ascending by number; only from cycles whose class let identities out. Windows as of `heatMap`.
     #[graphql(complexity = "20 * child_complexity")]
     async fn people_seen(
         &self,
@@ -336,12 +337,9 @@ impl MemoryQuery {
         #[graphql(desc = "From this time, inclusive.")] from: Timestamp,
         #[graphql(desc = "Up to this time; without it up to now.")] to: Option<Timestamp>,
     ) -> async_graphql::Result<Vec<PersonSeen>> {
-        let range = range(from, to)?;
+        let (range, calendar) = (range(from, to)?, calendar(api(ctx)));
         let people = api(ctx)
-            .read_store(move |db| {
-                let level = query::finest(db, range.0, range.1, 100)?;
-                query::people(db, level, range)
-            })
+            .read_store(move |db| query::people(db, &query::cover(db, &calendar, range)?))
             .await?;
         Ok(people.iter().take(1_000).map(PersonSeen::from).collect())
     }
@@ -626,7 +624,7 @@ pub(crate) struct LastOccupied {
 /// Time spent in the cells of a room.
 #[derive(SimpleObject)]
 pub(crate) struct HeatMap {
-    /// The level whose windows were added up.
+    /// The longest of the windows that were added up.
     level: HistoryLevel,
     /// Edge of a cell, metres.
     cell_m: f64,
@@ -713,6 +711,11 @@ fn range(from: Timestamp, to: Option<Timestamp>) -> Result<(i64, i64), Failure> 
     Ok((from_s, to_s))
 }
 
+/// The site's calendar.
+fn calendar(api: &Api) -> Calendar {
+    Calendar::of(&api.hub.facts.site.timezone).unwrap_or_default()
+}
+
 async fn read(
     ctx: &Context<'_>,
     series: Series,
@@ -727,8 +730,8 @@ async fn read(
         .filter(|n| (1..=most).contains(n))
         .ok_or_else(|| invalid("points", points, format!("1 to {most}")))?;
     let range = range(from, to)?;
-    let zone = api(ctx).hub.facts.site.timezone.clone();
-    let calendar = Calendar::of(&zone).unwrap_or_default();
+    let calendar = calendar(api(ctx));
+    let zone = calendar.name().to_owned();
     let points = api(ctx)
         .read_store(move |db| {
             let level = match level {

@@ -142,6 +142,23 @@ async fn changes_page_back_and_say_when_somebody_was_there() {
     assert_eq!(wrong["errors"][0]["extensions"]["code"], "INVALID_ARGUMENT");
 }
 
+/// Without an end, days were added up, of which today's is not closed.
+#[tokio::test]
+async fn heat_flows_and_people_of_today_are_there() {
+    let (_place, router) = served("RawResearch");
+    // The log ends at 09:55:50.
+    let from = r#"from: "2025-10-10T03:00:00Z""#;
+    let query = format!(
+        "{{ heatMap(room: \"living\", {from}) {{ level cells {{ seconds }} }} flows({from}) {{ people }} \
+         peopleSeen({from}) {{ person }} }}"
+    );
+    let today = data(&router, &query).await;
+    for list in [&today["heatMap"]["cells"], &today["flows"], &today["peopleSeen"]] {
+        assert!(!list.as_array().unwrap().is_empty(), "{today}");
+    }
+    assert_eq!(today["heatMap"]["level"], "HOUR");
+}
+
 #[tokio::test]
 async fn heat_flows_and_people_leave_by_class() {
     let query = format!(

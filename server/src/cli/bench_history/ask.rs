@@ -134,7 +134,10 @@ fn answer(db: &Connection, question: &Question, of: Of, to_s: i64) -> Result<(Le
                 .points
                 .len()
         }
-        Of::Total(series) => query::total(db, &series, level, span)?.map.len(),
+        Of::Total(series) => {
+            let stretches = query::cover(db, &query::calendar(db)?, span)?;
+            query::total(db, &series, &stretches)?.map.len()
+        }
         Of::LastOccupied(area) => usize::from(query::last_occupied(db, &area)?.is_some()),
         Of::Changes => query::changes(db, None, None, span.0 * 1_000, question.points)?.len(),
     };

@@ -138,7 +138,8 @@ fn all_series(
         match kind {
             Kind::Stages => {}
             Kind::Person => {
-                let people = query::people(db, level, stretch)?;
+                let (start_s, end_s) = stretch;
+                let people = query::people(db, &[(level, Window { start_s, end_s })])?;
                 all.extend(people.into_iter().map(|(id, _)| Series::new(kind, id.to_string())));
             }
             _ => all.extend(query::keys(db, kind)?.into_iter().map(|key| Series::new(kind, key))),

@@ -213,16 +213,41 @@ fn person_rows(db: &Connection, level: Level, person: u64, window: Window) -> Re
     .collect()
 }
 
-/// The sum of a series between two times, from the rows of a level: heat maps and flows.
-pub fn total(db: &Connection, series: &Series, level: Level, (from_s, to_s): (i64, i64)) -> Result<Row, StoreError> {
+/// The stretches of time that add up to the one between two times, as far as the seconds know: the longest windows within it,
+/// shorter ones before the first and after the last of them, and so on down to seconds.
+pub fn cover(
+    db: &Connection,
+    calendar: &Calendar,
+    (from_s, to_s): (i64, i64),
+) -> Result<Vec<(Level, Window)>, StoreError> {
+    let mut stretches = Vec::new();
+    let mut open = vec![(from_s, to_s.min(extent(db, Level::Second)?.to_s))];
+    for level in Level::ALL.into_iter().rev() {
+        let known_to_s = extent(db, level)?.to_s;
+        for (from_s, to_s) in std::mem::take(&mut open) {
+            let first = calendar.window(level, from_s);
+            let start_s = if first.start_s < from_s { first.end_s } else { from_s };
+            let end_s = calendar.window(level, to_s.min(known_to_s)).start_s;
+            if start_s < end_s {
+                stretches.push((level, Window { start_s, end_s }));
+                open.extend([(from_s, start_s), (end_s, to_s)]);
+            } else {
+                open.push((from_s, to_s));
+            }
+        }
+        open.retain(|(from_s, to_s)| from_s < to_s);
+    }
+    Ok(stretches)
+}
+
+/// The sum of a series over stretches of time ([`cover`]): heat maps and flows.
+pub fn total(db: &Connection, series: &Series, stretches: &[(Level, Window)]) -> Result<Row, StoreError> {
     let mut total = Row::default();
     if let Some(number) = series::known(db, series)? {
-        let window = Window {
-            start_s: from_s,
-            end_s: to_s,
-        };
-        for (_, row) in rows_in(db, level, number, window)? {
-            total.merge(&row);
+        for (level, window) in stretches {
+            for (_, row) in rows_in(db, *level, number, *window)? {
+                total.merge(&row);
+            }
         }
     }
     Ok(total)
@@ -275,15 +300,13 @@ pub fn keys(db: &Connection, kind: Kind) -> Result<Vec<String>, StoreError> {
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// People of a stretch of time, with the sums of their rows, by number.
-pub fn people(db: &Connection, level: Level, (from_s, to_s): (i64, i64)) -> Result<Vec<(u64, Row)>, StoreError> {
-    let window = Window {
-        start_s: from_s,
-        end_s: to_s,
-    };
+/// People of stretches of time ([`cover`]), with the sums of their rows, by number.
+pub fn people(db: &Connection, stretches: &[(Level, Window)]) -> Result<Vec<(u64, Row)>, StoreError> {
     let mut people = std::collections::BTreeMap::<u64, Row>::new();
-    for (_, person, row) in people_in(db, level, window)? {
-        people.entry(person).or_default().merge(&row);
+    for (level, window) in stretches {
+        for (_, person, row) in people_in(db, *level, *window)? {
+            people.entry(person).or_default().merge(&row);
+        }
     }
     Ok(people.into_iter().collect())
 }

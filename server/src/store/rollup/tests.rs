@@ -601,6 +601,39 @@ fn the_finest_level_that_answers_is_taken() {
     assert_eq!(few.points.len(), 3);
 }
 
+/// What people did today was in no heat map: days were added up, and today is not over.
+#[test]
+fn a_time_is_covered_to_the_second() {
+    let (_place, mut db, _) = store();
+    roll(&mut db);
+    let calendar = Calendar::of("Europe/Berlin").unwrap();
+    let heat = Series::new(Kind::Heat, "room:living");
+    let first_s = 1_760_000_000;
+    let mut levels = std::collections::BTreeSet::new();
+    for (from_s, to_s) in [
+        (0, i64::MAX / 1_000_000_000),
+        (first_s + 17, first_s + 18_000 * 5 + 130),
+        (first_s + 17, first_s + 19),
+        (first_s + 36_000, first_s + 18_000 * 4 + 121),
+    ] {
+        let stretches = query::cover(&db, &calendar, (from_s, to_s)).unwrap();
+        levels.extend(stretches.iter().map(|s| s.0));
+        let mut seconds = Row::default();
+        for (_, row) in query::written(&db, &heat, Level::Second, (from_s, to_s)).unwrap() {
+            seconds.merge(&row);
+        }
+        assert_ne!(seconds, Row::default());
+        assert_eq!(query::total(&db, &heat, &stretches).unwrap(), seconds, "{stretches:?}");
+        let mut people = BTreeMap::<u64, Row>::new();
+        for (_, person, row) in query::people_rows(&db, Level::Second, (from_s, to_s)).unwrap() {
+            people.entry(person).or_default().merge(&row);
+        }
+        let covered = query::people(&db, &stretches).unwrap();
+        assert_eq!(covered, people.into_iter().collect::<Vec<_>>(), "{stretches:?}");
+    }
+    assert_eq!(levels.len(), 4, "{levels:?}");
+}
+
 #[test]
 fn changes_come_newest_first_and_page_by_page() {
     let (_place, mut db, _) = store();
