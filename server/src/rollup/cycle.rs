@@ -69,9 +69,9 @@ impl Occupancy {
 /// The occupancy of an area changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// End of the cycle that says so, Unix milliseconds.
+    /// End of the cycle that says so, Unix milliseconds; where nobody looked for a while, of the last one before.
     pub t_ms: i64,
-    /// `seq` of its leaf.
+    /// `seq` of the leaf that says so.
     pub seq: u64,
     /// The area.
     pub series: Series,
@@ -103,7 +103,7 @@ pub struct Fold<C> {
     carry: C,
     /// Rows so far.
     pub rows: Rows,
-    /// Events so far, ascending by time while the wall clock is.
+    /// Events so far, in the order of the cycles that say so.
     pub events: Vec<Event>,
     ends: BTreeMap<Series, (u64, End)>,
     last_seq: u64,
@@ -211,7 +211,19 @@ impl<C: BorrowMut<Carry>> Fold<C> {
             _ => None,
         };
         let began = occupancy == Occupancy::Occupied && unbroken.is_none_or(|a| a.occupancy != Occupancy::Occupied);
-        let changed = unbroken.is_none_or(|a| a.occupancy != occupancy);
+        if let (Some(a), None) = (known, unbroken)
+            && a.occupancy != Occupancy::Unknown
+        {
+            self.events.push(Event {
+                t_ms: a.last_ms,
+                seq: cycle.seq,
+                series: series.clone(),
+                to: Occupancy::Unknown,
+            });
+        }
+        // While nobody looked it was not known.
+        let before = known.map(|_| unbroken.map_or(Occupancy::Unknown, |a| a.occupancy));
+        let changed = before != Some(occupancy);
         let since_ms = match unbroken {
             Some(a) if !changed => a.since_ms,
             _ => t_ms,
@@ -317,4 +329,55 @@ fn add_times(row: &mut Row, times: &[u32; 9]) {
 fn fixed(value: f32, bits: u32) -> u64 {
     let capped = f64::from(value).clamp(0.0, f64::from(1 << 20));
     (capped * f64::from(1_u32 << bits)) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Occupied when the power went, and not known when it came back: the site was said to have been occupied until then.
+    #[test]
+    fn what_nobody_saw_is_not_known() {
+        use Occupancy::{Occupied, Unknown};
+        const HOUR_MS: i64 = 3_600_000;
+        let names = Names::of("");
+        let mut carry = Carry::default();
+        let mut fold = Fold::new(&mut carry);
+        let mut add = |t_ms: i64, seq, state| {
+            let mut outcome = Outcome::default();
+            outcome.presence.state = state;
+            fold.add(&CycleInput {
+                seq,
+                boot_id: [0; 16],
+                tick: seq,
+                wall_ns: t_ms * 1_000_000,
+                outcome_code: 0,
+                outcome: &outcome,
+                stage_us: None,
+                names: &names,
+            });
+        };
+        let (came, went, back) = (17 * HOUR_MS, 17 * HOUR_MS + 9_000, 32 * HOUR_MS);
+        add(came, 1, PresenceState::OccupiedStill);
+        add(went, 2, PresenceState::OccupiedStill);
+        add(back, 3, PresenceState::Unknown);
+        add(back + 50, 4, PresenceState::OccupiedMoving);
+        // Two hours without power while somebody is there: they may have left and come back.
+        add(back + 2 * HOUR_MS, 5, PresenceState::OccupiedMoving);
+        // And two while nothing was known.
+        add(back + 2 * HOUR_MS + 50, 6, PresenceState::Unknown);
+        add(back + 4 * HOUR_MS, 7, PresenceState::Unknown);
+        let events: Vec<_> = fold.finish().1.iter().map(|e| (e.t_ms, e.seq, e.to)).collect();
+        assert_eq!(
+            events,
+            [
+                (came, 1, Occupied),
+                (went, 3, Unknown),
+                (back + 50, 4, Occupied),
+                (back + 50, 5, Unknown),
+                (back + 2 * HOUR_MS, 5, Occupied),
+                (back + 2 * HOUR_MS + 50, 6, Unknown),
+            ]
+        );
+    }
 }

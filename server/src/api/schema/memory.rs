@@ -602,7 +602,7 @@ impl From<Occupancy> for OccupancyState {
 /// The occupancy of a place changed.
 #[derive(SimpleObject)]
 pub(crate) struct OccupancyChange {
-    /// When.
+    /// When; not known since the last cycle before nobody looked for ten seconds.
     at: Timestamp,
     /// The cycle that says so.
     cycle: Long,
@@ -615,7 +615,7 @@ pub(crate) struct OccupancyChange {
 /// When somebody was last in a place.
 #[derive(SimpleObject)]
 pub(crate) struct LastOccupied {
-    /// When the last one left; while somebody is there, when they came.
+    /// When the last one left, or was last seen before the server stopped for a while; while somebody is there, when they came.
     at: Timestamp,
     /// True while somebody is there.
     now: bool,
