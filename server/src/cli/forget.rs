@@ -103,7 +103,10 @@ pub(super) fn run(options: &Options) -> Result {
             order.from, order.to
         ));
     }
-    print("rollups, recordings, captures and backups are not touched");
+    print(
+        "of the rollups, people by the second and minute and heat and flows by the second went with them; longer sums and \
+         occupancy stay, and recordings, captures and backups are not touched",
+    );
     Ok(Outcome::Yes)
 }
 

@@ -2,8 +2,8 @@
 //!
 //! The order is a leaf, AUDIT `forget FROM TO`; the writer thread obeys it once that leaf is committed, a batch of cycles an
 //! idle slot, and notes the leaf when nothing is left. A kill in between is made up for after the next start. Leaves and
-//! tree stay, so every proof does. What the cycles added up to (rollups) stays too; recordings and captures are files of
-//! their own.
+//! tree stay, so every proof does. Of what the cycles added up to (rollups) the way of people goes: their rows by the second and
+//! the minute, heat and flows by the second. The rest stays; recordings and captures are files of their own.
 
 use std::fmt;
 
@@ -15,6 +15,7 @@ use tapline_witness::{
 };
 
 use super::LogError;
+use crate::store::{clock, rollup::forget_ways};
 
 /// Cycles erased in one idle slot.
 const BATCH: i64 = 2_000;
@@ -84,6 +85,13 @@ pub(super) fn step(db: &mut Connection) -> Result<Forgotten, LogError> {
     let forgotten = match oldest {
         Some(oldest) => {
             let until = end.min(oldest + BATCH);
+            let cycles: Vec<(i64, i64)> = tx
+                .prepare_cached("SELECT seq, wall_ns FROM cycle WHERE seq >= ?1 AND seq < ?2 ORDER BY seq")?
+                .query_map([oldest, until], |row| Ok((row.get(0)?, row.get(1)?)))?
+                .collect::<rusqlite::Result<_>>()?;
+            // The times at which they were added up.
+            let times_ns = clock::believed(&tx, cycles.into_iter())?;
+            forget_ways(&tx, &times_ns)?;
             for (table, column) in [("cycle_data", "seq"), ("track", "cycle"), ("cycle", "seq")] {
                 let sql = format!("DELETE FROM {table} WHERE {column} >= ?1 AND {column} < ?2");
                 tx.prepare_cached(&sql)?.execute([oldest, until])?;

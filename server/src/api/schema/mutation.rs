@@ -85,8 +85,8 @@ impl CoreMutation {
     }
 
     /// Erases raw input, outcomes and the secrets behind their commitments of the cycles from one point in time to another,
-    /// widened to whole tiles of 256 leaves. The log says so in a leaf, and its proofs stay; rollups, recordings and
-    /// backups are not touched. What is erased is gone within seconds, a long range later.
+    /// widened to whole tiles of 256 leaves. With them go rollups of people by the second and minute, of heat and flows by the
+    /// second; longer ones and occupancy stay. The log says so in a leaf, and its proofs stay; recordings and backups are not touched. What is erased is gone within seconds, a long range later.
     async fn forget(
         &self,
         ctx: &Context<'_>,

@@ -65,6 +65,16 @@ fn found(place: &Place) -> usize {
         .sum()
 }
 
+/// Seconds with a row of a person, since the first cycle.
+fn people_at(place: &Place) -> Vec<i64> {
+    let db = crate::store::schema::open_reader(&place.data().join(DATABASE_FILE)).unwrap();
+    let mut statement = db
+        .prepare("SELECT DISTINCT start_s - ?1 FROM rollup_person WHERE level = 0 ORDER BY start_s")
+        .unwrap();
+    let rows = statement.query_map([T0_NS / 1_000_000_000], |row| row.get(0)).unwrap();
+    rows.collect::<Result<_, _>>().unwrap()
+}
+
 #[test]
 fn what_is_forgotten_is_in_no_file_and_the_log_is_whole() {
     let place = Place::new();
@@ -73,6 +83,7 @@ fn what_is_forgotten_is_in_no_file_and_the_log_is_whole() {
     run_marked(&mut log, 1..700);
     log.writer.flush().unwrap();
     assert!(found(&place) >= 599, "the secret is there to begin with");
+    assert_eq!(people_at(&place).first(), Some(&0));
     // Cycles 1 to 599 are leaves 2 to 600: tiles 0, 1, and 2 as far as the order.
     let at = order(&mut log, 700, Forget { from: 2, to: 601 });
     assert_eq!(at, 701);
@@ -80,6 +91,9 @@ fn what_is_forgotten_is_in_no_file_and_the_log_is_whole() {
     log.writer.close().unwrap();
 
     assert_eq!(found(&place), 0);
+    let people = people_at(&place);
+    // Cycles 1 to 699 were in the seconds 0 to 34; the first minute was not over.
+    assert!(people.first().is_some_and(|second| *second >= 35), "{people:?}");
     let reader = Reader::open(&place.data()).unwrap();
     assert_eq!(reader.cycle_data(300).unwrap(), None);
     assert_eq!(reader.cycle_data(699).unwrap(), None, "its tile had one secret");

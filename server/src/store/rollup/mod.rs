@@ -18,6 +18,7 @@ pub(crate) mod tests;
 
 pub(crate) use minutes::{Minutes, minutes};
 pub use prune::Keep;
+pub(crate) use prune::forget_ways;
 pub(crate) use roller::Roller;
 
 use crate::rollup::Calendar;

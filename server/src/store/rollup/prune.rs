@@ -1,10 +1,11 @@
-//! Forgetting rollups: by age and by bytes, never what the next level has not taken yet.
+//! Forgetting rollups: by age and by bytes, never what the next level has not taken yet; and on an order what tells the way of
+//! people.
 
-use rusqlite::{Connection, Transaction, params};
+use rusqlite::{Connection, ToSql, Transaction, params};
 
 use super::{RollupOptions, series};
 use crate::{
-    rollup::{Level, Series},
+    rollup::{Kind, Level, Series},
     store::StoreError,
 };
 
@@ -135,6 +136,51 @@ fn forget(tx: &Transaction<'_>, level: Level, before_s: i64, clock: i64, most: u
     }
     take_off(tx, level, bytes)?;
     Ok(rows >= most || people as u64 >= most)
+}
+
+/// Deletes what follows people through the seconds of these times (Unix nanoseconds, ascending where the clock was not set): rows
+/// of people by the second and by the minute, heat and flows by the second. Heat and flows by the minute stay: a ROLLUP leaf is
+/// over them.
+pub(crate) fn forget_ways(tx: &Connection, times_ns: &[i64]) -> Result<(), StoreError> {
+    // Stretches of seconds, the end exclusive.
+    let mut stretches: Vec<(i64, i64)> = Vec::new();
+    for second in times_ns.iter().map(|ns| ns.div_euclid(1_000_000_000)) {
+        match stretches.last_mut() {
+            Some((start_s, end_s)) if (*start_s..=*end_s).contains(&second) => *end_s = second.max(*end_s - 1) + 1,
+            _ => stretches.push((second, second + 1)),
+        }
+    }
+    let numbers: Vec<i64> = series::all(tx)?
+        .into_iter()
+        .filter(|(_, series)| matches!(series.kind, Kind::Heat | Kind::Flow))
+        .map(|(number, _)| number)
+        .collect();
+    for (start_s, end_s) in stretches {
+        let minute_s = start_s - start_s.rem_euclid(60);
+        for (level, start_s) in [(Level::Second, start_s), (Level::Minute, minute_s)] {
+            let range = params![level as u8, start_s, end_s];
+            let rows = "FROM rollup_person WHERE level = ?1 AND start_s >= ?2 AND start_s < ?3";
+            delete_counted(tx, level, rows, range)?;
+        }
+        for number in &numbers {
+            let range = params![Level::Second as u8, start_s, end_s, number];
+            let rows = "FROM rollup WHERE level = ?1 AND series = ?4 AND start_s >= ?2 AND start_s < ?3";
+            delete_counted(tx, Level::Second, rows, range)?;
+        }
+    }
+    Ok(())
+}
+
+/// Deletes `rows` of a level (`FROM ... WHERE ...`) and takes their bytes off its cursor.
+fn delete_counted(tx: &Connection, level: Level, rows: &str, range: &[&dyn ToSql]) -> Result<(), StoreError> {
+    let bytes: i64 = tx
+        .prepare_cached(&format!("SELECT coalesce(sum(length(body) + 16), 0) {rows}"))?
+        .query_row(range, |row| row.get(0))?;
+    if bytes > 0 {
+        tx.prepare_cached(&format!("DELETE {rows}"))?.execute(range)?;
+        take_off(tx, level, bytes)?;
+    }
+    Ok(())
 }
 
 fn take_off(tx: &Connection, level: Level, bytes: i64) -> Result<(), StoreError> {

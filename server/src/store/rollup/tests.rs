@@ -547,6 +547,47 @@ fn a_site_of_many_series_stays_within_its_bytes_and_keeps_whole_windows() {
     assert!(most_bytes > 2 * minute_bytes, "{most_bytes}: not more went than had to");
 }
 
+/// Forgetting erased cycles and left the place of every person in every second of them.
+#[test]
+fn what_is_forgotten_leaves_no_way_of_people() {
+    let (_place, mut db, _) = store();
+    roll(&mut db);
+    // Ten seconds of the 25 after the first jump of the clock; somebody is there until the 45th.
+    let start_s = 1_760_018_000 + 30;
+    let end_s = start_s + 10;
+    let times: Vec<i64> = (0..200).map(|n| start_s * 1_000_000_000 + n * 50_000_000).collect();
+    let ways = "(SELECT level, start_s, length(body) + 16 AS bytes FROM rollup_person UNION ALL
+         SELECT level, start_s, length(body) + 16 FROM rollup JOIN rollup_series ON id = series WHERE kind IN (3, 4) AND level = 0)";
+    let count = |db: &Connection, sql: &str| -> i64 { db.query_row(sql, [], |row| row.get(0)).unwrap() };
+    let of = |level: u8, from_s: i64, to_s: i64| {
+        format!("SELECT count(*) FROM {ways} WHERE level = {level} AND start_s >= {from_s} AND start_s < {to_s}")
+    };
+    let [seconds, minutes] = [of(0, start_s, end_s), of(1, start_s - start_s % 60, end_s)];
+    assert!(count(&db, &seconds) >= 20 && count(&db, &minutes) > 0);
+    let all = |db: &Connection| {
+        [0, 1, 2, 3].map(|level| {
+            let rows = count(db, &of(level, 0, i64::MAX));
+            let bytes = format!(
+                "SELECT (SELECT coalesce(sum(length(body) + 16), 0) FROM rollup WHERE level = {level})
+                 + (SELECT coalesce(sum(length(body) + 16), 0) FROM rollup_person WHERE level = {level})"
+            );
+            let counted = query::extent(db, Level::ALL[level as usize]).unwrap().bytes;
+            assert_eq!(counted.cast_signed(), count(db, &bytes));
+            rows
+        })
+    };
+    let (before, gone) = (all(&db), [count(&db, &seconds), count(&db, &minutes), 0, 0]);
+    let tx = db.transaction().unwrap();
+    super::forget_ways(&tx, &times).unwrap();
+    tx.commit().unwrap();
+    assert_eq!((count(&db, &seconds), count(&db, &minutes)), (0, 0));
+    let after = all(&db);
+    assert_eq!(
+        std::array::from_fn::<_, 4, _>(|level| before[level] - gone[level]),
+        after
+    );
+}
+
 /// Rows that are kept read as they did before older ones went.
 #[test]
 fn what_is_kept_reads_as_before() {
