@@ -609,7 +609,7 @@ fn optional_unsigned(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<u6
 mod tests {
     use super::*;
     use crate::store::{
-        calibrations, manifests,
+        calibrations, manifests, retention,
         schema::{StoreKind, open_writer},
     };
 
@@ -627,6 +627,8 @@ mod tests {
         let others = [
             (NODES_NOW, "world_node_live"),
             (EDGES_NOW, "world_edge_live"),
+            (retention::NODES_ENDED, "world_node_ended"),
+            (retention::EDGES_ENDED, "world_edge_ended"),
         ];
         for (sql, index) in of_kinds.chain(others) {
             let arguments = vec![1; sql.matches('?').count()];

@@ -18,6 +18,7 @@ const MIGRATIONS_SLICE: &[M<'_>] = &[
     M::up(include_str!("../../../migrations/0002_query.sql")),
     M::up(include_str!("../../../migrations/0003_rollup.sql")),
     M::up(include_str!("../../../migrations/0004_prune.sql")),
+    M::up(include_str!("../../../migrations/0005_ended.sql")),
 ];
 const MIGRATIONS: Migrations<'_> = Migrations::from_slice(MIGRATIONS_SLICE);
 
