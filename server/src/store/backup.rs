@@ -2,6 +2,7 @@
 
 use std::{
     fs::{File, OpenOptions},
+    io::ErrorKind,
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
@@ -10,6 +11,7 @@ use rusqlite::{
     Connection,
     backup::{Backup, StepResult},
 };
+use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use super::{DATABASE_FILE, StoreError, schema::open_reader};
 
@@ -36,7 +38,7 @@ pub fn backup(data_dir: &Path, to: &Path) -> Result<BackupReport, StoreError> {
         move |source| StoreError::Io { path, source }
     };
     if to.exists() {
-        return Err(io(to)(std::io::Error::from(std::io::ErrorKind::AlreadyExists)));
+        return Err(io(to)(ErrorKind::AlreadyExists.into()));
     }
     let source = open_reader(&data_dir.join(DATABASE_FILE))?;
     let part = PathBuf::from(format!("{}.part", to.display()));
@@ -48,8 +50,7 @@ pub fn backup(data_dir: &Path, to: &Path) -> Result<BackupReport, StoreError> {
         .map_err(io(&part))?;
     let result = copy(&source, &part).and_then(|report| {
         File::open(&part).and_then(|file| file.sync_all()).map_err(io(&part))?;
-        // Unlike a rename, a link never replaces a file that came to be meanwhile.
-        std::fs::hard_link(&part, to).map_err(io(to))?;
+        name(&part, to).map_err(io(to))?;
         let parent = to
             .parent()
             .filter(|p| !p.as_os_str().is_empty())
@@ -57,10 +58,27 @@ pub fn backup(data_dir: &Path, to: &Path) -> Result<BackupReport, StoreError> {
         File::open(parent).and_then(|dir| dir.sync_all()).map_err(io(parent))?;
         Ok(report)
     });
-    let removed = std::fs::remove_file(&part).map_err(io(&part));
+    let removed = match std::fs::remove_file(&part) {
+        // It was renamed.
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        removed => removed.map_err(io(&part)),
+    };
     let report = result?;
     removed?;
     Ok(report)
+}
+
+/// Gives a file that is whole its name; unlike a plain rename never over a file that came to be meanwhile.
+fn name(part: &Path, to: &Path) -> std::io::Result<()> {
+    match std::fs::hard_link(part, to) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => rename_new(part, to),
+        linked => linked,
+    }
+}
+
+/// For file systems without hard links: FAT, exFAT, some shares.
+fn rename_new(part: &Path, to: &Path) -> std::io::Result<()> {
+    Ok(renameat_with(CWD, part, CWD, to, RenameFlags::NOREPLACE)?)
 }
 
 fn copy(source: &Connection, part: &Path) -> Result<BackupReport, StoreError> {
@@ -160,6 +178,22 @@ mod tests {
         assert!(matches!(backup(dir.path(), &to), Err(StoreError::Io { .. })));
         assert_eq!(std::fs::read(&to).unwrap(), b"mine");
         assert!(!dir.path().join("copy.db.part").exists());
+    }
+
+    /// On a stick with FAT there are no hard links, and the copy was thrown away when it was whole. No such file system can be
+    /// mounted here: this is the step taken there.
+    #[test]
+    fn without_hard_links_a_copy_gets_its_name_over_no_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let [part, to] = ["copy.db.part", "copy.db"].map(|name| dir.path().join(name));
+        std::fs::write(&part, "whole").unwrap();
+        std::fs::write(&to, "mine").unwrap();
+        assert_eq!(rename_new(&part, &to).unwrap_err().kind(), ErrorKind::AlreadyExists);
+        assert_eq!(std::fs::read(&to).unwrap(), b"mine");
+        std::fs::remove_file(&to).unwrap();
+        rename_new(&part, &to).unwrap();
+        assert_eq!(std::fs::read(&to).unwrap(), b"whole");
+        assert!(!part.exists());
     }
 
     #[test]
