@@ -14,6 +14,8 @@ use super::StoreError;
 const LASTING_NS: i64 = 3_600_000_000_000;
 /// A step ahead that is believed at once: nothing is kept so exactly that it would matter.
 const SMALL_NS: i64 = 60_000_000_000;
+/// A process that begins later than this after the last one: its clock is likelier wrong than that it was off for so long.
+const LONG_OFF_NS: i64 = 30 * 24 * LASTING_NS;
 /// Steps that are looked back at; what lies before is believed.
 const MOST_STEPS: usize = 64;
 
@@ -52,7 +54,10 @@ pub(crate) fn stretch_of(db: &Connection, seq: i64) -> Result<Stretch, StoreErro
         let Some((first, last)) = clocks else { continue };
         let step_ns = before_ns.map_or(0, |before| first.saturating_sub(before));
         // A process that begins later was switched off for so long; one that begins earlier has another clock.
-        let step_ns = if kind == Kind::Boot { step_ns.min(0) } else { step_ns };
+        let step_ns = match kind {
+            Kind::Boot if step_ns < LONG_OFF_NS => step_ns.min(0),
+            _ => step_ns,
+        };
         ahead_ns = ahead_ns.saturating_add(step_ns);
         if ahead_ns <= SMALL_NS {
             ahead_ns = 0;

@@ -234,6 +234,30 @@ fn a_process_that_begins_while_the_clock_is_ahead_does_not_believe_it_either() {
     assert_eq!(count(&db, "cycle"), 120 + 4 + 8);
 }
 
+/// Minutes and hours were "past their time" at once, and rollups stood still until the year that the clock had begun in.
+#[test]
+fn a_process_that_begins_years_ahead_takes_no_history_with_it() {
+    let place = Place::new();
+    let mut clock = Clock::new(&place);
+    clock.run(30 * MINUTE_NS);
+    let (tick, wall_ns) = (clock.tick, clock.wall_ns);
+    clock.end(&place);
+    let years_ns = 4 * 365 * 24 * HOUR_NS;
+    let mut clock = Clock::new(&place);
+    (clock.tick, clock.wall_ns) = (tick, wall_ns + years_ns);
+    clock.run(10 * MINUTE_NS);
+    clock.set(-years_ns);
+    clock.run(30 * MINUTE_NS);
+    let last_s = clock.wall_ns / SECOND_NS;
+    let db = clock.end(&place);
+    let minutes = count(&db, "(SELECT DISTINCT start_s FROM rollup WHERE level = 1)");
+    assert!((68..=70).contains(&minutes), "{minutes}");
+    let newest: i64 = db
+        .query_row("SELECT max(start_s) FROM rollup", [], |row| row.get(0))
+        .unwrap();
+    assert!((last_s - 60..=last_s).contains(&newest), "{newest} of {last_s}");
+}
+
 #[test]
 fn rollups_go_on_where_the_clock_was_set_right() {
     let place = Place::new();
