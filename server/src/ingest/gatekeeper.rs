@@ -15,6 +15,7 @@ use tapline_wire::{Datagram, RssReport};
 use super::{
     allow::Block,
     frames::{Frames, NO_SOURCE},
+    sequence::Once,
 };
 use crate::{
     config::{FleetServer, Site},
@@ -66,6 +67,8 @@ impl Counters {
 struct Waiting {
     frames: Frames,
     counters: Counters,
+    /// Of the nodes that have a key.
+    once: BTreeMap<u16, Once>,
 }
 
 /// Admits datagrams and keeps them until their tick.
@@ -90,6 +93,7 @@ impl Gatekeeper {
             waiting: Mutex::new(Waiting {
                 frames: Frames::with_capacity(server.queue_datagrams.min(512)),
                 counters,
+                once: keys.keys().map(|node| (*node, Once::default())).collect(),
             }),
         }
     }
@@ -145,16 +149,34 @@ impl Gatekeeper {
             remember(counters, address, None, "sender_not_allowed");
             return Err("sender_not_allowed");
         }
+        let once = &mut waiting.once;
+        // A datagram is refused for what it is before it counts as taken.
+        let room = if waiting.frames.len() < self.most_waiting {
+            Ok(())
+        } else {
+            Err("queue_full")
+        };
         let (source, rssi_dbm) = match tapline_wire::parse(bytes) {
             Err(error) => return Err(error.reason()),
             Ok(Datagram::Csi(csi)) => {
                 let key = self.key_of(csi.rx_node, from, counters)?;
                 let authentic = key.is_none_or(|key| csi.verify_mac(key).is_ok());
                 admit_authentic(authentic, Some(csi.rx_node), counters)?;
+                room?;
+                if let Some(once) = once.get_mut(&csi.rx_node) {
+                    // Every format with a code has a boot count.
+                    let new = once.frame(csi.boot_count.unwrap_or(0), csi.seq);
+                    count_refused(new, Some(csi.rx_node), counters)?;
+                }
                 (u32::from(csi.rx_node), csi.rssi())
             }
             Ok(Datagram::Rss(report)) => {
                 admit_authentic(self.is_authentic(&report), report.reporter, counters)?;
+                room?;
+                if let Some(once) = report.reporter.and_then(|node| once.get_mut(&node)) {
+                    let new = once.report(report.capture_ms, report.seq);
+                    count_refused(new, report.reporter, counters)?;
+                }
                 (report.reporter.map_or(NO_SOURCE, u32::from), None)
             }
             Ok(Datagram::Sync(sync)) => {
@@ -162,13 +184,11 @@ impl Gatekeeper {
                 // No clock message carries a code, so a node that has a key cannot send one.
                 let keyless = self.key_of(node, from, counters)?.is_none();
                 admit_authentic(keyless, Some(node), counters)?;
+                room?;
                 (node.into(), None)
             }
             Ok(_) => return Err(tapline_wire::kind_of(bytes).name()),
         };
-        if waiting.frames.len() >= self.most_waiting {
-            return Err("queue_full");
-        }
         waiting.frames.push(source, arrival_ns, bytes);
         // Whoever is not configured has no counters, or a flood of numbers would be a flood of them.
         if let Some(entry) = u16::try_from(source)
@@ -213,15 +233,21 @@ impl Gatekeeper {
     }
 }
 
-/// Counts what is not authentic against the node it names.
 fn admit_authentic(authentic: bool, node: Option<u16>, counters: &mut Counters) -> Result<(), &'static str> {
-    if authentic {
-        return Ok(());
+    let result = if authentic { Ok(()) } else { Err("not_authentic") };
+    count_refused(result, node, counters)
+}
+
+/// Counts what is refused against the node it names.
+fn count_refused(
+    result: Result<(), &'static str>,
+    node: Option<u16>,
+    counters: &mut Counters,
+) -> Result<(), &'static str> {
+    if let (Err(reason), Some(node)) = (result, node.and_then(|node| counters.nodes.get_mut(&node))) {
+        *node.not_used.entry(reason).or_default() += 1;
     }
-    if let Some(node) = node.and_then(|node| counters.nodes.get_mut(&node)) {
-        *node.not_used.entry("not_authentic").or_default() += 1;
-    }
-    Err("not_authentic")
+    result
 }
 
 fn remember(counters: &mut Counters, address: IpAddr, node: Option<u16>, reason: &'static str) {
@@ -254,7 +280,7 @@ fn admit_lines(address: IpAddr, node: Option<u16>, reason: &str) -> String {
 mod tests {
     use std::path::Path;
 
-    use tapline_wire::{RssEntry, SyncPacket, Tlr1};
+    use tapline_wire::{RssEntry, Samples, SyncPacket, Tlf1, TlfGrid, Tlr1};
 
     use super::*;
     use crate::config::Fleet;
@@ -292,11 +318,11 @@ mod tests {
 
     #[test]
     fn strengths_of_a_node_with_a_key_are_used_under_that_key_only() {
-        let gate = gate();
+        let (gate, another) = (gate(), gate());
         let admit = |bytes: &[u8]| gate.admit(None, 0, bytes);
         assert_eq!(admit(&report(Some(1), 1, Some(&KEY))), Ok(()));
-        // A gateway with a key may report what others receive.
-        assert_eq!(admit(&report(Some(1), 2, Some(&KEY))), Ok(()));
+        // A gateway with a key may report what others receive. To another server: this one has had its report.
+        assert_eq!(another.admit(None, 0, &report(Some(1), 2, Some(&KEY))), Ok(()));
         assert_eq!(admit(&report(Some(2), 2, None)), Ok(()));
         assert_eq!(admit(&report(None, 2, None)), Ok(()));
 
@@ -317,6 +343,72 @@ mod tests {
         assert_eq!(counters.nodes[&1].not_used["not_authentic"], 4);
         // Nobody makes counters by inventing numbers.
         assert_eq!(counters.nodes.keys().copied().collect::<Vec<_>>(), [1, 2]);
+    }
+
+    fn frame(boot_count: u16, seq: u32) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let tlf1 = Tlf1 {
+            rx_node: 1,
+            tx_node: Some(2),
+            seq,
+            capture_us: 0,
+            mesh_time: false,
+            simulated: false,
+            centre_khz: 2_437_000,
+            bandwidth_mhz: 20,
+            grid: TlfGrid::Own(&[1]),
+            antennas: 1,
+            rssi_dbm: -40,
+            noise_dbm: -90,
+            agc_db: None,
+            boot_count,
+            samples: Samples::I8(&[[1, 1]]),
+        };
+        tlf1.encode(Some(&KEY), &mut bytes).unwrap();
+        bytes
+    }
+
+    /// The code of a recorded datagram is good for ever; what it says of its boot and its number tells that it was here before.
+    #[test]
+    fn a_recording_of_a_node_with_a_key_is_refused_and_counted() {
+        let gate = gate();
+        let admit = |bytes: &[u8]| gate.admit(None, 0, bytes);
+        let first: Vec<_> = (0..100).map(|seq| frame(1, seq)).collect();
+        for bytes in &first {
+            assert_eq!(admit(bytes), Ok(()));
+        }
+        assert_eq!(admit(&report(Some(1), 1, Some(&KEY))), Ok(()));
+        // What is forged teaches nothing.
+        let mut forged = frame(7, 9_000);
+        forged[42] ^= 1;
+        assert_eq!(admit(&forged), Err("not_authentic"));
+        for (seq, bytes) in first.iter().enumerate() {
+            let reason = if seq <= 99 - 64 { "too_late" } else { "repeated" };
+            assert_eq!(admit(bytes), Err(reason));
+        }
+        assert_eq!(admit(&report(Some(1), 1, Some(&KEY))), Err("repeated"));
+        assert_eq!(admit(&frame(2, 0)), Ok(()));
+        assert_eq!(admit(&first[99]), Err("old_boot"));
+        let not_used = &gate.counters().nodes[&1].not_used;
+        assert_eq!(
+            not_used.iter().map(|(reason, n)| (*reason, *n)).collect::<Vec<_>>(),
+            [
+                ("not_authentic", 1),
+                ("old_boot", 1),
+                ("repeated", 65),
+                ("too_late", 36)
+            ]
+        );
+    }
+
+    #[test]
+    fn a_full_queue_uses_up_no_number() {
+        let mut gate = gate();
+        gate.most_waiting = 1;
+        assert_eq!(gate.admit(None, 0, &frame(1, 0)), Ok(()));
+        assert_eq!(gate.admit(None, 1, &frame(1, 1)), Err("queue_full"));
+        gate.take_until(0, &mut Frames::default());
+        assert_eq!(gate.admit(None, 2, &frame(1, 1)), Ok(()));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Sequence numbers of one node: order, repeats, losses, restarts.
+//! Sequence numbers of one node: order, repeats, losses, restarts; and of one that signs, what was there before.
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
@@ -86,9 +86,147 @@ impl Sequence {
     }
 }
 
+/// What of a sender that signs has come: nobody's recording of it is taken a second time.
+///
+/// A restart is told by the boot count alone, which is under the code as the number is; without it a recording of small numbers would
+/// pass for one.
+#[derive(Clone, Debug, Default)]
+pub struct Once {
+    /// Boot count and number of the newest frame.
+    frame: Option<(u16, u32)>,
+    /// Bit i: the newest frame's number less i was there.
+    seen: u64,
+    /// Time of measurement, in milliseconds, and number of the newest report.
+    report: Option<(u64, u32)>,
+}
+
+impl Once {
+    /// Takes a frame.
+    ///
+    /// # Errors
+    /// The reason it is not used: `old_boot`, `repeated`, `too_late`.
+    pub fn frame(&mut self, boot_count: u16, seq: u32) -> Result<(), &'static str> {
+        let Some((boot, newest)) = self.frame else {
+            (self.frame, self.seen) = (Some((boot_count, seq)), 1);
+            return Ok(());
+        };
+        // Signed: after 65,535 boots comes 0, which is one more.
+        let boots = boot_count.wrapping_sub(boot).cast_signed();
+        let ahead = seq.wrapping_sub(newest).cast_signed();
+        if boots < 0 {
+            return Err("old_boot");
+        }
+        if boots > 0 || ahead > 0 {
+            self.seen = if boots == 0 && ahead < WINDOW {
+                (self.seen << ahead) | 1
+            } else {
+                1
+            };
+            self.frame = Some((boot_count, seq));
+            return Ok(());
+        }
+        if ahead <= -WINDOW {
+            return Err("too_late");
+        }
+        let bit = 1_u64 << ahead.unsigned_abs();
+        if self.seen & bit != 0 {
+            return Err("repeated");
+        }
+        self.seen |= bit;
+        Ok(())
+    }
+
+    /// Takes a report: a later one, or one more of the same time. Reports have no boot count, so none may be late.
+    ///
+    /// # Errors
+    /// The reason it is not used: `repeated`, `too_late`.
+    pub fn report(&mut self, capture_ms: u64, seq: u32) -> Result<(), &'static str> {
+        if let Some((time_ms, newest)) = self.report {
+            let ahead = seq.wrapping_sub(newest).cast_signed();
+            if (capture_ms, ahead) == (time_ms, 0) {
+                return Err("repeated");
+            }
+            if capture_ms < time_ms || (capture_ms == time_ms && ahead < 0) {
+                return Err("too_late");
+            }
+        }
+        self.report = Some((capture_ms, seq));
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Any other boot count was a restart, and so was a leap back or a run of old numbers: whoever had recorded signed frames
+    /// of an empty room could play them while somebody was in it.
+    #[test]
+    fn a_recording_of_signed_frames_is_taken_once() {
+        let mut once = Once::default();
+        let now: Vec<(u16, u32)> = (0..3_000)
+            .map(|seq| (1, seq))
+            .chain((0..200).map(|seq| (2, seq)))
+            .collect();
+        assert!(now.iter().all(|(boot, seq)| once.frame(*boot, *seq).is_ok()));
+        // All of it, forwards, and each part by itself.
+        for (boot, seq) in now
+            .iter()
+            .chain(&now[..3_000])
+            .chain(&now[3_000..])
+            .chain(&now[3_140..])
+        {
+            assert!(once.frame(*boot, *seq).is_err(), "{boot} {seq}");
+        }
+        assert_eq!(once.frame(2, 200), Ok(()));
+    }
+
+    #[test]
+    fn signed_frames_may_be_lost_or_late_and_boards_restart() {
+        let mut once = Once::default();
+        for (boot, seq, expected) in [
+            (u16::MAX, 10, Ok(())),
+            (u16::MAX, 12, Ok(())),
+            (u16::MAX, 11, Ok(())),
+            (u16::MAX, 11, Err("repeated")),
+            // An hour of no radio.
+            (u16::MAX, 400_000, Ok(())),
+            (u16::MAX, 399_937, Ok(())),
+            (u16::MAX, 399_936, Err("too_late")),
+            (u16::MAX, 12, Err("too_late")),
+            // The board restarts, and its count begins again with 0.
+            (0, 3, Ok(())),
+            (0, 2, Ok(())),
+            (u16::MAX, 400_001, Err("old_boot")),
+            (0, 4, Ok(())),
+            // The frames' numbers wrap.
+            (0, u32::MAX - 2_000_000_000, Err("too_late")),
+            (1, u32::MAX, Ok(())),
+            (1, 0, Ok(())),
+            (1, u32::MAX, Err("repeated")),
+        ] {
+            assert_eq!(once.frame(boot, seq), expected, "{boot} {seq}");
+        }
+    }
+
+    #[test]
+    fn a_recording_of_signed_reports_is_taken_once() {
+        let mut once = Once::default();
+        for (capture_ms, seq, expected) in [
+            (1_000, 7, Ok(())),
+            (1_000, 7, Err("repeated")),
+            // What one report cannot hold is in the next of the same time.
+            (1_000, 8, Ok(())),
+            (1_000, 7, Err("too_late")),
+            (1_200, 9, Ok(())),
+            (1_100, 10, Err("too_late")),
+            // A restart: its numbers begin again, its time goes on.
+            (9_000, 0, Ok(())),
+            (1_200, 9, Err("too_late")),
+        ] {
+            assert_eq!(once.report(capture_ms, seq), expected, "{capture_ms} {seq}");
+        }
+    }
 
     fn check(numbers: &[u32], expect: &[Order]) -> Sequence {
         let mut sequence = Sequence::default();
