@@ -14,6 +14,7 @@ use std::{
         Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -40,6 +41,9 @@ use crate::{
 
 /// Cycles a subscriber may fall behind before it skips: three seconds.
 pub const SUBSCRIBER_CYCLES: usize = 64;
+
+/// A server whose last cycle is older is not ready, whatever it did before: forty slots.
+const STALE: Duration = Duration::from_secs(2);
 
 /// One finished cycle.
 #[derive(Clone, Debug)]
@@ -373,6 +377,9 @@ pub struct Hub {
     durable: watch::Sender<Durable>,
     diagnostics: ArcSwap<Diagnostics>,
     readiness: ArcSwap<Readiness>,
+    made: Instant,
+    /// When the newest cycle was shown, milliseconds after `made`.
+    shown_ms: AtomicU64,
     commands: std::sync::mpsc::SyncSender<Command>,
     next_command: AtomicU64,
 }
@@ -400,6 +407,8 @@ impl Hub {
             durable: watch::Sender::new(Durable::default()),
             diagnostics: ArcSwap::from_pointee(Diagnostics::default()),
             readiness: ArcSwap::from_pointee(Readiness::NotReady("starting".to_owned())),
+            made: Instant::now(),
+            shown_ms: AtomicU64::new(0),
             commands,
             next_command: AtomicU64::new(1),
         };
@@ -453,6 +462,7 @@ impl Hub {
         self.latest.store(Some(Arc::clone(&cycle)));
         // No subscriber is not an error.
         let _ = self.cycles.send(cycle);
+        self.alive();
         self.breaks.cycle_ended();
     }
 
@@ -466,8 +476,14 @@ impl Hub {
         self.diagnostics.store(Arc::new(diagnostics));
     }
 
+    fn alive(&self) {
+        let now_ms = self.made.elapsed().as_millis() as u64;
+        self.shown_ms.store(now_ms, Ordering::Relaxed);
+    }
+
     /// Replaces the readiness.
     pub fn set_readiness(&self, readiness: Readiness) {
+        self.alive();
         self.readiness.store(Arc::new(readiness));
     }
 
@@ -493,7 +509,19 @@ impl Hub {
 
     /// Ready or why not.
     pub fn readiness(&self) -> Arc<Readiness> {
-        self.readiness.load_full()
+        self.readiness_at(Instant::now())
+    }
+
+    /// The same at a moment: the thread that stopped cannot say so itself.
+    pub(crate) fn readiness_at(&self, now: Instant) -> Arc<Readiness> {
+        let said = self.readiness.load_full();
+        let shown = self.made + Duration::from_millis(self.shown_ms.load(Ordering::Relaxed));
+        if *said == Readiness::Ready && now.saturating_duration_since(shown) > STALE {
+            // The same words for as long as it lasts: who follows is told once.
+            let why = format!("no cycle for more than {} s", STALE.as_secs());
+            return Arc::new(Readiness::NotReady(why));
+        }
+        said
     }
 
     /// Puts an action of an operator into the log that the cycle thread has no part in. One that finds no room is

@@ -318,3 +318,20 @@ async fn the_schema_reads_like_documentation() {
     }
     assert_eq!(bare, Vec::<String>::new(), "without a description");
 }
+
+/// A cycle thread that hung, or a disk that took nothing, left every probe green for good.
+#[tokio::test]
+async fn a_server_without_new_cycles_is_not_ready() {
+    let bench = Bench::new();
+    let later = |ms| std::time::Instant::now() + std::time::Duration::from_millis(ms);
+    ready(&bench);
+    bench.cycle(1);
+    assert_eq!(*bench.hub.readiness_at(later(1_000)), Readiness::Ready);
+    let stopped = bench.hub.readiness_at(later(3_500));
+    assert_eq!(*stopped, Readiness::NotReady("no cycle for more than 2 s".to_owned()));
+    assert_eq!(bench.hub.readiness_at(later(9_000)), stopped);
+    // Why a server is not ready yet, or no more, says more.
+    let stopping = Readiness::NotReady("stopping".to_owned());
+    bench.hub.set_readiness(stopping.clone());
+    assert_eq!(*bench.hub.readiness_at(later(9_000)), stopping);
+}
