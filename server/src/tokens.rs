@@ -128,6 +128,14 @@ impl Tokens {
     /// # Errors
     /// [`TokenError::File`], [`TokenError::Contents`].
     pub fn load(path: &Path) -> Result<Self, TokenError> {
+        Self::find(path).map(Option::unwrap_or_default)
+    }
+
+    /// Reads the file; none when it is not there. Who decides by it who may must not take that for a file without tokens.
+    ///
+    /// # Errors
+    /// [`TokenError::File`], [`TokenError::Contents`].
+    pub fn find(path: &Path) -> Result<Option<Self>, TokenError> {
         let file = |source| TokenError::File {
             path: path.to_owned(),
             source,
@@ -137,14 +145,14 @@ impl Tokens {
             message,
         };
         match fs::metadata(path) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(e) => return Err(file(e)),
             Ok(m) if m.len() > FILE_BYTES => return Err(contents(format!("it has {} bytes", m.len()))),
             Ok(_) => {}
         }
         let text = fs::read(path).map_err(file)?;
         let all: Vec<Token> = serde_json::from_slice(&text).map_err(|e| contents(e.to_string()))?;
-        Ok(Self { all })
+        Ok(Some(Self { all }))
     }
 
     /// Writes the file, for its owner only, in one step.

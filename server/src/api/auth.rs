@@ -1,9 +1,9 @@
 //! Who is asking: tokens, the local user, tickets, and how often each may ask.
 //!
-//! | bound to | tokens | who may |
+//! | bound to | token file | who may |
 //! |---|---|---|
-//! | loopback | none | everybody on this machine, everything |
-//! | any | some | who shows one, what it allows |
+//! | loopback | none since the start | everybody on this machine, everything |
+//! | any | one, be it empty or gone since | who shows a token, what it allows |
 //! | another address | none, `insecure = true` | everybody, everything; every health answer warns |
 //!
 //! A token comes in the `Authorization` header or in `connection_init`, never in a URL: URLs end up in logs and
@@ -25,7 +25,7 @@ use tapline_witness::hash::Domain;
 use tokio::sync::watch;
 
 use super::error::Failure;
-use crate::tokens::{Scope, TokenError, Tokens, now_s};
+use crate::tokens::{Scope, Token, TokenError, Tokens, now_s};
 
 /// How long a download ticket is good for.
 pub(super) const TICKET: Duration = Duration::from_secs(60);
@@ -112,8 +112,15 @@ struct Ticket {
 /// What the token file held when it was last read.
 #[derive(Default)]
 struct Loaded {
-    tokens: Tokens,
+    /// None when there was no file yet. A file that went away leaves its tokens in force: nobody gets more by its loss.
+    tokens: Option<Tokens>,
     modified: Option<SystemTime>,
+}
+
+impl Loaded {
+    fn all(&self) -> &[Token] {
+        self.tokens.as_ref().map_or(&[], Tokens::all)
+    }
 }
 
 /// Where everybody passes.
@@ -159,7 +166,12 @@ impl Doors {
 
     /// True when there are tokens.
     pub(super) fn has_tokens(&self) -> bool {
-        !self.loaded.load().tokens.all().is_empty()
+        !self.loaded.load().all().is_empty()
+    }
+
+    /// True when there is, or was, a file that says who may.
+    fn guarded(&self) -> bool {
+        self.loaded.load().tokens.is_some()
     }
 
     /// The warning every health answer carries; none when the server is not open to everybody.
@@ -190,7 +202,7 @@ impl Doors {
         }
     }
 
-    /// Takes up a changed token file. One that cannot be read changes nothing.
+    /// Takes up a changed token file. One that cannot be read, or is gone, changes nothing.
     pub(super) fn reload(&self) {
         let Some(path) = &self.security.tokens else { return };
         let modified = std::fs::metadata(path).and_then(|m| m.modified()).ok();
@@ -198,8 +210,14 @@ impl Doors {
             return;
         }
         match load(&self.security) {
+            Ok(Loaded { tokens: None, .. }) => {
+                tracing::error!(path = %path.display(), "the token file is gone; its tokens stay good until the server ends");
+                let tokens = self.loaded.load().tokens.clone();
+                let modified = None;
+                self.loaded.store(Arc::new(Loaded { tokens, modified }));
+            }
             Ok(loaded) => {
-                tracing::info!(tokens = loaded.tokens.all().len(), "the tokens changed");
+                tracing::info!(tokens = loaded.all().len(), "the tokens changed");
                 self.loaded.store(Arc::new(loaded));
                 self.changes.send_modify(|n| *n += 1);
             }
@@ -216,9 +234,8 @@ impl Doors {
     pub(super) fn still(&self, who: &Identity) -> bool {
         let loaded = self.loaded.load();
         match &who.token {
-            None => self.nobody().is_some(),
+            None => self.open(),
             Some(id) => loaded
-                .tokens
                 .all()
                 .iter()
                 .any(|t| *t.id == **id && t.expires_s.is_none_or(|end| now_s() < end)),
@@ -241,21 +258,21 @@ impl Doors {
     fn left(&self, who: &Identity) -> Option<Duration> {
         let id = who.token.as_deref()?;
         let loaded = self.loaded.load();
-        let end_s = loaded.tokens.all().iter().find(|t| t.id == id)?.expires_s?;
+        let end_s = loaded.all().iter().find(|t| t.id == id)?.expires_s?;
         let end = UNIX_EPOCH.checked_add(Duration::from_secs(end_s))?;
         // A clock that stands behind the end by less than the timer can wait is asked again.
         Some(end.duration_since(SystemTime::now()).unwrap_or_default().max(LEAST))
     }
 
+    /// True when somebody without a token may do everything.
+    pub(super) fn open(&self) -> bool {
+        self.security.insecure || self.security.loopback() && !self.guarded()
+    }
+
     /// Who asks without a token.
     pub(super) fn nobody(&self) -> Option<Identity> {
-        if self.security.insecure {
-            Some(Identity::new("anybody", None, &Scope::ALL))
-        } else if self.security.loopback() && !self.has_tokens() {
-            Some(Identity::new("local", None, &Scope::ALL))
-        } else {
-            None
-        }
+        let name = if self.security.insecure { "anybody" } else { "local" };
+        self.open().then(|| Identity::new(name, None, &Scope::ALL))
     }
 
     /// Who shows this text as a token.
@@ -264,7 +281,7 @@ impl Doors {
     /// [`Failure::Unauthenticated`]; [`Failure::RateLimited`] after too many of them from one address.
     pub(super) fn token(&self, text: &str, from: IpAddr) -> Result<Identity, Failure> {
         let loaded = self.loaded.load();
-        if let Some(t) = loaded.tokens.verify(text, now_s()) {
+        if let Some(t) = loaded.tokens.as_ref().and_then(|all| all.verify(text, now_s())) {
             return Ok(Identity::new(&t.name, Some(&t.id), &t.scopes));
         }
         if self.failures.check_key(&from).is_err() {
@@ -352,7 +369,7 @@ fn load(security: &Security) -> Result<Loaded, TokenError> {
     };
     let modified = std::fs::metadata(path).and_then(|m| m.modified()).ok();
     Ok(Loaded {
-        tokens: Tokens::load(path)?,
+        tokens: Tokens::find(path)?,
         modified,
     })
 }

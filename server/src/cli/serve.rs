@@ -102,10 +102,25 @@ pub(super) fn security(
             ));
         }
     };
-    let tokens = server.tokens.clone().unwrap_or_else(|| data_dir.join("tokens.json"));
+    let tokens = match &server.tokens {
+        // The default path: where no token was ever made, there is no file.
+        None => data_dir.join("tokens.json"),
+        Some(named) => {
+            let path = secret_path(named).map_err(Failure::of)?;
+            // Whoever names a file means that callers show tokens. Without it the server would be open, by a slip of the pen.
+            if !path.exists() {
+                return Err(Failure(format!(
+                    "[server] tokens names {}, which is not there: make the first token with `tapline token create --name NAME \
+                     --scope read,subscribe` and the same --config, correct the path, or leave the line out",
+                    path.display()
+                )));
+            }
+            path
+        }
+    };
     Ok(Security {
         address: http,
-        tokens: Some(secret_path(&tokens).map_err(Failure::of)?),
+        tokens: Some(tokens),
         insecure: server.insecure,
         public_log: server.public_log,
         names: server.names.clone(),

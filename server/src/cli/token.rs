@@ -106,15 +106,19 @@ fn create(options: &Create) -> Result {
 }
 
 fn list(options: &List) -> Result {
-    let tokens = Tokens::load(&options.place.file()?).map_err(Failure::of)?;
+    let found = Tokens::find(&options.place.file()?).map_err(Failure::of)?;
+    let open = found.is_none();
+    let tokens = found.unwrap_or_default();
     let scopes = |t: &crate::tokens::Token| t.scopes.iter().map(|s| s.name()).collect::<Vec<_>>();
     if options.place.json {
         let rows = tokens.all().iter().map(|t| {
             serde_json::json!({ "id": t.id, "name": t.name, "scopes": scopes(t), "createdS": t.created_s, "expiresS": t.expires_s })
         });
         print(&serde_json::Value::from_iter(rows).to_string());
+    } else if open {
+        print("no token file: on a loopback address everybody on this machine may do everything");
     } else if tokens.all().is_empty() {
-        print("no tokens: on a loopback address everybody on this machine may do everything");
+        print("no tokens: nobody may use the API");
     } else {
         for t in tokens.all() {
             let end = match t.expires_s {
@@ -140,6 +144,9 @@ fn revoke(options: &Revoke) -> Result {
         print(&serde_json::json!({ "revoked": options.which }).to_string());
     } else {
         print("revoked; connections that use it are closed within a second");
+        if tokens.all().is_empty() {
+            print("it was the last one: nobody may use the API until there is another");
+        }
     }
     Ok(Outcome::Yes)
 }

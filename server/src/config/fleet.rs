@@ -44,7 +44,8 @@ pub struct FleetServer {
     pub http: SocketAddr,
     /// Names beside those of this machine under which the server is reached: the Host allow-list.
     pub names: Vec<String>,
-    /// Token file; default: `tokens.json` in the data directory. `credential:NAME` for systemd's.
+    /// Token file, which has to be there; default: `tokens.json` in the data directory, if there is one. `credential:NAME` for
+    /// systemd's.
     pub tokens: Option<PathBuf>,
     /// Serves everybody everything on any address; every health answer warns of it.
     pub insecure: bool,

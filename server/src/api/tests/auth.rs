@@ -362,6 +362,48 @@ async fn orders_and_refused_orders_stand_in_the_log() {
     assert_eq!(*result, tapline_witness::body::AuditResult::Refused);
 }
 
+/// Who revoked the only token, or lost the file, had given everybody on loopback all scopes: behind a reverse proxy, the network.
+#[tokio::test]
+async fn what_once_asked_for_tokens_never_falls_open() {
+    let (guarded, all) = Guarded::new();
+    ready(&guarded.bench);
+    let asked = || post(json!({ "query": "{ server { version } }" }).to_string());
+    let status = async |router: &Router, request| call(router, request).await.0.as_u16();
+    let doors = crate::api::auth::Doors::new(guarded.security(), (100, 100)).unwrap();
+    let from = std::net::IpAddr::from([127, 0, 0, 1]);
+    assert_eq!(doors.nobody(), None);
+
+    std::fs::remove_file(&guarded.file).unwrap();
+    for _ in 0..2 {
+        doors.reload();
+        assert!(
+            doors.nobody().is_none() && doors.token(&all, from).is_ok(),
+            "the file is gone"
+        );
+    }
+    std::fs::write(&guarded.file, "[]").unwrap();
+    doors.reload();
+    assert!(
+        doors.nobody().is_none() && doors.token(&all, from).is_err(),
+        "all are revoked"
+    );
+    let router = guarded.router();
+    assert_eq!(
+        status(&router, asked()).await,
+        401,
+        "started with a file without tokens"
+    );
+
+    // Where no token was ever made, whoever has the machine has the server; the first token ends it.
+    std::fs::remove_file(&guarded.file).unwrap();
+    let doors = crate::api::auth::Doors::new(guarded.security(), (100, 100)).unwrap();
+    let local = doors.nobody().unwrap();
+    assert_eq!(status(&guarded.router(), asked()).await, 200);
+    guarded.token(&[Scope::Read]);
+    doors.reload();
+    assert!(doors.nobody().is_none() && !doors.still(&local));
+}
+
 #[tokio::test]
 async fn another_address_needs_tokens_or_says_that_it_is_open() {
     let (guarded, all) = Guarded::new();
