@@ -21,6 +21,7 @@
 //! threads, a few at a time. docs/api.md is the user's page.
 
 mod access;
+mod alias;
 mod array;
 mod aside;
 mod auth;
@@ -85,6 +86,7 @@ pub use self::{
 use crate::{
     live::Hub,
     store::{StoreError, log_source::SqlLog},
+    tokens::TokenError,
 };
 
 /// The OpenAPI document of the routes, as the repository keeps it.
@@ -107,7 +109,7 @@ pub enum ServeError {
     },
     /// The token file.
     #[error(transparent)]
-    Tokens(#[from] crate::tokens::TokenError),
+    Tokens(#[from] TokenError),
     /// The certificate.
     #[error("TLS: {0}")]
     Tls(io::Error),
@@ -130,6 +132,8 @@ struct Api {
     doors: Arc<Doors>,
     started: Instant,
     readers: Arc<Semaphore>,
+    /// Names for people who were sensed under a looser class.
+    aliases: alias::Aliases,
     /// Held while an operator's order changes the configuration.
     configuring: tokio::sync::Mutex<()>,
     /// The newest cycles, for clients that come back.
@@ -307,6 +311,7 @@ pub fn with_limits(
         recent,
         replays: Arc::new(Semaphore::new(resume::REPLAYS)),
         array: tokio::sync::OnceCell::new(),
+        aliases: alias::Aliases::new().map_err(TokenError::Random)?,
     });
     let schema = schema::build(Arc::clone(&api));
     let (stop, stopping) = watch::channel(false);

@@ -14,7 +14,7 @@ use crate::{config::PrivacyMode, ordered::Ordered};
 /// Cycles a demotion is held after its cause is gone: 5 s.
 const HOLD_CYCLES: u32 = 100;
 /// Milliseconds an anonymous identity lives.
-const IDENTITY_MS: i64 = 3_600_000;
+pub(crate) const IDENTITY_MS: i64 = 3_600_000;
 /// Pseudonyms of an hour that take no memory when they are given; more than most rooms need.
 const PSEUDONYMS: usize = 256;
 

@@ -12,11 +12,11 @@ use tapline_witness::{
 use super::{
     api,
     link::LinkReport,
-    person::Person,
+    person::{Person, everybody},
     scalars::{Long, Timestamp, decimal, hex},
     skips,
 };
-use crate::api::access::{Leaves::*, Rule, Scope::Read, rule};
+use crate::api::access::{Bar, Leaves::*, Rule, Scope::Read, rule};
 use crate::{
     api::{metrics::STAGES, resume::Resumed},
     config, live,
@@ -300,8 +300,8 @@ struct Sensed(Arc<Snapshot>);
 #[Object]
 impl Sensed {
     /// People, ascending id; empty when nobody is tracked, or when the privacy class lets no person out.
-    async fn tracks(&self) -> Vec<Person> {
-        self.0.cycle.outcome.tracks.iter().map(Person::from).collect()
+    async fn tracks(&self, ctx: &Context<'_>) -> Vec<Person> {
+        everybody(api(ctx), Bar::of(api(ctx)), &self.0.cycle.outcome)
     }
 }
 

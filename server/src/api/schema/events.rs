@@ -18,6 +18,7 @@ use crate::{
         resume::Replay,
     },
     config::Site,
+    live::Cycle,
 };
 
 /// Who may follow, and what the messages give away.
@@ -87,14 +88,25 @@ impl Happened {
     async fn events(&self, ctx: &Context<'_>) -> Vec<Event> {
         let bar = access::Bar::of(api(ctx));
         let shown = self.0.iter().filter(|h| bar.lets_out(h.leaves));
-        shown.map(|h| h.event.clone()).collect()
+        shown
+            .map(|h| {
+                let name = |(id, seen): &(u64, Arc<Cycle>)| api(ctx).aliases.of(bar, &seen.outcome, *id);
+                Event {
+                    person: h.person.as_ref().map(|p| name(p).to_string().into()),
+                    ..h.event.clone()
+                }
+            })
+            .collect()
     }
 }
 
 /// An event and what it gives away.
 pub(super) struct Happening {
     pub(super) leaves: Leaves,
+    /// All but the person, whose name depends on what may leave when it is told.
     event: Event,
+    /// Whom it is about, as a cycle has it that saw them.
+    person: Option<(u64, Arc<Cycle>)>,
 }
 
 impl Happening {
@@ -183,9 +195,12 @@ fn event(kind: EventKind) -> Event {
 pub(super) fn between(site: &Site, before: &Snapshot, after: &Snapshot) -> Vec<Happening> {
     let (b, a) = (&before.cycle.outcome, &after.cycle.outcome);
     let mut found = Vec::new();
-    let mut anyway = |event| {
-        found.push(Happening { leaves: Anyway, event });
+    let happening = |leaves, event| Happening {
+        leaves,
+        event,
+        person: None,
     };
+    let mut anyway = |event| found.push(happening(Anyway, event));
     if before.boot_id != after.boot_id {
         anyway(event(EventKind::Restarted));
     } else if a.tick > b.tick + 1 + after.skipped {
@@ -218,18 +233,19 @@ pub(super) fn between(site: &Site, before: &Snapshot, after: &Snapshot) -> Vec<H
     }
     let zone = |i: usize| site.zones.get(i).map(|z| z.id.as_str());
     let zones = areas(AreaKind::Zone, &b.zones, &a.zones, zone);
-    found.extend(zones.map(|event| Happening { leaves: Zones, event }));
+    found.extend(zones.map(|event| happening(Zones, event)));
     let ids = |o: &tapline_witness::outcome::Outcome| o.tracks.iter().map(|p| p.id).collect::<Vec<_>>();
     let (were, are) = (ids(b), ids(a));
-    let mut people = |kind, from: &[u64], missing_in: &[u64]| {
+    let mut people = |kind, from: &[u64], missing_in: &[u64], seen: &Arc<Cycle>| {
         for id in from.iter().filter(|id| !missing_in.contains(id)) {
-            let person = Some(id.to_string().into());
-            let event = Event { person, ..event(kind) };
-            found.push(Happening { leaves: People, event });
+            found.push(Happening {
+                person: Some((*id, Arc::clone(seen))),
+                ..happening(People, event(kind))
+            });
         }
     };
-    people(EventKind::PersonAppeared, &are, &were);
-    people(EventKind::PersonGone, &were, &are);
+    people(EventKind::PersonAppeared, &are, &were, &after.cycle);
+    people(EventKind::PersonGone, &were, &are, &before.cycle);
     found
 }
 

@@ -1,6 +1,6 @@
 //! The past: stored cycles, the world, the witness log.
 
-use crate::api::access::{Leaves::*, Rule, Scope::Read, rule};
+use crate::api::access::{Bar, Leaves::*, Rule, Scope::Read, rule};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -46,11 +46,12 @@ use tapline_witness::{
 use super::{
     api,
     cycle::Snapshot,
-    person::Person,
+    person::{Person, everybody},
     scalars::{Long, Timestamp, hex},
 };
 use crate::{
     api::{
+        Api,
         error::Failure,
         history::{self, CyclePage, StoredCycle},
         log::Inclusion,
@@ -109,10 +110,11 @@ pub(crate) struct TrackPoint {
 }
 
 impl TrackPoint {
-    pub(crate) fn all(snapshots: &[Snapshot], id: Option<&str>) -> Vec<Self> {
+    pub(crate) fn all(api: &Api, snapshots: &[Snapshot], id: Option<&str>) -> Vec<Self> {
+        let bar = Bar::of(api);
         let points = snapshots.iter().flat_map(|s| {
             let o = &s.cycle.outcome;
-            o.tracks.iter().map(move |p| Self {
+            everybody(api, bar, o).into_iter().map(move |person| Self {
                 cycle: s.cycle.cycle.into(),
                 boot_id: hex(&s.boot_id).into(),
                 tick: o.tick.into(),
@@ -122,7 +124,7 @@ impl TrackPoint {
                 },
                 simulated: o.simulated,
                 durable: s.durable,
-                person: Person::from(p),
+                person,
             })
         });
         points

@@ -1,6 +1,9 @@
 //! People and their keypoints.
 
-use crate::api::access::{Leaves::*, Rule, Scope::Read, rule};
+use crate::api::{
+    Api,
+    access::{Bar, Leaves::*, Rule, Scope::Read, rule},
+};
 use async_graphql::{Enum, ID, SimpleObject};
 
 /// What the fields give away.
@@ -25,9 +28,9 @@ use super::scalars::decimal;
 /// One person.
 #[derive(SimpleObject)]
 pub(crate) struct Person {
-    /// Published identity, a decimal number as text: stable, or a pseudonym that changes every hour, by privacy
-    /// class. When the tracker begins anew (a start of the server, a recovery, a swap to other code) ids count from 1 again,
-    /// for other people.
+    /// Published identity, a decimal number as text: stable, or a pseudonym that changes every hour, by the privacy class in
+    /// force; who was sensed while it was looser has another pseudonym after the server was started anew. When the tracker begins
+    /// anew (a start of the server, a recovery, a swap to other code) ids count from 1 again, for other people.
     pub(crate) id: ID,
     /// True while measurements support the track, false while it is coasting.
     active: bool,
@@ -53,12 +56,20 @@ pub(crate) struct Person {
     keypoints: Option<Vec<Keypoint>>,
 }
 
-impl From<&outcome::Person> for Person {
-    fn from(p: &outcome::Person) -> Self {
+/// Everybody of an outcome under the names that may leave, ascending.
+pub(super) fn everybody(api: &Api, bar: Bar, outcome: &outcome::Outcome) -> Vec<Person> {
+    let named = |p: &'_ outcome::Person| api.aliases.of(bar, outcome, p.id);
+    let mut people: Vec<_> = outcome.tracks.iter().map(|p| (named(p), p)).collect();
+    people.sort_unstable_by_key(|(name, _)| *name);
+    people.into_iter().map(|(name, p)| Person::new(name, p)).collect()
+}
+
+impl Person {
+    fn new(name: u64, p: &outcome::Person) -> Self {
         let [x, y, z] = p.position_m.map(|v| v.map(decimal));
         let [vx, vy, vz] = p.velocity_m_s.map(|v| v.map(decimal));
         Self {
-            id: p.id.to_string().into(),
+            id: name.to_string().into(),
             active: p.active,
             existence: decimal(p.existence),
             x,

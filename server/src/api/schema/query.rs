@@ -196,7 +196,7 @@ impl CoreQuery {
                 .into());
             }
             let latest: Vec<_> = now(ctx).into_iter().collect();
-            return Ok(TrackPoint::all(&latest, person));
+            return Ok(TrackPoint::all(api(ctx), &latest, person));
         };
         let from = natural("fromCycle", from)?;
         let to = match to_cycle {
@@ -213,7 +213,7 @@ impl CoreQuery {
             newest_first: false,
             limit: TRACK_CYCLES as usize,
         };
-        Ok(TrackPoint::all(&past::cycles(ctx, page).await?, person))
+        Ok(TrackPoint::all(api(ctx), &past::cycles(ctx, page).await?, person))
     }
 
     /// The WorldGraph after the newest stored cycle, or after the one with this number, as far as it is kept; without what

@@ -1,10 +1,12 @@
-//! What of the WorldGraph leaves under which privacy class: each node by what it stands for, each edge with its ends.
+//! What of the WorldGraph leaves under which privacy class: each node by what it stands for, each edge with its ends. People who
+//! stand in it under the tracker's own identity are left out where identities may not leave: the graph says of each whether it is
+//! a name of the hour (`PrivacyLimitedBy`).
 
 use std::collections::BTreeSet;
 
 use crate::api::{
     access::{Bar, Leaves},
-    history::World,
+    history::{World, WorldEdge},
 };
 
 /// What a node gives away. Areas are the `rooms` rooms of the site, then its zones; what is not known is the most.
@@ -33,11 +35,14 @@ fn leaves(id: &str, attributes: &str, rooms: usize) -> Leaves {
 
 /// The part of a graph that leaves.
 pub(in crate::api) fn visible(mut world: World, bar: Bar, rooms: usize) -> World {
+    let limits = |edge: &&WorldEdge| edge.kind == "PrivacyLimitedBy";
+    let anonymous: BTreeSet<String> = world.edges.iter().filter(limits).map(|e| e.from.clone()).collect();
+    let unnamed = |id: &str| !id.starts_with("person:") || bar.lets_out(Leaves::Identity) || anonymous.contains(id);
     world
         .nodes
-        .retain(|node| bar.lets_out(leaves(&node.id, &node.attributes, rooms)));
+        .retain(|node| unnamed(&node.id) && bar.lets_out(leaves(&node.id, &node.attributes, rooms)));
     let shown: BTreeSet<&str> = world.nodes.iter().map(|n| n.id.as_str()).collect();
-    let ends = |id: &str| shown.contains(id) || bar.lets_out(leaves(id, "", rooms));
+    let ends = |id: &str| unnamed(id) && (shown.contains(id) || bar.lets_out(leaves(id, "", rooms)));
     // Which link moves says where in a room: it leaves with the links' own reports.
     let says = |kind: &str| !matches!(kind, "Supports" | "Contradicts") || bar.lets_out(Leaves::Zones);
     world
@@ -49,7 +54,7 @@ pub(in crate::api) fn visible(mut world: World, bar: Bar, rooms: usize) -> World
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::history::{WorldEdge, WorldNode};
+    use crate::api::history::WorldNode;
 
     #[test]
     fn restricted_sees_rooms_and_nobody() {
@@ -85,6 +90,10 @@ mod tests {
             ],
             edges: vec![
                 edge("person:7", "room:0"),
+                WorldEdge {
+                    kind: "PrivacyLimitedBy".to_owned(),
+                    ..edge("person:7", "state:privacy")
+                },
                 edge("zone:0", "room:0"),
                 edge("event:2", "state:0"),
                 edge("event:3", "state:1"),
@@ -135,5 +144,18 @@ mod tests {
             "event:3",
         ];
         assert_eq!(ids, shown, "zones, but nobody");
+
+        // A graph of when identities left: under a class that hides them nobody is in it, be it at the end of an edge.
+        let named = || {
+            let mut world = world();
+            world.edges.retain(|e| e.kind != "PrivacyLimitedBy");
+            world
+        };
+        assert_eq!(visible(named(), bar(1), 1), named());
+        let hidden = visible(named(), bar(2), 1);
+        let about = |id: &str| id.starts_with("person:");
+        assert_eq!(hidden.nodes.len(), named().nodes.len() - 1);
+        assert_eq!(hidden.edges.len(), named().edges.len() - 1);
+        assert!(!hidden.nodes.iter().any(|n| about(&n.id)) && !hidden.edges.iter().any(|e| about(&e.from)));
     }
 }

@@ -76,7 +76,7 @@ async fn every_payload_is_stamped() {
     assert_eq!((&c["simulated"], &c["ageMs"]), (&json!(true), &json!(8)));
     assert_eq!(
         (&c["privacyClass"], &c["at"]),
-        (&json!("RAW"), &json!("2026-11-23T17:22:05.500Z"))
+        (&json!("ANONYMOUS"), &json!("2026-11-23T17:22:05.500Z"))
     );
     // Numbers leave as the shortest text of their f32, not as the f64 beside it.
     assert_eq!(c["quality"]["score"].to_string(), "0.8");

@@ -496,7 +496,7 @@ async fn raw_input_needs_a_class_that_allows_it_and_is_recorded() {
     assert_eq!(action, "bundle.inputs 2 20");
     assert!(!ask.is_finished());
     for cycle in 42..46 {
-        served.bench.cycle(cycle);
+        served.bench.cycle_in(cycle, 0);
         tokio::time::sleep(std::time::Duration::from_millis(1)).await;
     }
     assert!(!ask.is_finished(), "appended, not durable");

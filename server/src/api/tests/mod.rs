@@ -171,7 +171,18 @@ impl Bench {
 
     /// Runs one cycle: publishes it and keeps it.
     fn cycle(&self, number: u64) {
-        let cycle = cycle(number);
+        self.run(cycle(number));
+    }
+
+    /// The same, sensed under this class.
+    fn cycle_in(&self, number: u64, class: u8) {
+        let mut cycle = cycle(number);
+        cycle.outcome.privacy_class = class;
+        cycle.outcome_bytes = borsh::to_vec(&cycle.outcome).unwrap();
+        self.run(cycle);
+    }
+
+    fn run(&self, cycle: Cycle) {
         self.store.keep(&cycle);
         self.hub.publish(Arc::new(cycle));
     }
@@ -220,8 +231,8 @@ fn cycle(number: u64) -> Cycle {
         t_ms: 1_795_454_525_250 + 50 * number as i64,
         simulated: true,
         age_ms: Some(8),
-        privacy_class: 0,
-        privacy_mode: 0,
+        privacy_class: 2,
+        privacy_mode: 1,
         demotion: 0,
         gate: Gate::Accept,
         gate_reason: Reason::None,
@@ -397,13 +408,22 @@ impl History for Memory {
                 attributes: r#"{"position_m":[2.5,2.0,null],"sigma_m":0.3}"#.to_owned(),
                 since_cycle: 1,
             }],
-            edges: vec![WorldEdge {
-                from: "person:43981".to_owned(),
-                to: "room:0".to_owned(),
-                kind: "LocatedIn".to_owned(),
-                attributes: "{}".to_owned(),
-                since_cycle: 2,
-            }],
+            edges: vec![
+                WorldEdge {
+                    from: "person:43981".to_owned(),
+                    to: "room:0".to_owned(),
+                    kind: "LocatedIn".to_owned(),
+                    attributes: "{}".to_owned(),
+                    since_cycle: 2,
+                },
+                WorldEdge {
+                    from: "person:43981".to_owned(),
+                    to: "state:privacy".to_owned(),
+                    kind: "PrivacyLimitedBy".to_owned(),
+                    attributes: "{}".to_owned(),
+                    since_cycle: 2,
+                },
+            ],
         })
     }
 }

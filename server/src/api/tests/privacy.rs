@@ -160,7 +160,7 @@ async fn subscriptions_let_out_no_more_than_questions() {
     for (mode, class) in MODES {
         let bench = Bench::in_mode(mode);
         bench.hub.publish_durable(durable(1));
-        bench.cycle(1);
+        bench.cycle_in(1, 0);
         let (address, _stop) = bench.serve(Limits::default());
         let (mut heard, mut given) = (std::collections::BTreeSet::new(), 0);
         for field in &objects["Subscription"] {
@@ -178,6 +178,7 @@ async fn subscriptions_let_out_no_more_than_questions() {
                 }
                 bench.hub.publish(Arc::new(cycle));
                 show(&bench, n);
+                cycle.outcome.privacy_class = 0;
                 let wait = std::time::Duration::from_millis(60);
                 if let Ok(Some(Ok(message))) = tokio::time::timeout(wait, socket.next()).await
                     && let Ok(message) = serde_json::from_str::<Value>(message.to_text().unwrap())
@@ -220,7 +221,7 @@ async fn nothing_leaves_that_its_class_does_not_let_out() {
         assert!(bench.store.past.set(past).is_ok());
         // The cycles were sensed under the loosest class: what is stricter now holds for them too.
         for n in 1..=3 {
-            bench.cycle(n);
+            bench.cycle_in(n, 0);
         }
         let limits = Limits {
             complexity: 10_000_000,
@@ -249,4 +250,43 @@ async fn nothing_leaves_that_its_class_does_not_let_out() {
         assert!(given > 100, "{mode}: {given} values");
         assert!(class < 3 || kept > 0, "{mode}: nothing was kept back");
     }
+}
+
+/// A site that ran in CareWithConsent and became PrivateHome told for as long as its outcomes are kept who of the past was who.
+#[tokio::test]
+async fn nobody_is_known_again_over_hours_of_a_looser_past() {
+    const HOUR: u64 = 72_000;
+    let bench = Bench::new();
+    for n in [1, 2, 2 + HOUR] {
+        bench.cycle_in(n, 1);
+    }
+    let gone = 3 + HOUR;
+    let mut last = cycle(gone);
+    last.outcome.tracks.clear();
+    last.outcome_bytes = borsh::to_vec(&last.outcome).unwrap();
+    bench.run(last);
+    let router = bench.router();
+    let query = format!(
+        "{{ a: tracks(fromCycle: 1, toCycle: 2) {{ person {{ id x }} }} b: tracks(fromCycle: {}, toCycle: {gone}) {{ person {{ id }} }}
+           cycle(number: 1) {{ tracks {{ id }} }} cycles(first: 1) {{ nodes {{ tracks {{ id }} }} }}
+           events(kinds: [PERSON_GONE]) {{ nodes {{ events {{ person }} }} }} }}",
+        gone - 1
+    );
+    let answer = data(&router, &query).await;
+    assert!(!answer.to_string().contains("43981"), "{answer}");
+    let name = &answer["a"][0]["person"]["id"];
+    let next = &answer["b"][0]["person"]["id"];
+    assert_eq!(answer["a"][0]["person"]["x"], 1.0);
+    for same in [
+        &answer["a"][1]["person"]["id"],
+        &answer["cycle"]["tracks"][0]["id"],
+        &answer["cycles"]["nodes"][0]["tracks"][0]["id"],
+    ] {
+        assert_eq!(same, name, "one name through an hour");
+    }
+    assert_ne!(next, name, "another in the next");
+    assert_eq!(&answer["events"]["nodes"][0]["events"][0]["person"], next);
+    // By that name they are found.
+    let named = format!("{{ tracks(fromCycle: 1, person: {name}) {{ cycle }} }}");
+    assert_eq!(data(&router, &named).await["tracks"].as_array().unwrap().len(), 2);
 }
