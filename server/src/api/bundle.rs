@@ -129,9 +129,13 @@ pub(super) async fn get(
         }
     };
     if inputs && !who.as_ref().is_some_and(|who| who.may(Scope::Admin)) {
-        return Err(Failure::Forbidden {
+        let failure = Failure::Forbidden {
             what: format!("{PATH} with inputs=1"),
             scope: Scope::Admin.name(),
+        };
+        return Err(match &who {
+            Some(who) => transport.refused(who, failure),
+            None => failure,
         });
     }
     let bar = Bar::of(&transport.api);

@@ -228,17 +228,21 @@ struct Transport {
 impl Transport {
     /// A request as its sender may make it.
     fn admit(&self, mut request: async_graphql::Request, who: &Identity) -> Result<async_graphql::Request, Failure> {
-        let admitted = access::admit(&mut request, who);
-        if let Err(Failure::Forbidden { what, scope }) = &admitted
-            && ["operate", "admin"].contains(scope)
-        {
-            self.api.hub.audit(who.operator(), what, AuditResult::Refused);
-        }
-        admitted?;
+        access::admit(&mut request, who).map_err(|failure| self.refused(who, failure))?;
         if !self.doors.introspection(who) {
             request = request.disable_introspection();
         }
         Ok(request.data(who.clone()))
+    }
+
+    /// Notes in the log that an order, or raw input, was refused to somebody for want of a scope.
+    fn refused(&self, who: &Identity, failure: Failure) -> Failure {
+        if let Failure::Forbidden { what, scope } = &failure
+            && ["operate", "admin"].contains(scope)
+        {
+            self.api.hub.audit(who.operator(), what, AuditResult::Refused);
+        }
+        failure
     }
 
     /// A place for one more connection.
@@ -307,11 +311,11 @@ pub fn with_limits(
         doors: Arc::clone(&doors),
         started: Instant::now(),
         readers: Arc::new(Semaphore::new(limits.store_readers)),
+        aliases: alias::Aliases::new().map_err(TokenError::Random)?,
         configuring: tokio::sync::Mutex::new(()),
         recent,
         replays: Arc::new(Semaphore::new(resume::REPLAYS)),
         array: tokio::sync::OnceCell::new(),
-        aliases: alias::Aliases::new().map_err(TokenError::Random)?,
     });
     let schema = schema::build(Arc::clone(&api));
     let (stop, stopping) = watch::channel(false);
@@ -400,6 +404,18 @@ async fn ruled(State(transport): State<Arc<Transport>>, mut request: Request, ne
     if let Err(failure) = transport.doors.count(who.as_ref(), from) {
         return failure.into_response();
     }
+    // After counting: refusals that are noted take places in the queue of orders.
+    let needed = match rule.caller {
+        access::Caller::With(scope) => Some(scope),
+        access::Caller::PublicLog(scope) if !transport.doors.security.public_log => Some(scope),
+        access::Caller::Anybody | access::Caller::Known | access::Caller::PublicLog(_) => None,
+    };
+    if let (Some(scope), Some(known)) = (needed, &who)
+        && !known.may(scope)
+    {
+        let failure = Failure::forbidden(rule.method, rule.path, scope);
+        return transport.refused(known, failure).into_response();
+    }
     if let Some(who) = who {
         request.extensions_mut().insert(who);
     }
@@ -430,7 +446,7 @@ fn json_only(request: &Request) -> Result<(), Failure> {
     })
 }
 
-/// Who asks, if the rule lets them.
+/// Who asks, where the rule wants to know; whether the scope is theirs is asked later.
 fn caller(transport: &Transport, rule: &Route, request: &Request, from: IpAddr) -> Result<Option<Identity>, Failure> {
     let mut who = transport.doors.headers(request.headers(), from);
     // A ticket stands in for a token where only a URL will do; POST is not such a place.
@@ -441,17 +457,13 @@ fn caller(transport: &Transport, rule: &Route, request: &Request, from: IpAddr) 
     {
         who = transport.doors.redeem(ticket, request.uri().path()).map(Some);
     }
-    let scope = match rule.caller {
+    match rule.caller {
         // Whoever shows a token shows a good one.
-        access::Caller::Anybody => return who,
-        access::Caller::PublicLog(_) if transport.doors.security.public_log => return who,
-        access::Caller::Known => None,
-        access::Caller::With(scope) | access::Caller::PublicLog(scope) => Some(scope),
-    };
-    let known = who?.ok_or(Failure::Unauthenticated("this needs a token"))?;
-    match scope {
-        Some(scope) if !known.may(scope) => Err(Failure::forbidden(rule.method, rule.path, scope)),
-        _ => Ok(Some(known)),
+        access::Caller::Anybody => who,
+        access::Caller::PublicLog(_) if transport.doors.security.public_log => who,
+        access::Caller::Known | access::Caller::With(_) | access::Caller::PublicLog(_) => {
+            Ok(Some(who?.ok_or(Failure::Unauthenticated("this needs a token"))?))
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use tapline_witness::body::swap_reason;
 
 use super::{
     api,
+    mutation::send_for,
     query::invalid,
     scalars::{Long, hex},
 };
@@ -528,19 +529,21 @@ pub(crate) fn decide(api: &Api, id: u64, go: bool, operator: [u8; 32]) -> Result
         go,
         operator,
     };
-    api.hub.command(command).ok_or(TOO_MANY)?;
+    let action = if go { "swap.confirm" } else { "swap.cancel" };
+    send_for(api, operator, &format!("{action} {id}"), command)?;
     Ok((&*attempt).into())
 }
-
-const TOO_MANY: Failure = Failure::Busy {
-    what: "places for orders that wait for the next cycle",
-    limit: 16,
-};
 
 /// Enters an attempt, which numbers the order, and hands the order to the cycle.
 fn send(api: &Api, kind: AttemptKind, asked: String, order: SwapOrder) -> Result<SwapAttempt, Failure> {
     let old_manifest_hash = api.hub.manifest().hash;
     let stage = order.candidate.stage;
+    let operator = order.operator;
+    let action = match kind {
+        AttemptKind::Rollback => "swap.rollback",
+        AttemptKind::Swap | AttemptKind::Recovery => "swap.begin",
+    };
+    let action = format!("{action} {} {asked}", stage.name());
     let attempt = api
         .hub
         .attempts
@@ -553,13 +556,13 @@ fn send(api: &Api, kind: AttemptKind, asked: String, order: SwapOrder) -> Result
         attempt: attempt.id,
         ..order
     };
-    if api.hub.command(Command::Swap(order)).is_none() {
+    if let Err(failure) = send_for(api, operator, &action, Command::Swap(order)) {
         api.hub.attempts.update(&Attempt {
             phase: Phase::Rejected,
             message: "too many orders wait for the cycle".to_owned(),
             ..(*attempt).clone()
         });
-        return Err(TOO_MANY);
+        return Err(failure);
     }
     Ok((&*attempt).into())
 }

@@ -404,6 +404,44 @@ async fn what_once_asked_for_tokens_never_falls_open() {
     assert!(doors.nobody().is_none() && !doors.still(&local));
 }
 
+/// Over REST they left nothing: who tried the routes of plugins, or fetched raw input, with too little in hand was not seen.
+#[tokio::test]
+async fn orders_refused_over_rest_stand_in_the_log() {
+    let (guarded, _) = Guarded::new();
+    let (read, follow) = (guarded.token(&[Scope::Read]), guarded.token(&[Scope::Subscribe]));
+    let router = guarded.router();
+    let mut swap = post(json!({ "stage": "cir", "plugin": "cir-dense" }).to_string());
+    *swap.uri_mut() = "/v1/plugins/swap".parse().unwrap();
+    let inputs = "/v1/witness/bundles?from=0&to=1&inputs=1";
+    for request in [swap, get(inputs)] {
+        assert_eq!(call(&router, with(request, &read)).await.0, 403);
+    }
+    // What only reads leaves nothing, refused or not.
+    assert_eq!(call(&router, with(get("/version"), &follow)).await.0, 403);
+    let orders: Vec<_> = guarded.bench.commands.lock().unwrap().try_iter().collect();
+    let refused: Vec<_> = orders
+        .iter()
+        .map(|order| match order {
+            Command::Audited {
+                operator,
+                action,
+                result: tapline_witness::body::AuditResult::Refused,
+                command: None,
+                ..
+            } => (*operator, action.as_str()),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let who = tapline_witness::hash::Domain::Operator.hash(b"t1");
+    assert_eq!(
+        refused,
+        [
+            (who, "POST./v1/plugins/swap"),
+            (who, "/v1/witness/bundles with inputs=1")
+        ]
+    );
+}
+
 #[tokio::test]
 async fn another_address_needs_tokens_or_says_that_it_is_open() {
     let (guarded, all) = Guarded::new();

@@ -10,6 +10,7 @@ use crate::{
     config::{PrivacyMode, orders::Orders},
     live::recording::{RecordingEnd, RecordingNow},
 };
+use tapline_witness::body::AuditResult;
 
 /// The next order behind its audit leaf: the action, and what the cycle has to do.
 fn ordered(bench: &Bench) -> (String, Option<Command>) {
@@ -334,7 +335,17 @@ async fn a_swap_under_review_is_confirmed_or_cancelled() {
         let (status, _, text) = call(&router, rest(path, body)).await;
         (status.as_u16(), serde_json::from_str::<Value>(&text).unwrap())
     };
-    let next = || bench.commands.lock().unwrap().try_recv();
+    // Who ordered it stands in front of each; what was changed stands in the SWAP leaf.
+    let next = || match bench.commands.lock().unwrap().try_recv().ok()? {
+        Command::Audited {
+            operator,
+            action,
+            result: AuditResult::Done,
+            command,
+            ..
+        } if operator == tapline_witness::hash::Domain::Operator.hash(b"local") => Some((action, *command?)),
+        other => panic!("{other:?}"),
+    };
     let phase = |phase: Phase| {
         let attempt = bench.hub.attempts.list().last().cloned().unwrap();
         bench.hub.attempts.update(&crate::live::attempt::Attempt {
@@ -348,9 +359,10 @@ async fn a_swap_under_review_is_confirmed_or_cancelled() {
         (status, &attempt["phase"], &attempt["id"]),
         (202, &json!("QUEUED"), &json!(1))
     );
-    let Ok(Command::Swap(order)) = next() else {
+    let Some((action, Command::Swap(order))) = next() else {
         panic!("no order")
     };
+    assert_eq!(action, "swap.begin cir built-in:cir-dense");
     assert_eq!((order.attempt, order.shadow_cycles, order.review), (1, 7, true));
 
     // Nothing is compared yet: it can be dropped, not taken.
@@ -361,36 +373,36 @@ async fn a_swap_under_review_is_confirmed_or_cancelled() {
         (400, &json!("INVALID_ARGUMENT")),
         "{refused}"
     );
-    assert!(next().is_err());
+    assert!(next().is_none());
     phase(Phase::Compared);
     let (status, attempt) = answered(decide, json!({ "confirm": true })).await;
     assert_eq!((status, &attempt["phase"]), (202, &json!("COMPARED")));
     let is = matches!(
         next(),
-        Ok(Command::DecideSwap {
+        Some((action, Command::DecideSwap {
             attempt: 1,
             go: true,
             ..
-        })
+        })) if action == "swap.confirm 1"
     );
     assert!(is, "the cycle is told");
     data(&router, "mutation { cancelSwap(id: 1) { id } }").await;
     assert!(matches!(
         next(),
-        Ok(Command::DecideSwap {
+        Some((action, Command::DecideSwap {
             attempt: 1,
             go: false,
             ..
-        })
+        })) if action == "swap.cancel 1"
     ));
     data(&router, "mutation { confirmSwap(id: 1) { id } }").await;
     assert!(matches!(
         next(),
-        Ok(Command::DecideSwap {
+        Some((action, Command::DecideSwap {
             attempt: 1,
             go: true,
             ..
-        })
+        })) if action == "swap.confirm 1"
     ));
 
     for over in [Phase::Committed, Phase::Applied, Phase::Rejected, Phase::RolledBack] {
@@ -415,9 +427,15 @@ async fn a_swap_under_review_is_confirmed_or_cancelled() {
     }
     let negative = ask(&router, "mutation { confirmSwap(id: -1) { id } }").await;
     assert_eq!(code(&negative), "INVALID_ARGUMENT", "{negative}");
-    assert!(next().is_err(), "nothing of it reaches the cycle");
+    assert!(next().is_none(), "nothing of it reaches the cycle");
     assert_eq!(answered("/v1/plugins/rollback", json!({ "stage": "cir" })).await.0, 202);
-    assert!(matches!(next(), Ok(Command::Swap(order)) if !order.review && order.attempt == 2));
+    let Some((action, Command::Swap(order))) = next() else {
+        panic!("no order")
+    };
+    assert_eq!(
+        (action.as_str(), order.review, order.attempt),
+        ("swap.rollback cir the plugin before", false, 2)
+    );
 }
 
 /// Keys of a log are shown; without a log of its own a server exchanges none.
