@@ -255,6 +255,11 @@ impl IntoResponse for Failure {
     }
 }
 
+        if [StatusCode::UNAUTHORIZED, StatusCode::TOO_MANY_REQUESTS].contains(&self.status()) {
+            // Who is not known, or asks too much, keeps no connection from others between two requests.
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(header::CONNECTION, close);
+        }
 /// Gives an error of a GraphQL answer its code, help and correlation id. Those of the GraphQL layer itself
 /// (a syntax error, an unknown field, a limit) come without a [`Failure`].
 pub(super) fn explain(error: &mut ServerError) {

@@ -19,8 +19,10 @@ pub struct Limits {
     pub bundles: usize,
     /// Open websocket connections.
     pub connections: usize,
-    /// Open connections of one address.
+    /// Open connections of one address of another machine; an IPv6 address counts with its network of 64 bits.
     pub connections_per_address: usize,
+    /// Open connections of one address of this machine, behind which a reverse proxy may have everybody.
+    pub connections_per_own_address: usize,
     /// Requests a second of one token or address, and how many at once.
     pub requests_per_s: (u32, u32),
     /// Subscriptions of one connection.
@@ -49,7 +51,8 @@ impl Default for Limits {
             store_readers: 4,
             bundles: 2,
             connections: 4_096,
-            connections_per_address: 4_096,
+            connections_per_address: 256,
+            connections_per_own_address: 4_096,
             requests_per_s: (200, 8_192),
             subscriptions: 16,
             distinct_subscriptions: 64,

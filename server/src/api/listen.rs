@@ -7,7 +7,7 @@
 use std::{
     collections::HashMap,
     io,
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv6Addr, SocketAddr},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -20,7 +20,7 @@ use hyper_util::{
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
-    sync::{Semaphore, watch},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
 };
 use tokio_io_timeout::TimeoutStream;
 use tower::ServiceExt as _;
@@ -30,6 +30,21 @@ use super::{Limits, tls::Tls};
 /// The address of the other side, in a request's extensions.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Peer(pub(super) SocketAddr);
+
+/// Of all places, this part is for connections of this machine alone: whoever runs it gets in whatever the network does.
+const OWN_PART: usize = 16;
+
+/// Whose connections are counted together: an address, and how many it may have. Who has one IPv6 address has its network.
+fn counted(address: IpAddr, limits: &Limits) -> (IpAddr, usize) {
+    match address.to_canonical() {
+        own if own.is_loopback() => (own, limits.connections_per_own_address),
+        IpAddr::V6(v6) => {
+            let network = Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX));
+            (network.into(), limits.connections_per_address)
+        }
+        v4 => (v4, limits.connections_per_address),
+    }
+}
 
 /// Open connections by address.
 #[derive(Default)]
@@ -61,6 +76,34 @@ impl Drop for Counted {
         }
     }
 }
+
+/// Places for connections.
+struct Places {
+    all: Arc<Semaphore>,
+    /// Of these, those that other machines may have.
+    others: Arc<Semaphore>,
+}
+
+impl Places {
+    fn new(most: usize) -> Self {
+        Self {
+            all: Arc::new(Semaphore::new(most)),
+            others: Arc::new(Semaphore::new(most - most / OWN_PART)),
+        }
+    }
+
+    /// One for a connection of this machine (`own`), or of another.
+    fn take(&self, own: bool) -> Option<Place> {
+        let others = match own {
+            true => None,
+            false => Some(Arc::clone(&self.others).try_acquire_owned().ok()?),
+        };
+        Some((Arc::clone(&self.all).try_acquire_owned().ok()?, others))
+    }
+}
+
+/// Held while a connection is open.
+type Place = (OwnedSemaphorePermit, Option<OwnedSemaphorePermit>);
 
 /// Files that the process needs beside connections: database, plugins, sockets.
 const OTHER_FILES: u64 = 256;
@@ -104,7 +147,7 @@ pub(super) async fn serve(
     // Websockets hold a place here too; beyond them there is room for short requests.
     let most = limits.connections + limits.connections / 4 + 16;
     room_for(most);
-    let places = Arc::new(Semaphore::new(most));
+    let places = Places::new(most);
     let addresses = Arc::new(PerAddress::default());
     let (ending, _) = watch::channel(false);
     tokio::pin!(stop);
@@ -123,10 +166,11 @@ pub(super) async fn serve(
             },
             () = &mut stop => break,
         };
-        let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+        let (address, at_most) = counted(peer.ip(), &limits);
+        let Some(place) = places.take(address.is_loopback()) else {
             continue;
         };
-        let Some(counted) = addresses.take(peer.ip().to_canonical(), limits.connections_per_address) else {
+        let Some(counted) = addresses.take(address, at_most) else {
             continue;
         };
         let held = (place, counted);
@@ -194,3 +238,37 @@ fn connection_error(error: &io::Error) -> bool {
 
 /// A plain socket, for the type of [`Tls::accept`].
 pub(super) type Plain = TcpStream;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One host could hold every connection there is: as many as all websockets together.
+    #[test]
+    fn one_host_leaves_room_for_others_and_all_of_them_for_this_machine() {
+        let limits = Limits::default();
+        let of = |text: &str| counted(text.parse().unwrap(), &limits);
+        let (host, most) = of("192.0.2.7");
+        assert!(host == of("::ffff:192.0.2.7").0 && most * 8 <= limits.connections);
+        // Whoever has a network of IPv6 addresses is one host.
+        assert_eq!(of("2001:db8:1:2::1"), of("2001:db8:1:2:ffff::9"));
+        assert_ne!(of("2001:db8:1:2::1"), of("2001:db8:1:3::1"));
+        // A reverse proxy here has everybody behind it.
+        for own in ["127.0.0.1", "::1", "::ffff:127.0.0.1"] {
+            assert_eq!(of(own).1, limits.connections, "{own}");
+        }
+        let addresses = Arc::new(PerAddress::default());
+        let mut open: Vec<_> = (0..most).filter_map(|_| addresses.take(host, most)).collect();
+        assert!(open.len() == most && addresses.take(host, most).is_none());
+        assert!(addresses.take(of("192.0.2.8").0, most).is_some());
+        open.pop();
+        assert!(addresses.take(host, most).is_some());
+
+        let places = Places::new(32);
+        let others: Vec<_> = std::iter::from_fn(|| places.take(false)).collect();
+        let own: Vec<_> = std::iter::from_fn(|| places.take(true)).collect();
+        assert_eq!((others.len(), own.len()), (30, 2));
+        drop(others);
+        assert!(places.take(false).is_some());
+    }
+}

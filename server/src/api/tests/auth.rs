@@ -443,6 +443,30 @@ async fn orders_refused_over_rest_stand_in_the_log() {
 }
 
 #[tokio::test]
+async fn who_is_not_known_keeps_no_connection() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let (guarded, all) = Guarded::new();
+    let (address, _stop) = guarded.bench.serve_for(guarded.security(), Limits::default());
+    let mut socket = tokio::net::TcpStream::connect(address).await.unwrap();
+    let asked = "GET /version HTTP/1.1\r\nHost: localhost\r\n";
+    let known = format!("{asked}Authorization: Bearer {all}\r\n\r\n");
+    // Two requests on one connection: the second is of nobody, and the last.
+    socket
+        .write_all(format!("{known}{asked}\r\n").as_bytes())
+        .await
+        .unwrap();
+    let mut heard = String::new();
+    let all = socket.read_to_string(&mut heard);
+    tokio::time::timeout(std::time::Duration::from_secs(3), all)
+        .await
+        .unwrap()
+        .unwrap();
+    let statuses: Vec<_> = heard.split("HTTP/1.1 ").skip(1).map(|answer| &answer[..3]).collect();
+    assert_eq!(statuses, ["200", "401"], "{heard}");
+    assert!(heard.to_lowercase().contains("\r\nconnection: close\r\n"));
+}
+
+#[tokio::test]
 async fn another_address_needs_tokens_or_says_that_it_is_open() {
     let (guarded, all) = Guarded::new();
     let out = |insecure, tokens| Security {
@@ -490,7 +514,7 @@ async fn a_client_that_says_nothing_is_closed() {
     let bench = Bench::new();
     let limits = Limits {
         init: std::time::Duration::from_millis(100),
-        connections_per_address: 2,
+        connections_per_own_address: 2,
         ..Limits::default()
     };
     let (address, _stop) = bench.serve(limits);
