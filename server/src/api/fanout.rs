@@ -5,7 +5,9 @@
 //! behind by more than the backlog loses the oldest messages and is told how many; it never slows the
 //! group, and the group never slows the cycle. The last member to leave ends the task.
 //!
-//! What begins with the state as it is (`world`, `occupancy`) is run for each client alone: whoever came later to a group would not get it.
+//! What begins with the state as it is: of `occupancy` each message is the whole state, so whoever comes later to a group has a
+//! first message made for them and then those of the group. Messages of `world` tell what changed since the one before, which is
+//! another one for each client: it is run for each alone, and has places of its own.
 //!
 //! A client that goes on after a lost connection is sent what it missed by a run of its own ([`super::resume`]), then
 //! joins its group.
@@ -29,6 +31,7 @@ use super::{
     Api,
     auth::Identity,
     error::{Failure, explain},
+    limits::Limits,
     metrics::Metrics,
     resume::{self, Mark},
     schema::{Schema, skips},
@@ -90,8 +93,8 @@ struct Key {
     operation: Option<String>,
     variables: String,
     scopes: u8,
-    /// Another number for each client that is in a group of its own; 0 for all others.
-    alone: u64,
+    /// Another number for each client that is in a group of its own, with its token; none for all others.
+    alone: Option<(u64, Option<Arc<str>>)>,
 }
 
 /// All groups.
@@ -99,20 +102,18 @@ pub(super) struct Fanout {
     schema: Schema,
     metrics: Arc<Metrics>,
     groups: Mutex<HashMap<Key, Group>>,
-    limit: usize,
-    backlog: usize,
+    limits: Limits,
     /// Groups of one client so far.
     loners: AtomicU64,
 }
 
 impl Fanout {
-    pub(super) fn new(schema: Schema, metrics: Arc<Metrics>, limit: usize, backlog: usize) -> Arc<Self> {
+    pub(super) fn new(schema: Schema, metrics: Arc<Metrics>, limits: Limits) -> Arc<Self> {
         Arc::new(Self {
             schema,
             metrics,
             groups: Mutex::default(),
-            limit,
-            backlog,
+            limits,
             loners: AtomicU64::new(0),
         })
     }
@@ -133,18 +134,16 @@ impl Fanout {
         who: &Identity,
     ) -> Result<BoxStream<'static, Event>, Failure> {
         let mark = resume::wanted(&mut request)?;
+        let begins = begins(&mut request);
         // The run of its own asks the same.
-        let again = mark.map(|mark| {
+        let again = (mark.is_some() || begins == Begins::WithState).then(|| {
             let mut again = Request::new(request.query.clone()).variables(request.variables.clone());
             again.operation_name.clone_from(&request.operation_name);
             again.introspection_mode = request.introspection_mode;
-            (mark, again.data(who.clone()))
+            again.data(who.clone())
         });
-        let alone = if begins_with_state(&mut request) {
-            self.loners.fetch_add(1, Ordering::Relaxed) + 1
-        } else {
-            0
-        };
+        let alone =
+            (begins == Begins::ForEach).then(|| (self.loners.fetch_add(1, Ordering::Relaxed), who.token.clone()));
         let key = Key {
             alone,
             query: request.query.clone(),
@@ -156,17 +155,13 @@ impl Fanout {
         let running = groups
             .get(&key)
             .and_then(|g| Some((g.messages.upgrade()?.subscribe(), Arc::clone(&g.failed))));
+        let late = running.is_some();
         let (receiver, failed) = match running {
             Some(running) => running,
             None => {
                 groups.remove(&key);
-                if groups.len() >= self.limit {
-                    return Err(Failure::Busy {
-                        what: "different subscriptions",
-                        limit: self.limit,
-                    });
-                }
-                let (messages, receiver) = broadcast::channel(self.backlog);
+                self.has_room(&groups, &key)?;
+                let (messages, receiver) = broadcast::channel(self.limits.backlog);
                 let failed = Failed::default();
                 groups.insert(
                     key.clone(),
@@ -181,10 +176,66 @@ impl Fanout {
         };
         drop(groups);
         let metrics = Arc::clone(&self.metrics);
-        Ok(match again {
-            None => follow(receiver, failed, metrics).boxed(),
-            Some((mark, again)) => self.resumed(api, mark, again, receiver, failed),
+        Ok(match (mark, again) {
+            (Some(mark), Some(again)) => self.resumed(api, mark, again, receiver, failed),
+            // Who opened the group hears its first message.
+            (None, Some(again)) if late => self.state_first(again, receiver, failed),
+            _ => follow(receiver, failed, metrics).boxed(),
         })
+    }
+
+    /// # Errors
+    /// [`Failure::Busy`] when there is no place for a group with this key.
+    fn has_room(&self, groups: &HashMap<Key, Group>, key: &Key) -> Result<(), Failure> {
+        let Limits {
+            distinct_subscriptions,
+            lone_subscriptions: (lone, of_one),
+            ..
+        } = self.limits;
+        let count = |of: &dyn Fn(&Key) -> bool| groups.keys().filter(|key| of(key)).count();
+        let busy = |what, limit| Err(Failure::Busy { what, limit });
+        let Some((_, token)) = &key.alone else {
+            let open = count(&|key| key.alone.is_none());
+            return match open < distinct_subscriptions {
+                true => Ok(()),
+                false => busy("different subscriptions", distinct_subscriptions),
+            };
+        };
+        let same = |key: &Key| key.alone.as_ref().is_some_and(|(_, other)| other == token);
+        if token.is_some() && count(&same) >= of_one {
+            return busy("followers of the world with this token", of_one);
+        }
+        match count(&|key| key.alone.is_some()) < lone {
+            true => Ok(()),
+            false => busy("followers of the world", lone),
+        }
+    }
+
+    /// The state as it is, by a run of its own, then what the group gets.
+    fn state_first(
+        &self,
+        request: Request,
+        receiver: broadcast::Receiver<Arc<Encoded>>,
+        failed: Failed,
+    ) -> BoxStream<'static, Event> {
+        let (schema, metrics) = (self.schema.clone(), Arc::clone(&self.metrics));
+        let events = async move {
+            let shared = Arc::new(skips::Shared::alone());
+            let first = schema.execute_stream(request.data(Arc::clone(&shared))).next().await;
+            let mark = shared.mark();
+            let first = first.map(|mut response| {
+                response.errors.iter_mut().for_each(explain);
+                let text = serde_json::to_string(&response).unwrap_or_else(|_| "null".to_owned());
+                Event::Next { text, mark }
+            });
+            let told = mark.map_or(0, |mark| mark.cycle);
+            let rest = follow(receiver, failed, metrics).filter(move |event| {
+                let old = matches!(event, Event::Next { mark: Some(mark), .. } if mark.cycle <= told);
+                std::future::ready(!old)
+            });
+            stream::iter(first).chain(rest)
+        };
+        stream::once(events).flatten().boxed()
     }
 
     /// What was missed after `mark`, then what the group gets.
@@ -293,22 +344,40 @@ impl Fanout {
     }
 }
 
-/// True when the first message of a subscription is the state as it is, and later ones what changed.
-fn begins_with_state(request: &mut Request) -> bool {
+/// How a subscription begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Begins {
+    /// With what happens next: the same for all.
+    WithNews,
+    /// With the state as it is, and every message is the whole state.
+    WithState,
+    /// With the state as it is, and later messages say what changed since for this client.
+    ForEach,
+}
+
+fn begins(request: &mut Request) -> Begins {
     let name = request.operation_name.clone();
     let Ok(document) = request.parsed_query() else {
-        return false;
+        return Begins::WithNews;
     };
-    let mut wanted = document
+    let fields = document
         .operations
         .iter()
         .filter(|(operation, _)| name.is_none() || operation.map(|n| n.as_str()) == name.as_deref())
         .flat_map(|(_, definition)| &definition.node.selection_set.node.items);
-    wanted.any(|item| match &item.node {
-        Selection::Field(field) => matches!(field.node.name.node.as_str(), "world" | "occupancy"),
+    let begins = fields.map(|item| match &item.node {
+        Selection::Field(field) => match field.node.name.node.as_str() {
+            "occupancy" => Begins::WithState,
+            "world" => Begins::ForEach,
+            _ => Begins::WithNews,
+        },
         // What a fragment asks for is not looked up.
-        _ => true,
-    })
+        _ => Begins::ForEach,
+    });
+    // A subscription has one field; of a wrong one, which the run refuses, the first says enough.
+    begins
+        .reduce(|a, b| if a == b { a } else { Begins::ForEach })
+        .unwrap_or(Begins::WithNews)
 }
 
 /// One member's view of a group.

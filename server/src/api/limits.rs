@@ -27,8 +27,11 @@ pub struct Limits {
     pub requests_per_s: (u32, u32),
     /// Subscriptions of one connection.
     pub subscriptions: usize,
-    /// Different subscriptions (query and variables) of all connections.
+    /// Different subscriptions (query and variables) of all connections, each shared by all who follow it.
     pub distinct_subscriptions: usize,
+    /// Subscriptions that each client has for itself (`world`): of all connections, and of one token. Each reads the store with
+    /// every commit.
+    pub lone_subscriptions: (usize, usize),
     /// Time a client has for a request's head, for TLS, and between opening a websocket and `connection_init`.
     pub init: Duration,
     /// Time between heartbeats of an idle connection.
@@ -56,6 +59,7 @@ impl Default for Limits {
             requests_per_s: (200, 8_192),
             subscriptions: 16,
             distinct_subscriptions: 64,
+            lone_subscriptions: (128, 32),
             init: Duration::from_secs(5),
             heartbeat: Duration::from_secs(15),
             stalled: Duration::from_secs(30),

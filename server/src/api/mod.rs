@@ -320,7 +320,7 @@ pub fn with_limits(
     let schema = schema::build(Arc::clone(&api));
     let (stop, stopping) = watch::channel(false);
     let transport = Arc::new(Transport {
-        fanout: Fanout::new(schema.clone(), metrics, limits.distinct_subscriptions, limits.backlog),
+        fanout: Fanout::new(schema.clone(), metrics, limits),
         connections: Arc::new(Semaphore::new(limits.connections)),
         bundles: Arc::new(Semaphore::new(limits.bundles)),
         schema,

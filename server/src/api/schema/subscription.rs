@@ -100,6 +100,7 @@ impl CoreSubscription {
         };
         // Who goes on has been told before.
         let now = stream::iter(now(ctx).filter(|_| ctx.data_opt::<Arc<Replay>>().is_none()));
+        let now = marked(ctx, now);
         kept(now.chain(snapshots(ctx)), changed).map(OccupancyUpdate::from)
     }
 
@@ -210,20 +211,24 @@ impl Filter {
 
 /// Every cycle from now on, or those that a client missed; what could not be kept up with is counted into the next one.
 pub(super) fn snapshots(ctx: &Context<'_>) -> BoxStream<'static, Snapshot> {
-    let shared = ctx.data_opt::<Arc<skips::Shared>>().cloned();
     let cycles = match ctx.data_opt::<Arc<Replay>>() {
         Some(replay) => replay.take(),
         None => live(ctx).boxed(),
     };
-    let marked = cycles.inspect(move |snapshot| {
+    marked(ctx, cycles).boxed()
+}
+
+/// The same, and whoever writes the messages knows which cycle each is about.
+fn marked<S: Stream<Item = Snapshot>>(ctx: &Context<'_>, cycles: S) -> impl Stream<Item = Snapshot> + use<S> {
+    let shared = ctx.data_opt::<Arc<skips::Shared>>().cloned();
+    cycles.inspect(move |snapshot| {
         if let Some(shared) = &shared {
             shared.set_mark(Mark {
                 boot_id: snapshot.boot_id,
                 cycle: snapshot.cycle.cycle,
             });
         }
-    });
-    marked.boxed()
+    })
 }
 
 /// Every cycle from now on.

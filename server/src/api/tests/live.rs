@@ -334,3 +334,44 @@ async fn what_begins_with_the_state_begins_so_for_everybody() {
         }
     }
 }
+
+/// Each follower of `occupancy` or `world` took one of the 64 places for different subscriptions: a server had 64 of them.
+#[tokio::test(flavor = "multi_thread")]
+async fn followers_of_the_state_take_no_place_from_others() {
+    let bench = Bench::new();
+    bench.cycle(1);
+    let limits = Limits {
+        distinct_subscriptions: 1,
+        lone_subscriptions: (2, 32),
+        ..Limits::default()
+    };
+    let (address, _stop) = bench.serve(limits);
+    let mut homes = Vec::new();
+    for _ in 0..5 {
+        let mut socket = subscribe(address, "subscription { occupancy { cycle people } }").await;
+        let message = hear(&mut socket).await.unwrap();
+        assert_eq!(message["payload"]["data"]["occupancy"]["cycle"], 1, "{message}");
+        homes.push(socket);
+    }
+    // What changes reaches all of them, once, also whoever came later.
+    let mut changed = cycle(2);
+    changed.outcome.people = Some(2);
+    bench.hub.publish(Arc::new(changed));
+    bench.cycle(3);
+    for socket in &mut homes {
+        for (cycle, people) in [(2, 2), (3, 1)] {
+            let message = hear(socket).await.unwrap();
+            let told = &message["payload"]["data"]["occupancy"];
+            assert_eq!((&told["cycle"], &told["people"]), (&json!(cycle), &json!(people)));
+        }
+    }
+    let world = "subscription { world { snapshot } }";
+    let mut maps = Vec::new();
+    for busy in [false, false, true] {
+        let mut socket = subscribe(address, world).await;
+        let message = hear(&mut socket).await.unwrap();
+        let refused = message["payload"][0]["extensions"]["code"] == "BUSY";
+        assert_eq!(refused, busy, "{message}");
+        maps.push(socket);
+    }
+}
