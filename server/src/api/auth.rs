@@ -81,14 +81,17 @@ pub(super) struct Identity {
     pub(super) token: Option<Arc<str>>,
     /// One bit a scope.
     pub(super) scopes: u8,
+    /// It calls from this machine, or through a reverse proxy or tunnel that ends here.
+    pub(super) near: bool,
 }
 
 impl Identity {
-    pub(super) fn new(name: &str, token: Option<&str>, scopes: &[Scope]) -> Self {
+    pub(super) fn new(name: &str, token: Option<&str>, scopes: &[Scope], from: IpAddr) -> Self {
         Self {
             name: name.into(),
             token: token.map(Into::into),
             scopes: scopes.iter().fold(0, |bits, s| bits | 1 << *s as u8),
+            near: from.to_canonical().is_loopback(),
         }
     }
 
@@ -270,9 +273,9 @@ impl Doors {
     }
 
     /// Who asks without a token.
-    pub(super) fn nobody(&self) -> Option<Identity> {
+    pub(super) fn nobody(&self, from: IpAddr) -> Option<Identity> {
         let name = if self.security.insecure { "anybody" } else { "local" };
-        self.open().then(|| Identity::new(name, None, &Scope::ALL))
+        self.open().then(|| Identity::new(name, None, &Scope::ALL, from))
     }
 
     /// Who shows this text as a token.
@@ -282,7 +285,7 @@ impl Doors {
     pub(super) fn token(&self, text: &str, from: IpAddr) -> Result<Identity, Failure> {
         let loaded = self.loaded.load();
         if let Some(t) = loaded.tokens.as_ref().and_then(|all| all.verify(text, now_s())) {
-            return Ok(Identity::new(&t.name, Some(&t.id), &t.scopes));
+            return Ok(Identity::new(&t.name, Some(&t.id), &t.scopes, from));
         }
         if self.failures.check_key(&from).is_err() {
             return Err(Failure::RateLimited);
@@ -297,7 +300,7 @@ impl Doors {
     /// As [`Doors::token`].
     pub(super) fn headers(&self, headers: &HeaderMap, from: IpAddr) -> Result<Option<Identity>, Failure> {
         match headers.get(header::AUTHORIZATION) {
-            None => Ok(self.nobody()),
+            None => Ok(self.nobody(from)),
             Some(value) => {
                 let text = value.to_str().ok().and_then(bearer);
                 let text = text.ok_or(Failure::Unauthenticated(
@@ -347,12 +350,15 @@ impl Doors {
     }
 
     /// Takes a ticket: it is good once, for its path.
-    pub(super) fn redeem(&self, text: &str, path: &str) -> Result<Identity, Failure> {
+    pub(super) fn redeem(&self, text: &str, path: &str, from: IpAddr) -> Result<Identity, Failure> {
         // Looked up by hash, so that timing says nothing about the tickets there are.
         let ticket = self.tickets().remove(&key(text));
         ticket
             .filter(|t| t.path == path && t.until > Instant::now() && self.still(&t.who))
-            .map(|t| t.who)
+            .map(|t| Identity {
+                near: from.to_canonical().is_loopback(),
+                ..t.who
+            })
             .ok_or(Failure::Unauthenticated(
                 "the ticket is not known, was used, has expired, is for another path, or its maker's token is no longer good",
             ))

@@ -96,6 +96,12 @@ pub(super) enum Failure {
         /// The class, and the mode where that decides; then what would leave.
         under: String,
     },
+    /// It leaves to this machine only, whatever the class and the token.
+    #[error("{what} leaves to callers on the server's own machine only")]
+    Elsewhere {
+        /// Which field.
+        what: &'static str,
+    },
     /// Nobody known, or a token that is none.
     #[error("{0}")]
     Unauthenticated(&'static str),
@@ -155,7 +161,7 @@ impl Failure {
             Self::MediaType { .. } => "UNSUPPORTED_MEDIA_TYPE",
             Self::TooLarge { .. } => "TOO_LARGE",
             Self::Invalid { .. } => "INVALID_ARGUMENT",
-            Self::Privacy { .. } => "PRIVACY",
+            Self::Privacy { .. } | Self::Elsewhere { .. } => "PRIVACY",
             Self::Unauthenticated(_) => "UNAUTHENTICATED",
             Self::Forbidden { .. } => "FORBIDDEN",
             Self::RateLimited => "RATE_LIMITED",
@@ -172,7 +178,9 @@ impl Failure {
         match self {
             Self::HostMissing | Self::Invalid { .. } => StatusCode::BAD_REQUEST,
             Self::HostNotAllowed { .. } => StatusCode::MISDIRECTED_REQUEST,
-            Self::OriginNotAllowed { .. } | Self::Privacy { .. } | Self::Forbidden { .. } => StatusCode::FORBIDDEN,
+            Self::OriginNotAllowed { .. } | Self::Privacy { .. } | Self::Elsewhere { .. } | Self::Forbidden { .. } => {
+                StatusCode::FORBIDDEN
+            }
             Self::Unauthenticated(_) => StatusCode::UNAUTHORIZED,
             Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
             Self::NotFound { .. } => StatusCode::NOT_FOUND,
@@ -203,6 +211,7 @@ impl Failure {
             Self::Forbidden { .. } => "Use a token with this scope: `tapline token create --scope …`.",
             Self::RateLimited => "Wait a second, and ask less often.",
             Self::Privacy { .. } => "docs/api.md says what each class lets out; the site's mode decides the class.",
+            Self::Elsewhere { .. } => "Ask on that machine, or through a tunnel: ssh -L 8080:127.0.0.1:8080 HOST.",
             Self::Gone { .. } => "Ask for something newer; what was saved before stays valid.",
             Self::RangeTooLarge { .. } => "Ask for the range in parts.",
             Self::TimedOut { .. } => "Ask for a shorter range, or try again later.",
@@ -246,6 +255,11 @@ impl IntoResponse for Failure {
             let scheme = HeaderValue::from_static("Bearer realm=\"tapline\"");
             response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
         }
+        if [StatusCode::UNAUTHORIZED, StatusCode::TOO_MANY_REQUESTS].contains(&self.status()) {
+            // Who is not known, or asks too much, keeps no connection from others between two requests.
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(header::CONNECTION, close);
+        }
         if [StatusCode::SERVICE_UNAVAILABLE, StatusCode::TOO_MANY_REQUESTS].contains(&self.status()) {
             response
                 .headers_mut()
@@ -255,11 +269,6 @@ impl IntoResponse for Failure {
     }
 }
 
-        if [StatusCode::UNAUTHORIZED, StatusCode::TOO_MANY_REQUESTS].contains(&self.status()) {
-            // Who is not known, or asks too much, keeps no connection from others between two requests.
-            let close = HeaderValue::from_static("close");
-            response.headers_mut().insert(header::CONNECTION, close);
-        }
 /// Gives an error of a GraphQL answer its code, help and correlation id. Those of the GraphQL layer itself
 /// (a syntax error, an unknown field, a limit) come without a [`Failure`].
 pub(super) fn explain(error: &mut ServerError) {

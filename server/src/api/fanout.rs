@@ -93,6 +93,8 @@ struct Key {
     operation: Option<String>,
     variables: String,
     scopes: u8,
+    /// Callers of this machine get what no other machine does.
+    near: bool,
     /// Another number for each client that is in a group of its own, with its token; none for all others.
     alone: Option<(u64, Option<Arc<str>>)>,
 }
@@ -150,6 +152,7 @@ impl Fanout {
             operation: request.operation_name.clone(),
             variables: serde_json::to_string(&request.variables).unwrap_or_default(),
             scopes: who.scopes,
+            near: who.near,
         };
         let mut groups = self.groups();
         let running = groups

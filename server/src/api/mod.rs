@@ -455,7 +455,7 @@ fn caller(transport: &Transport, rule: &Route, request: &Request, from: IpAddr) 
         && rule.method == "GET"
         && !request.headers().contains_key(header::AUTHORIZATION)
     {
-        who = transport.doors.redeem(ticket, request.uri().path()).map(Some);
+        who = transport.doors.redeem(ticket, request.uri().path(), from).map(Some);
     }
     match rule.caller {
         // Whoever shows a token shows a good one.

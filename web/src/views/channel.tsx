@@ -1,7 +1,7 @@
 /** What one link hears: its impulse response as it changes, and what the cycle reads from it. */
 import { signal } from "@preact/signals";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { follow } from "../api/client";
+import { follow, refusals } from "../api/client";
 import { DriftDocument, ResponseDocument } from "../generated/operations";
 import { measured, shown, type Cycle } from "../live/cycle";
 import type { Site } from "../live/site";
@@ -53,6 +53,8 @@ function Response({ link, cycle }: { link: Link; cycle: Cycle | undefined }) {
   const waterfall = useRef(new Waterfall());
   const [revision, setRevision] = useState(0);
   const out = measured.value;
+  // The class lets it out and the server does not: the page is open on another machine, and the server says so.
+  const refusal = [...refusals.value.values()].find((r) => r.code === "PRIVACY");
   // Under a class that keeps it back nothing of it stays, and what is still on its way is not taken.
   useEffect(() => {
     waterfall.current.clear();
@@ -77,7 +79,7 @@ function Response({ link, cycle }: { link: Link; cycle: Cycle | undefined }) {
           {cycle.demotions.length > 0 && ", because statements of the cycle contradict each other"}.
         </p>
       ) : (
-        revision === 0 && <p class="note">Waiting for the first response…</p>
+        revision === 0 && <p class="note">{refusal ? `Held back: ${refusal.message}.` : "Waiting for the first response…"}</p>
       )}
     </div>
   );

@@ -7,7 +7,11 @@ use tokio::sync::broadcast::{Receiver, error::RecvError};
 
 use super::{api, person::KeypointName, query::invalid, scalars::Long, site::Point};
 use crate::{
-    api::access::{Leaves::*, Rule, Scope::*, rule},
+    api::{
+        access::{Leaves::*, Rule, Scope::*, rule},
+        auth::Identity,
+        error::Failure,
+    },
     scope::{self, Scope},
 };
 
@@ -93,12 +97,18 @@ impl ScopeSubscription {
     }
 
     /// The impulse response of a link path, one message a cycle. Nothing is sent in a class stricter than
-    /// Raw.
+    /// Raw, and nothing to a caller on another machine.
     async fn response(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Index in the site's sorted list of link paths.")] path: u16,
     ) -> async_graphql::Result<impl Stream<Item = Response> + use<>> {
+        if !ctx.data_unchecked::<Identity>().near {
+            return Err(Failure::Elsewhere {
+                what: "the response of a link",
+            }
+            .into());
+        }
         let hub = &api(ctx).hub;
         let Some(look) = Scope::look(hub, usize::from(path)) else {
             let paths = hub.facts.site.paths.len();

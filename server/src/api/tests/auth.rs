@@ -108,7 +108,12 @@ async fn every_operation_is_refused_to_a_token_that_lacks_its_scope() {
             if root == "Subscription" {
                 let failure = access::admit(
                     &mut async_graphql::Request::new(&query),
-                    &crate::api::auth::Identity::new("t", None, &[Scope::Read, Scope::Operate, Scope::Admin]),
+                    &crate::api::auth::Identity::new(
+                        "t",
+                        None,
+                        &[Scope::Read, Scope::Operate, Scope::Admin],
+                        [127, 0, 0, 1].into(),
+                    ),
                 );
                 assert_eq!(failure.unwrap_err().code(), "FORBIDDEN", "{query}");
                 continue;
@@ -371,20 +376,20 @@ async fn what_once_asked_for_tokens_never_falls_open() {
     let status = async |router: &Router, request| call(router, request).await.0.as_u16();
     let doors = crate::api::auth::Doors::new(guarded.security(), (100, 100)).unwrap();
     let from = std::net::IpAddr::from([127, 0, 0, 1]);
-    assert_eq!(doors.nobody(), None);
+    assert_eq!(doors.nobody(from), None);
 
     std::fs::remove_file(&guarded.file).unwrap();
     for _ in 0..2 {
         doors.reload();
         assert!(
-            doors.nobody().is_none() && doors.token(&all, from).is_ok(),
+            doors.nobody(from).is_none() && doors.token(&all, from).is_ok(),
             "the file is gone"
         );
     }
     std::fs::write(&guarded.file, "[]").unwrap();
     doors.reload();
     assert!(
-        doors.nobody().is_none() && doors.token(&all, from).is_err(),
+        doors.nobody(from).is_none() && doors.token(&all, from).is_err(),
         "all are revoked"
     );
     let router = guarded.router();
@@ -397,11 +402,11 @@ async fn what_once_asked_for_tokens_never_falls_open() {
     // Where no token was ever made, whoever has the machine has the server; the first token ends it.
     std::fs::remove_file(&guarded.file).unwrap();
     let doors = crate::api::auth::Doors::new(guarded.security(), (100, 100)).unwrap();
-    let local = doors.nobody().unwrap();
+    let local = doors.nobody(from).unwrap();
     assert_eq!(status(&guarded.router(), asked()).await, 200);
     guarded.token(&[Scope::Read]);
     doors.reload();
-    assert!(doors.nobody().is_none() && !doors.still(&local));
+    assert!(doors.nobody(from).is_none() && !doors.still(&local));
 }
 
 /// Over REST they left nothing: who tried the routes of plugins, or fetched raw input, with too little in hand was not seen.
@@ -464,6 +469,51 @@ async fn who_is_not_known_keeps_no_connection() {
     let statuses: Vec<_> = heard.split("HTTP/1.1 ").skip(1).map(|answer| &answer[..3]).collect();
     assert_eq!(statuses, ["200", "401"], "{heard}");
     assert!(heard.to_lowercase().contains("\r\nconnection: close\r\n"));
+}
+
+/// Taps leave to this machine only; whoever asks the same from elsewhere is in no group with somebody who may have them.
+#[tokio::test]
+async fn raw_taps_do_not_leave_the_machine() {
+    let dir = tempfile::tempdir().unwrap();
+    let guarded = Guarded {
+        bench: Bench::in_mode("RawResearch"),
+        file: dir.path().join("tokens.json"),
+        _dir: dir,
+    };
+    let all = guarded.token(&Scope::ALL);
+    guarded.bench.cycle_in(1, 0);
+    let router = guarded.router();
+    let asked = |from: &str| {
+        let query = "/graphql?query=subscription%7Bresponse(path%3A0)%7BpowerDb%7D%7D";
+        let mut request = with(get(query), &all);
+        let accept = "text/event-stream".parse().unwrap();
+        request.headers_mut().insert(header::ACCEPT, accept);
+        let peer = crate::api::listen::Peer(from.parse().unwrap());
+        request.extensions_mut().insert(peer);
+        request
+    };
+    let here = router.clone().oneshot(asked("127.0.0.1:9")).await.unwrap();
+    assert_eq!(here.status(), StatusCode::OK);
+    for elsewhere in ["192.168.1.9:9", "[2001:db8::1]:9"] {
+        let (_, _, text) = call(&router, asked(elsewhere)).await;
+        assert!(
+            text.contains(r#""code":"PRIVACY""#) && text.contains("own machine"),
+            "{text}"
+        );
+    }
+    // Whoever is here goes on hearing.
+    let mut body = here.into_body().into_data_stream();
+    let mut heard = None;
+    for n in 0..100 {
+        let (image, response) = super::privacy::shown(n);
+        guarded.bench.hub.scope.show_these(image, response);
+        let next = futures_util::StreamExt::next(&mut body);
+        if let Ok(Some(Ok(bytes))) = tokio::time::timeout(std::time::Duration::from_millis(50), next).await {
+            heard = Some(String::from_utf8_lossy(&bytes).into_owned());
+            break;
+        }
+    }
+    assert!(heard.as_ref().is_some_and(|text| text.contains("powerDb")), "{heard:?}");
 }
 
 #[tokio::test]

@@ -128,9 +128,9 @@ fn hold(mode: &str, class: u8, answer: &Value) -> (usize, usize) {
     (given, kept)
 }
 
-/// What there is to look at beside cycles.
-fn show(bench: &Bench, n: u64) {
-    use crate::scope::{Image, Moment, Response};
+/// An image, and the response of the first path.
+pub(super) fn shown(n: u64) -> (crate::scope::Image, crate::scope::Response) {
+    use crate::scope::{Image, Response};
     let grid = tapline_plugin_api::geometry::Grid {
         nx: 2,
         ny: 1,
@@ -146,6 +146,13 @@ fn show(bench: &Bench, n: u64) {
         step_s: 1e-8,
         power: vec![1.0],
     };
+    (image, response)
+}
+
+/// What there is to look at beside cycles.
+fn show(bench: &Bench, n: u64) {
+    use crate::scope::Moment;
+    let (image, response) = shown(n);
     bench.hub.scope.show_these(image, response);
     let scene = tapline_sim::Scene::builtin("demo").unwrap();
     let truth = tapline_sim::Simulator::new(scene, 1).unwrap().truth_at(60.0);
@@ -171,6 +178,7 @@ async fn subscriptions_let_out_no_more_than_questions() {
             for n in 0..12 {
                 // Every other cycle is another, so that there is something to tell.
                 let mut cycle = cycle(2 + n);
+                cycle.outcome.privacy_class = 0;
                 if n % 2 == 0 {
                     cycle.outcome.tracks.clear();
                     cycle.outcome.presence.state = PresenceState::Empty;
@@ -178,7 +186,6 @@ async fn subscriptions_let_out_no_more_than_questions() {
                 }
                 bench.hub.publish(Arc::new(cycle));
                 show(&bench, n);
-                cycle.outcome.privacy_class = 0;
                 let wait = std::time::Duration::from_millis(60);
                 if let Ok(Some(Ok(message))) = tokio::time::timeout(wait, socket.next()).await
                     && let Ok(message) = serde_json::from_str::<Value>(message.to_text().unwrap())
