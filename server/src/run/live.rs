@@ -169,12 +169,12 @@ pub fn serve(prepared: Prepared, options: &LiveOptions, stop: &Arc<AtomicBool>) 
         let _inside = runtime.enter();
         api::bind(options.http)?
     };
-    let socket = runtime.block_on(udp::bind(options.udp))?;
+    let socket = udp::bind(options.udp)?;
     let bound = Bound {
         http: listener.local_addr().map_err(ServeError::System)?,
         udp: socket.local_addr().map_err(ServeError::System)?,
     };
-    runtime.spawn(udp::receive(socket, Arc::clone(&gate), boot));
+    let receiving = udp::Receiving::start(socket, Arc::clone(&gate), boot).map_err(ServeError::System)?;
     runtime.spawn(follow_durable(durable, Arc::clone(&hub)));
     let metrics = Arc::new(api::Metrics::new());
     let (end, ended) = tokio::sync::oneshot::channel::<()>();
@@ -211,6 +211,7 @@ pub fn serve(prepared: Prepared, options: &LiveOptions, stop: &Arc<AtomicBool>) 
         .map_err(ServeError::System)?;
     let result = cycle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
     hub.set_readiness(Readiness::NotReady("stopping".to_owned()));
+    drop(receiving);
     let _ = end.send(());
     let _ = runtime.block_on(async { tokio::time::timeout(Duration::from_secs(5), web).await });
     runtime.shutdown_timeout(Duration::from_secs(1));

@@ -12,7 +12,7 @@ use tapline_witness::{
 use super::{
     api,
     link::LinkReport,
-    person::{Person, everybody},
+    person::{PEOPLE, Person, everybody},
     scalars::{Long, Timestamp, decimal, hex},
     skips,
 };
@@ -300,6 +300,7 @@ struct Sensed(Arc<Snapshot>);
 #[Object]
 impl Sensed {
     /// People, ascending id; empty when nobody is tracked, or when the privacy class lets no person out.
+    #[graphql(complexity = "PEOPLE * child_complexity + 1")]
     async fn tracks(&self, ctx: &Context<'_>) -> Vec<Person> {
         everybody(api(ctx), Bar::of(api(ctx)), &self.0.cycle.outcome)
     }

@@ -45,6 +45,8 @@ pub(in crate::api) const RULES: &[Rule] = &[
 const PAGE: i32 = 100;
 /// Cycles that one question looks through at most: ten minutes.
 const SEARCH: u64 = 12_000;
+/// What looking through them costs, beside what is found: to compare a cycle takes a tenth of answering a field of it.
+const SEARCHED: usize = SEARCH as usize / 10;
 /// Cycles read at once.
 const CHUNK: usize = 500;
 
@@ -80,7 +82,7 @@ impl PastEventsQuery {
     /// What changed, newest first: one entry for each stored cycle in which anything did, as the subscription `events` tells it.
     /// Cycles are kept as long as `site.retention.outcomeHours`; the cursor is the cycle's number. Where the clock was set back,
     /// times are held against the order of the cycles.
-    #[graphql(complexity = "usize::try_from(first).unwrap_or(0) * child_complexity + 50")]
+    #[graphql(complexity = "usize::try_from(first).unwrap_or(0) * child_complexity + SEARCHED")]
     async fn events(
         &self,
         ctx: &Context<'_>,

@@ -121,7 +121,7 @@ pub(crate) struct MemoryQuery;
 impl MemoryQuery {
     /// Occupancy over time of the site, a room or a zone: at the finest level that answers within `points`, or at the one
     /// asked for.
-    #[graphql(complexity = "50 * child_complexity")]
+    #[graphql(complexity = "windows(points) * child_complexity")]
     async fn history(
         &self,
         ctx: &Context<'_>,
@@ -144,7 +144,7 @@ impl MemoryQuery {
     }
 
     /// How well two radios heard each other over time, all their paths together.
-    #[graphql(complexity = "50 * child_complexity")]
+    #[graphql(complexity = "windows(points) * child_complexity")]
     #[allow(clippy::too_many_arguments, reason = "arguments of a GraphQL field")]
     async fn link_history(
         &self,
@@ -168,7 +168,7 @@ impl MemoryQuery {
     }
 
     /// How the server itself did over time: cycles, missed slots, the gate, stage times.
-    #[graphql(complexity = "50 * child_complexity")]
+    #[graphql(complexity = "windows(points) * child_complexity")]
     async fn operation_history(
         &self,
         ctx: &Context<'_>,
@@ -714,6 +714,11 @@ fn range(from: Timestamp, to: Option<Timestamp>) -> Result<(i64, i64), Failure> 
 /// The site's calendar.
 fn calendar(api: &Api) -> Calendar {
     Calendar::of(&api.hub.facts.site.timezone).unwrap_or_default()
+}
+
+/// What so many points cost: a tenth of a list that is drawn from the cycles themselves, and no less than a short one.
+fn windows(points: i32) -> usize {
+    usize::try_from(points).unwrap_or(0).div_ceil(10).max(50)
 }
 
 async fn read(

@@ -62,8 +62,12 @@ use crate::{
 /// Reads cycles from the store; those whose outcome retention has taken are not there.
 pub(crate) async fn cycles(ctx: &Context<'_>, page: CyclePage) -> Result<Vec<Snapshot>, Failure> {
     let durable = api(ctx).hub.durable().borrow().size;
-    let stored = api(ctx).read(move |history| history.cycles(page)).await?;
-    stored.into_iter().map(|s| snapshot(s, durable)).collect()
+    let read = api(ctx).read(move |history| {
+        let stored = history.cycles(page)?;
+        // Here, and not where requests are answered: a page of them takes a while.
+        Ok(stored.into_iter().map(|s| snapshot(s, durable)).collect())
+    });
+    read.await?
 }
 
 pub(crate) fn snapshot(stored: StoredCycle, durable: u64) -> Result<Snapshot, Failure> {

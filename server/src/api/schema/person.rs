@@ -4,7 +4,7 @@ use crate::api::{
     Api,
     access::{Bar, Leaves::*, Rule, Scope::Read, rule},
 };
-use async_graphql::{Enum, ID, SimpleObject};
+use async_graphql::{ComplexObject, Enum, ID, SimpleObject};
 
 /// What the fields give away.
 pub(in crate::api) const RULES: &[Rule] = &[
@@ -23,10 +23,14 @@ pub(in crate::api) const RULES: &[Rule] = &[
 ];
 use tapline_witness::outcome;
 
+/// People of a cycle, as the cost of a question counts them before it is known how many there are.
+pub(super) const PEOPLE: usize = 2;
+
 use super::scalars::decimal;
 
 /// One person.
 #[derive(SimpleObject)]
+#[graphql(complex)]
 pub(crate) struct Person {
     /// Published identity, a decimal number as text: stable, or a pseudonym that changes every hour, by the privacy class in
     /// force; who was sensed while it was looser has another pseudonym after the server was started anew. When the tracker begins
@@ -52,8 +56,17 @@ pub(crate) struct Person {
     sigma_m: f64,
     /// Covariance of (x, y, z, vx, vy, vz), upper triangle row by row: 21 numbers, metres and seconds.
     covariance: Vec<f64>,
+    #[graphql(skip)]
+    joints: Option<Vec<Keypoint>>,
+}
+
+#[ComplexObject]
+impl Person {
     /// The 17 COCO keypoints in COCO order; null when the privacy class lets no pose out.
-    keypoints: Option<Vec<Keypoint>>,
+    #[graphql(complexity = "KeypointName::COCO.len() * child_complexity + 1")]
+    async fn keypoints(&self) -> Option<&[Keypoint]> {
+        self.joints.as_deref()
+    }
 }
 
 /// Everybody of an outcome under the names that may leave, ascending.
@@ -80,7 +93,7 @@ impl Person {
             vz,
             sigma_m: decimal(p.sigma_m),
             covariance: p.covariance.iter().map(|v| decimal(*v)).collect(),
-            keypoints: p.keypoints.as_ref().map(|all| {
+            joints: p.keypoints.as_ref().map(|all| {
                 KeypointName::COCO
                     .into_iter()
                     .zip(all)

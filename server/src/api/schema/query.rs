@@ -12,6 +12,7 @@ use super::{
     link::Link,
     now,
     past::{self, Checkpoint, Leaf, TrackPoint, World},
+    person::PEOPLE,
     scalars::{Long, hex},
     site::Site,
     status::{DecisionTrace, Document, Node, Plugin, Server, UnknownSender},
@@ -177,7 +178,7 @@ impl CoreQuery {
 
     /// Where people were: one entry a person and cycle, ascending. Without a range: the newest cycle. At most
     /// 1,200 cycles (one minute) a question.
-    #[graphql(complexity = "20 * child_complexity")]
+    #[graphql(complexity = "cycles_asked(from_cycle, to_cycle) * PEOPLE * child_complexity + 1")]
     async fn tracks(
         &self,
         ctx: &Context<'_>,
@@ -265,6 +266,14 @@ pub(super) fn nodes(api: &Api) -> Vec<Node> {
             status: diagnostics.nodes.iter().find(|s| s.node == n.id).cloned(),
         })
         .collect()
+}
+
+/// Cycles that `tracks` reads for these arguments; of wrong ones it will read none.
+fn cycles_asked(from: Option<Long>, to: Option<Long>) -> usize {
+    let Some(from) = from else { return 1 };
+    let most = TRACK_CYCLES as i64;
+    let asked = to.map_or(most, |to| to.0.saturating_sub(from.0).saturating_add(1));
+    asked.clamp(0, most) as usize
 }
 
 fn page_size(first: Option<i32>, last: Option<i32>) -> usize {

@@ -282,6 +282,29 @@ async fn queries_are_bounded_in_depth_breadth_and_length() {
         .map(|i| format!("a{i}: cycles(first: 500) {{ {page} }} "))
         .collect();
     assert_eq!(code(&ask(&router, &format!("{{ {aliased} }}")).await), "TOO_COMPLEX");
+    // What a range costs grows with it: a minute of poses, many searches, many long histories are too much at once.
+    let poses = "{ person { keypoints { x y } } }";
+    let from = "from: \"2025-10-09T00:00:00Z\"";
+    let search = |n: usize| {
+        (0..n)
+            .map(|i| format!("e{i}: events(first: 1) {{ searchedCycles }} "))
+            .collect::<String>()
+    };
+    let histories =
+        (0..8).map(|i| format!("h{i}: history({from}, points: 10000) {{ points {{ from to peopleMean }} }} "));
+    for (query, too_much) in [
+        (format!("{{ tracks(fromCycle: 1) {poses} }}"), true),
+        (format!("{{ tracks(fromCycle: 1, toCycle: 20) {poses} }}"), false),
+        (
+            "{ tracks(fromCycle: 1) { cycle tMs person { id x y } } }".to_owned(),
+            false,
+        ),
+        (format!("{{ {} }}", search(17)), true),
+        (format!("{{ {} }}", search(2)), false),
+        (format!("{{ {} }}", histories.collect::<String>()), true),
+    ] {
+        assert_eq!(code(&ask(&router, &query).await) == "TOO_COMPLEX", too_much, "{query}");
+    }
     for size in ["501", "-1", "2147483647"] {
         let answer = ask(
             &router,
