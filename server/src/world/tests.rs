@@ -162,7 +162,7 @@ fn a_person_is_in_a_room_and_a_zone_and_speaks_for_the_room() {
         !world.edges().any(|e| e.from == NodeId::PersonTrack(7)),
         "nothing is left of them"
     );
-    assert!(world.persons.is_empty());
+    assert_eq!(world.persons.len(), 0);
 }
 
 #[test]
