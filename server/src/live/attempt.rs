@@ -79,20 +79,27 @@ pub struct StageTotal {
     pub active_max_us: u32,
     /// Slowest call of the candidate, microseconds.
     pub shadow_max_us: u32,
-    /// How the candidate ended the first cycle in which it owed an answer and gave none.
-    pub owed: Option<Disposition>,
+    /// How the candidate ended the first cycle in which it owed an answer and gave none; not for lack of time.
+    pub failed: Option<Disposition>,
 }
 
 impl StageTotal {
+    /// How the candidate ended when it owed an answer and gave none. A machine may be busy for a moment: lack of time counts
+    /// when it had too little in most cycles.
+    pub fn owed(&self) -> Option<Disposition> {
+        let late = 2 * u64::from(self.shadow_ran) < u64::from(self.cycles);
+        self.failed.or(late.then_some(Disposition::Skipped))
+    }
+
     fn add(&mut self, stage: &StageComparison) {
         // Where the running stage is out, or had no time, only an error tells something about the candidate.
-        let owes = match stage.active {
-            Disposition::Ran => stage.shadow != Disposition::Ran,
+        let failed = match stage.active {
+            Disposition::Ran => !matches!(stage.shadow, Disposition::Ran | Disposition::Skipped),
             Disposition::Skipped => stage.shadow == Disposition::Error,
             _ => false,
         };
-        if owes {
-            self.owed.get_or_insert(stage.shadow);
+        if failed {
+            self.failed.get_or_insert(stage.shadow);
         }
         if stage.active != Disposition::Ran {
             return;
@@ -134,7 +141,7 @@ impl ShadowRun {
     pub fn owed(&self) -> Option<(StageKind, Disposition)> {
         let kinds = [StageKind::Cir, StageKind::Tomography, StageKind::Tracker];
         let mut stages = kinds.into_iter().zip(&self.stages);
-        stages.find_map(|(kind, total)| Some((kind, total.owed?)))
+        stages.find_map(|(kind, total)| Some((kind, total.owed()?)))
     }
 
     /// Takes a compared cycle in.
@@ -335,7 +342,7 @@ pub(crate) mod tests {
                 shadow,
                 ..StageComparison::default()
             });
-            total.owed
+            total.owed()
         };
         assert_eq!((owed(Ran, Error), owed(Ran, Skipped)), (Some(Error), Some(Skipped)));
         assert_eq!(owed(Skipped, Error), Some(Error), "the running stage is out");

@@ -9,9 +9,9 @@ pub(in crate::api) const RULES: &[Rule] = &[
         "Link",
         Read,
         Anyway,
-        "calibration channel kind latest noCalibrationReason path rx rxAntenna tier tx txAntenna",
+        "calibration channel fastestWalkMS kind latest noCalibrationReason path rx rxAntenna tier tx txAntenna",
     ),
-    rule("Link", Read, Zones, "drift fastestWalkMS"),
+    rule("Link", Read, Zones, "drift"),
     rule("LinkReport", Read, Anyway, "ageMs coherence path"),
     rule(
         "LinkReport",

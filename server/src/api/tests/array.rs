@@ -79,7 +79,10 @@ async fn a_change_names_the_link_only_where_zones_may_leave() {
     let answer = data(&strict.router(), query).await;
     assert_eq!(answer["site"]["array"]["change"]["kind"], "ONE_LINK");
     assert_eq!(answer["site"]["array"]["change"]["path"], Value::Null);
-    assert_eq!(answer["links"], json!([{ "drift": null }, { "drift": null }]));
+    assert_eq!(
+        answer["links"],
+        json!([{ "drift": null, "fastestWalkMS": 1.5 }, { "drift": null, "fastestWalkMS": null }])
+    );
     // The others are told whole.
     let mut told = diagnostics();
     told.change = Some((Verdict::RoomChanged { links: 3, at_s: 5 }, Some(12)));
