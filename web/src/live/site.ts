@@ -1,5 +1,5 @@
-/** What seldom changes while a server process runs: rooms, nodes, links, the demo's scene. Asked for once the process is
- *  known, and again when another one answers, or when zones begin or cease to leave. */
+/** What seldom changes while a server process runs: rooms, nodes, links, the demo's scene. Asked for at the start, and again when
+ *  another process answers, or when zones begin or cease to leave. */
 import { effect, signal } from "@preact/signals";
 import { ask, connection, tries } from "../api/client";
 import { SiteDocument, type SiteQuery } from "../generated/operations";
@@ -24,6 +24,8 @@ export function start(): () => void {
     },
     (error) => (failure.value = error instanceof Error ? error.message : "the server did not answer"),
   );
+  // Beside the connection, so that a newcomer waits for the slower of both and not for one after the other.
+  latest.begin();
   let asked: string | undefined;
   const want = (what: string) => {
     if (what === asked) return;
@@ -33,7 +35,11 @@ export function start(): () => void {
   const end = effect(() => {
     const [process, rest] = [boot.value, `${restricted.value} ${tries.value}`];
     if (connection.value !== "open") return;
-    if (process) return want(`${process} ${rest}`);
+    if (process) {
+      // The first answer may be of this process already.
+      if (!asked && !restricted.value && site.peek()?.server.bootId === process) asked = `${process} ${rest}`;
+      return want(`${process} ${rest}`);
+    }
     const timer = setTimeout(() => want(`unknown ${rest}`), PATIENCE_MS);
     return () => clearTimeout(timer);
   });
