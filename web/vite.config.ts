@@ -20,11 +20,29 @@ function compressed(): Plugin {
   };
 }
 
+/** Asks for the font of the text beside the scripts, not after the first layout: the text is laid out and painted once. */
+function fontBeside(): Plugin {
+  return {
+    name: "font-beside",
+    transformIndexHtml: {
+      order: "post",
+      handler: (_, { bundle }) =>
+        Object.keys(bundle ?? {})
+          .filter((name) => /\/inter-.*\.woff2$/.test(name))
+          .map((name) => ({
+            tag: "link",
+            attrs: { rel: "preload", as: "font", type: "font/woff2", href: `/${name}`, crossorigin: true },
+            injectTo: "head",
+          })),
+    },
+  };
+}
+
 /** The server that `npm run dev` shows. */
 const server = process.env.TAPLINE_SERVER ?? "http://127.0.0.1:8080";
 
 export default defineConfig({
-  plugins: [preact({ devToolsEnabled: false }), compressed()],
+  plugins: [preact({ devToolsEnabled: false }), fontBeside(), compressed()],
   build: {
     outDir: "page/dist",
     emptyOutDir: true,

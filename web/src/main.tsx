@@ -13,4 +13,8 @@ history.start();
 past.start();
 cycle.start();
 site.start();
+
+/** A server at hand answers sooner than this: then the page is laid out and painted once, not first without data, milliseconds. */
+const AT_HAND_MS = 250;
+await Promise.race([site.known, new Promise((done) => setTimeout(done, AT_HAND_MS))]);
 render(<App />, document.getElementById("app")!);

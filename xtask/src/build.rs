@@ -11,13 +11,13 @@ use crate::{
 };
 
 /// The shipped plugins.
-pub(crate) const PLUGINS: [&str; 4] = ["cir-dense", "cir-fft", "tomography", "tracker"];
+pub const PLUGINS: [&str; 4] = ["cir-dense", "cir-fft", "tomography", "tracker"];
 
 /// Those with a build for a newer CPU beside the one for every x86-64: where wider vectors pay (docs/cir.md).
 const WIDE_PLUGINS: [&str; 2] = ["cir-dense", "cir-fft"];
 
 /// The highest level of x86-64 that pays and that this machine has, as the compiler names it.
-pub(crate) fn best_cpu() -> &'static str {
+pub fn best_cpu() -> &'static str {
     #[cfg(target_arch = "x86_64")]
     if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("bmi2") {
         return "x86-64-v3";
@@ -26,13 +26,13 @@ pub(crate) fn best_cpu() -> &'static str {
 }
 
 /// What a build leaves.
-pub(crate) struct Built {
+pub struct Built {
     /// The program; its plugins lie in `plugins/` beside it.
-    pub(crate) tapline: PathBuf,
+    pub tapline: PathBuf,
 }
 
 /// Builds server and plugins, copies the plugins beside the program, writes the manifest.
-pub(crate) fn build(release: bool) -> Result<Built, String> {
+pub fn build(release: bool) -> Result<Built, String> {
     // First, because an optimised server holds the page.
     web::build()?;
     let profile = if release { "release" } else { "debug" };

@@ -10,7 +10,6 @@
 mod accuracy;
 mod audit;
 mod bench;
-mod build;
 mod clients;
 mod demo;
 mod e2e;
@@ -18,15 +17,14 @@ mod fault;
 mod fuzz;
 mod golden;
 mod load;
-mod run;
 mod soak;
 mod test;
 mod tidy;
-mod web;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use xtask::{build, run, web};
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Build, test and try Tapline")]
@@ -69,6 +67,7 @@ enum Command {
         update: bool,
     },
     /// Score sensing on recordings with ground truth, and write docs/accuracy.md
+    #[command(disable_help_flag = true)]
     Accuracy(accuracy::Options),
     /// Measure, and write docs/benchmarks/
     Bench(bench::Options),

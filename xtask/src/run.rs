@@ -7,33 +7,33 @@ use std::{
 };
 
 /// The repository's root.
-pub(crate) fn root() -> &'static Path {
+pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
         .expect("xtask lies in the root")
 }
 
 /// Where cargo puts what it builds.
-pub(crate) fn target() -> PathBuf {
+pub fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
 
 /// The cargo that runs us.
-pub(crate) fn cargo() -> Command {
+pub fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root());
     command
 }
 
 /// A built program, without the library path that cargo sets for what it runs: the server refuses it.
-pub(crate) fn program(path: &Path) -> Command {
+pub fn program(path: &Path) -> Command {
     let mut command = Command::new(path);
     command.current_dir(root()).env_remove("LD_LIBRARY_PATH");
     command
 }
 
 /// Runs to the end; output goes to the terminal.
-pub(crate) fn run(what: &str, command: &mut Command) -> Result<(), String> {
+pub fn run(what: &str, command: &mut Command) -> Result<(), String> {
     println!("==> {what}");
     let start = Instant::now();
     let status = command
@@ -47,7 +47,7 @@ pub(crate) fn run(what: &str, command: &mut Command) -> Result<(), String> {
 }
 
 /// Runs to the end and gives what it printed.
-pub(crate) fn output(what: &str, command: &mut Command) -> Result<String, String> {
+pub fn output(what: &str, command: &mut Command) -> Result<String, String> {
     let out = command
         .output()
         .map_err(|e| format!("cannot start {}: {e}", name(command)))?;

@@ -13,7 +13,7 @@ use crate::run::{root, run};
 const NODE: [u32; 2] = [20, 19];
 
 /// Builds the page if it can be built and has changed; true when it is there.
-pub(crate) fn build() -> Result<bool, String> {
+pub fn build() -> Result<bool, String> {
     let directory = root().join("web");
     let built = directory.join("page/dist/index.html");
     if let Err(why) = node() {
@@ -49,14 +49,14 @@ fn install(directory: &Path) -> Result<(), String> {
 }
 
 /// npm in the page's directory.
-pub(crate) fn npm(directory: &Path) -> Command {
+pub fn npm(directory: &Path) -> Command {
     let mut command = Command::new("npm");
     command.current_dir(directory);
     command
 }
 
 /// Whether Node is there and new enough; if not, why.
-pub(crate) fn node() -> Result<(), String> {
+pub fn node() -> Result<(), String> {
     let version = |program: &str| {
         let out = Command::new(program).arg("--version").output().ok()?;
         String::from_utf8(out.stdout).ok()

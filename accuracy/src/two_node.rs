@@ -4,7 +4,7 @@ use super::{
     lab::{Lab, Replay},
     report::{Row, Section},
 };
-use crate::run::root;
+use xtask::run::root;
 
 const CALIBRATION_S: f64 = 30.0;
 

@@ -18,7 +18,7 @@ use super::{
     report::{Row, Section},
     simulated::{self, FROM_S},
 };
-use crate::run::{cargo, program, root, run as run_command};
+use xtask::run::{cargo, program, root, run as run_command};
 
 /// Every scene with several people.
 const SCENES: [&str; 4] = ["two-crossing", "four-nodes-ht40", "six-nodes-he40", "door"];
@@ -298,7 +298,7 @@ pub(super) fn run(lab: &Lab) -> Result<Section, String> {
              standing pose there. The loop is left to its caller: here as the server of its project drives it (`benches/side-by-side/src/bin/peer-tracker.rs` says how), \
              and *helped*, told the true noise and counted by its confirmed tracks only. No embeddings, as there. Our product has no tracker of detections: stage 8 follows people on the links themselves. So there are two comparisons. \
              *Fine* and *coarse detections*: the true places in the scene with noise of {:.1} m and {:.1} m a coordinate, somebody seen in {:.0} % and {:.0} % of the cycles, a false detection anywhere in {:.0} % and {:.0} %, \
-             in random order, new in each cycle, means of {DRAWS} draws; ours are the tracker's own parts with its defaults (Kalman filter, optimal assignment, life of a track), put together in `xtask/src/accuracy/point_tracker.rs`. \
+             in random order, new in each cycle, means of {DRAWS} draws; ours are the tracker's own parts with its defaults (Kalman filter, optimal assignment, life of a track), put together in `accuracy/src/point_tracker.rs`. \
              *End to end*: ours is what the product published; the crate's tracker gets the places that it published as detections, without their identities. Scenes of `sim/scenes`, seed 1, from {FROM_S} s on; GOSPA has p 2, c 1 m, alpha 2; IDF1 counts within 1 m.",
             DETECTORS[0].noise_m,
             DETECTORS[1].noise_m,

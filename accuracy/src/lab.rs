@@ -13,7 +13,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::run::{output, program};
+use xtask::run::{output, program};
 
 /// The product, the recordings, and a place to work in.
 pub(crate) struct Lab {

@@ -6,7 +6,7 @@ use super::{
     report::{Row, Section},
     simulated::{FROM_S, replay_as},
 };
-use crate::run::{cargo, output};
+use xtask::run::{cargo, output};
 
 /// Seeds of the rooms with one person, and with two; those of the tracker's table are other ones.
 const ONE: std::ops::RangeInclusive<u32> = 9001..=9008;

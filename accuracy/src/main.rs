@@ -1,9 +1,16 @@
-//! `cargo xtask accuracy`: what sensing scores on recordings with ground truth, through the product alone.
+//! What sensing scores on recordings with ground truth, through the product alone: `cargo xtask accuracy`.
 //!
 //! Every figure comes from what `tapline calibrate` and `tapline replay` wrote; nothing here computes a stage. A family
 //! of recordings is one file beside this one: it brings its conversion to a recording, its fleet file and its
 //! scoring rule, and returns a [`report::Section`]. `docs/accuracy.md` holds the sections; running a few families
 //! replaces theirs and leaves the others.
+
+#![forbid(unsafe_code)]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command line program talks to its user"
+)]
 
 mod basement;
 mod drift;
@@ -27,20 +34,21 @@ mod two_node;
 mod visits;
 mod walker;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, process::ExitCode};
 
-use clap::Args;
-
-use crate::{
+use clap::Parser;
+use xtask::{
     build,
     run::{root, target},
 };
+
 use lab::Lab;
 use report::Section;
 
-/// What to run.
-#[derive(Args)]
-pub(crate) struct Options {
+/// Score sensing on recordings with ground truth, and write docs/accuracy.md
+#[derive(Parser)]
+#[command(name = "cargo xtask accuracy")]
+struct Options {
     /// Families of recordings (default: all)
     families: Vec<String>,
     /// Optimised build (slower to make; the bits are the same)
@@ -142,7 +150,7 @@ const FAMILIES: &[Family] = &[
 ];
 
 /// Builds the product, runs the families, prints and writes what came of them.
-pub(crate) fn accuracy(options: &Options) -> Result<(), String> {
+fn accuracy(options: &Options) -> Result<(), String> {
     for name in &options.families {
         if !FAMILIES.iter().any(|f| f.name == name) {
             let names: Vec<_> = FAMILIES.iter().map(|f| f.name).collect();
@@ -184,4 +192,14 @@ pub(crate) fn accuracy(options: &Options) -> Result<(), String> {
         println!("    some figures are missed; they are marked in the table");
     }
     Ok(())
+}
+
+fn main() -> ExitCode {
+    match accuracy(&Options::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("accuracy: {message}");
+            ExitCode::FAILURE
+        }
+    }
 }
