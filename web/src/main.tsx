@@ -15,6 +15,6 @@ cycle.start();
 site.start();
 
 /** A server at hand answers sooner than this: then the page is laid out and painted once, not first without data, milliseconds. */
-const AT_HAND_MS = 250;
-await Promise.race([site.known, new Promise((done) => setTimeout(done, AT_HAND_MS))]);
+const AT_HAND_MS = 400;
+await Promise.race([Promise.all([site.known, cycle.first]), new Promise((done) => setTimeout(done, AT_HAND_MS))]);
 render(<App />, document.getElementById("app")!);

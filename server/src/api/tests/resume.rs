@@ -45,6 +45,11 @@ impl Stream {
 
     /// The next event; none at the end.
     async fn hear(&mut self) -> Option<Heard> {
+        // As a whole: heartbeats alone would go on for ever.
+        timeout(PATIENCE, self.listen()).await.expect("an event in time")
+    }
+
+    async fn listen(&mut self) -> Option<Heard> {
         loop {
             if let Some((event, rest)) = self.text.split_once("\n\n") {
                 let (event, rest) = (event.to_owned(), rest.to_owned());
@@ -64,7 +69,7 @@ impl Stream {
                     data: serde_json::from_str(&data).unwrap_or(Value::Null),
                 });
             }
-            let piece = timeout(PATIENCE, self.body.next()).await.expect("an event in time")?;
+            let piece = self.body.next().await?;
             self.text += std::str::from_utf8(&piece.unwrap()).unwrap();
         }
     }
