@@ -7,14 +7,17 @@ test.use({ trace: "off" });
 /** Cycles after which the server starts nothing any more: five seconds. */
 const SETTLED_CYCLES = 100;
 
-test("the page is there with data within a second, at the first load", async ({ page, demo }) => {
-  // A server that has settled and a browser that runs, but nothing of the page is cached: its context is new.
+test("the page is there with data within a second, at the first load", async ({ page, demo, browser }) => {
+  // A server that has settled, and a browser that has shown something else before: it starts its own processes no more.
   await expect
     .poll(async () => Number((await demo.ask<{ cycle: { cycle: number } | null }>("{ cycle { cycle } }")).cycle?.cycle ?? 0), {
       timeout: 30_000,
     })
     .toBeGreaterThan(SETTLED_CYCLES);
-  await page.goto("/readyz");
+  const other = await browser.newContext();
+  await (await other.newPage()).goto(`${demo.url}/readyz`);
+  await other.close();
+  // Another context: nothing is cached, and nothing was loaded before.
   await page.goto("/", { waitUntil: "commit" });
   const there = await page.waitForFunction(
     () => document.querySelector(".plan canvas") && document.querySelector(".states .chip.good") && performance.now(),

@@ -1,3 +1,4 @@
+import { effect } from "@preact/signals";
 import { render } from "preact";
 import { App } from "./app";
 import * as cycle from "./live/cycle";
@@ -16,5 +17,8 @@ site.start();
 
 /** A server at hand answers sooner than this: then the page is laid out and painted once, not first without data, milliseconds. */
 const AT_HAND_MS = 400;
-await Promise.race([Promise.all([site.known, cycle.first]), new Promise((done) => setTimeout(done, AT_HAND_MS))]);
+let end = () => {};
+const answered = new Promise<void>((done) => (end = effect(() => void (site.site.value && cycle.shown.value && done()))));
+await Promise.race([answered, new Promise((done) => setTimeout(done, AT_HAND_MS))]);
+end();
 render(<App />, document.getElementById("app")!);

@@ -252,7 +252,6 @@ impl Source {
             let before = self.next;
             self.page = self.read().await.into_iter();
             if self.page.len() == 0 && self.next == before {
-                self.skipped += self.end + 1 - self.next;
                 self.next = self.end + 1;
             }
         }
@@ -283,7 +282,6 @@ impl Source {
                     tracing::warn!(?failure, "what a client missed cannot be read");
                     let oldest = self.api.recent.oldest().unwrap_or(self.end + 1);
                     self.skipped += oldest.saturating_sub(self.next);
-                    self.next = self.next.max(oldest);
                 }
             }
         }

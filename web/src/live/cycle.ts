@@ -62,10 +62,6 @@ export const stale = computed<string | undefined>(() => {
 
 const arrivals: number[] = [];
 
-let tell: () => void;
-/** Kept when the first cycle is there. */
-export const first = new Promise<void>((done) => (tell = done));
-
 export function start(): () => void {
   const stop = follow(CyclesDocument, {}, ({ cycles: cycle }) => {
     const at = performance.now();
@@ -84,7 +80,6 @@ export function start(): () => void {
     if (at - textAt >= TEXT_MS) {
       textAt = at;
       shown.value = cycle;
-      tell();
     }
   });
   const timer = setInterval(() => {

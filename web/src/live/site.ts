@@ -12,10 +12,6 @@ export const site = signal<Site | undefined>(undefined);
 /** Why it is not known, or not as it is now. */
 export const failure = signal<string | undefined>(undefined);
 
-let tell: () => void;
-/** Kept when the first answer is there. */
-export const known = new Promise<void>((done) => (tell = done));
-
 /** A server that runs no cycle does not say which process it is: after this long it is asked nevertheless, milliseconds. */
 const PATIENCE_MS = 2_000;
 
@@ -25,7 +21,6 @@ export function start(): () => void {
     (answer) => {
       site.value = answer;
       failure.value = undefined;
-      tell();
     },
     (error) => (failure.value = error instanceof Error ? error.message : "the server did not answer"),
   );
