@@ -5,8 +5,9 @@
 //! behind by more than the backlog loses the oldest messages and is told how many; it never slows the
 //! group, and the group never slows the cycle. The last member to leave ends the task.
 //!
-//! What begins with the state as it is: of `occupancy` each message is the whole state, so whoever comes later to a group has a
-//! first message made for them and then those of the group. Messages of `world` tell what changed since the one before, which is
+//! What begins with the state as it is: of `occupancy`, `health`, `swapProgress` and `witness` each message is the whole state, so
+//! whoever comes later to a group has a first message made for them and then those of the group. Those of the latter three are
+//! about no cycle: what was on its way meanwhile comes after the first message, and may be what that has said. Messages of `world` tell what changed since the one before, which is
 //! another one for each client: it is run for each alone, and has places of its own.
 //!
 //! A client that goes on after a lost connection is sent what it missed by a run of its own ([`super::resume`]), then
@@ -183,7 +184,7 @@ impl Fanout {
             (Some(mark), Some(again)) => self.resumed(api, mark, again, receiver, failed),
             // Who opened the group hears its first message.
             (None, Some(again)) if late => self.state_first(again, receiver, failed),
-            _ => follow(receiver, failed, metrics).boxed(),
+            _ => follow(receiver, failed, metrics, 0, 0).boxed(),
         })
     }
 
@@ -232,10 +233,7 @@ impl Fanout {
                 Event::Next { text, mark }
             });
             let told = mark.map_or(0, |mark| mark.cycle);
-            let rest = follow(receiver, failed, metrics).filter(move |event| {
-                let old = matches!(event, Event::Next { mark: Some(mark), .. } if mark.cycle <= told);
-                std::future::ready(!old)
-            });
+            let rest = follow(receiver, failed, metrics, told, 0);
             stream::iter(first).chain(rest)
         };
         stream::once(events).flatten().boxed()
@@ -272,8 +270,10 @@ impl Fanout {
             }
         };
         let (api, schema) = (Arc::clone(api), self.schema.clone());
+        let left = Arc::new(AtomicU64::new(0));
+        let lost = Arc::clone(&left);
         let missed = async move {
-            let Some(replay) = resume::missed(&api, mark, rejoin).await else {
+            let Some(replay) = resume::missed(&api, mark, left, rejoin).await else {
                 return stream::empty().boxed();
             };
             let shared = Arc::new(skips::Shared::alone());
@@ -291,15 +291,11 @@ impl Fanout {
         let missed = stream::once(missed).flatten();
         let metrics = Arc::clone(&self.metrics);
         let live = stream::once(async move {
-            let newest = joined.load(Ordering::Relaxed);
-            let events = match lock(&place, false) {
-                Some(receiver) => follow(receiver, failed, metrics).boxed(),
+            let (sent, skipped) = (joined.load(Ordering::Relaxed), lost.load(Ordering::Relaxed));
+            match lock(&place, false) {
+                Some(receiver) => follow(receiver, failed, metrics, sent, skipped).boxed(),
                 None => stream::empty().boxed(),
-            };
-            events.filter(move |event| {
-                let old = matches!(event, Event::Next { mark: Some(mark), .. } if mark.cycle <= newest);
-                std::future::ready(!old)
-            })
+            }
         });
         missed.chain(live.flatten()).boxed()
     }
@@ -370,7 +366,7 @@ fn begins(request: &mut Request) -> Begins {
         .flat_map(|(_, definition)| &definition.node.selection_set.node.items);
     let begins = fields.map(|item| match &item.node {
         Selection::Field(field) => match field.node.name.node.as_str() {
-            "occupancy" => Begins::WithState,
+            "health" | "occupancy" | "swapProgress" | "witness" => Begins::WithState,
             "world" => Begins::ForEach,
             _ => Begins::WithNews,
         },
@@ -383,21 +379,26 @@ fn begins(request: &mut Request) -> Begins {
         .unwrap_or(Begins::WithNews)
 }
 
-/// One member's view of a group.
+/// One member's view of a group, without messages about cycles up to `told`; the first counts `skipped` messages besides.
 fn follow(
     receiver: broadcast::Receiver<Arc<Encoded>>,
     failed: Failed,
     metrics: Arc<Metrics>,
+    told: u64,
+    skipped: u64,
 ) -> impl Stream<Item = Event> {
-    stream::unfold(Some((receiver, failed, metrics)), |state| async move {
-        let (mut receiver, failed, metrics) = state?;
-        let mut skipped = 0;
+    stream::unfold(Some((receiver, failed, metrics, skipped)), move |state| async move {
+        let (mut receiver, failed, metrics, mut skipped) = state?;
         loop {
             match receiver.recv().await {
                 Ok(message) => {
-                    let text = message.text(skipped + message.missed);
                     let mark = message.mark;
-                    return Some((Event::Next { text, mark }, Some((receiver, failed, metrics))));
+                    if mark.is_some_and(|mark| mark.cycle <= told) {
+                        skipped += message.missed;
+                        continue;
+                    }
+                    let text = message.text(skipped + message.missed);
+                    return Some((Event::Next { text, mark }, Some((receiver, failed, metrics, 0))));
                 }
                 Err(RecvError::Lagged(n)) => {
                     metrics.skipped(n);

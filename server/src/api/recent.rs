@@ -21,8 +21,8 @@ use crate::live::Cycle;
 
 /// Cycles kept: a little more than six seconds.
 const KEPT: usize = 128;
-/// How long this may be behind the hub: it is woken with every cycle, but on a busy machine it runs when it can, and
-/// what a client then does not get is lost to it.
+/// How long this may be behind the hub: it is woken with every cycle, but on a busy machine it runs when it can. What is
+/// later than that is lost to who waits for it.
 const BEHIND: Duration = Duration::from_secs(10);
 
 /// The newest cycles, without a hole.
@@ -67,7 +67,8 @@ impl Recent {
         self.cycles.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Kept cycles from `first` to `last`, ascending, once the hub's `last` has arrived here.
+    /// Kept cycles from `first` to `last`, ascending and without a hole, once the hub's `last` has arrived here. They may
+    /// begin after `first`, also when that was kept at the call.
     pub(super) async fn range(&self, first: u64, last: u64) -> Vec<Arc<Cycle>> {
         let mut newest = self.newest.subscribe();
         // Late or gone: then what is there has to do.

@@ -4,7 +4,13 @@
 //! `Last-Event-ID` over an event stream). What it missed is run through its own subscription and sent in front of the
 //! messages it shares with others. What cannot be sent again is said: a gap, or a reset when the process was started anew.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use async_graphql::{
     Request,
@@ -120,10 +126,12 @@ impl Replay {
 }
 
 /// What was missed after `mark`, from the store and from memory. `rejoin` is called when that is sent; it joins the
-/// live messages and says which cycle is the newest then. None when nothing was missed.
+/// live messages and says which cycle is the newest then. How many cycles are lost after the last that is sent
+/// stands in `left` at the end. None when nothing was missed.
 pub(super) async fn missed(
     api: &Arc<Api>,
     mark: Mark,
+    left: Arc<AtomicU64>,
     rejoin: impl Fn() -> u64 + Send + Sync + 'static,
 ) -> Option<Arc<Replay>> {
     let newest = api.hub.latest()?.cycle;
@@ -160,6 +168,7 @@ pub(super) async fn missed(
         page: Vec::new().into_iter(),
         resumed: Some(Arc::new(resumed)),
         skipped: 0,
+        left,
         this_boot: resumed_alone,
         _permit: permit,
     };
@@ -230,6 +239,8 @@ struct Source {
     page: std::vec::IntoIter<Snapshot>,
     resumed: Option<Arc<Resumed>>,
     skipped: u64,
+    /// What was skipped after the last that is sent: for the live messages to say.
+    left: Arc<AtomicU64>,
     /// Nothing of the process before is known to have been kept: what it wrote is not what the client missed.
     this_boot: bool,
     _permit: Option<OwnedSemaphorePermit>,
@@ -239,53 +250,50 @@ impl Source {
     async fn next(&mut self) -> Option<Snapshot> {
         loop {
             if let Some(mut snapshot) = self.page.next() {
-                self.next = snapshot.cycle.cycle + 1;
+                let number = snapshot.cycle.cycle;
+                if !self.this_boot {
+                    self.skipped += number.saturating_sub(self.next);
+                }
+                self.next = number + 1;
                 snapshot.resumed = self.resumed.take();
                 snapshot.skipped = std::mem::take(&mut self.skipped);
                 return Some(snapshot);
             }
             if self.next > self.end {
                 // Cycles went on meanwhile: the rest comes from memory, and then the client is where the others are.
-                self.end = self.rejoin.take()?();
+                let Some(rejoin) = self.rejoin.take() else {
+                    self.left.store(self.skipped, Ordering::Relaxed);
+                    return None;
+                };
+                self.end = rejoin();
                 continue;
             }
-            let before = self.next;
             self.page = self.read().await.into_iter();
-            if self.page.len() == 0 && self.next == before {
-                self.next = self.end + 1;
-            }
         }
     }
 
+    /// The next cycles there are, in order. When there are none up to `end`, they are counted as skipped.
     async fn read(&mut self) -> Vec<Snapshot> {
-        let durable = self.api.hub.durable().borrow().size;
         if self.api.recent.oldest().is_none_or(|oldest| self.next < oldest) {
-            let page = CyclePage {
-                first: self.next,
-                last: self.end,
-                newest_first: false,
-                limit: PAGE,
-            };
-            let stored = self.api.read(move |history| history.cycles(page)).await;
-            let read = stored.and_then(|cycles| cycles.into_iter().map(|c| snapshot_of(c, durable)).collect());
-            match read {
-                Ok(snapshots) => {
-                    let mut snapshots: Vec<Snapshot> = snapshots;
-                    if let Some(last) = snapshots.last() {
-                        self.next = last.cycle.cycle + 1;
-                        let boot_id = self.api.hub.facts.boot_id;
-                        snapshots.retain(|s| !self.this_boot || s.boot_id == boot_id);
-                        return snapshots;
-                    }
-                }
-                Err(failure) => {
-                    tracing::warn!(?failure, "what a client missed cannot be read");
-                    let oldest = self.api.recent.oldest().unwrap_or(self.end + 1);
-                    self.skipped += oldest.saturating_sub(self.next);
-                }
+            let stored = self.stored(self.end).await;
+            if !stored.is_empty() {
+                return stored;
             }
         }
+        let durable = self.api.hub.durable().borrow().size;
         let recent = self.api.recent.range(self.next, self.end).await;
+        let found = recent.first().map_or(self.end + 1, |cycle| cycle.cycle);
+        if found > self.next {
+            // Memory fell behind while this waited for it, and begins later now.
+            let stored = self.stored(found - 1).await;
+            if !stored.is_empty() {
+                return stored;
+            }
+        }
+        if recent.is_empty() {
+            self.skipped += found.saturating_sub(self.next);
+            self.next = found;
+        }
         let boot_id = self.api.hub.facts.boot_id;
         let recent = recent.into_iter().map(|cycle| Snapshot {
             durable: cycle.cycle < durable,
@@ -296,6 +304,38 @@ impl Source {
             resumed: None,
         });
         recent.collect()
+    }
+
+    /// A page of the store from `next` to `last`; empty when it has none of them.
+    async fn stored(&mut self, last: u64) -> Vec<Snapshot> {
+        let durable = self.api.hub.durable().borrow().size;
+        let boot_id = self.api.hub.facts.boot_id;
+        loop {
+            let page = CyclePage {
+                first: self.next,
+                last,
+                newest_first: false,
+                limit: PAGE,
+            };
+            let stored = self.api.read(move |history| history.cycles(page)).await;
+            let read = stored.and_then(|cycles| cycles.into_iter().map(|c| snapshot_of(c, durable)).collect());
+            let mut snapshots: Vec<Snapshot> = match read {
+                Ok(snapshots) => snapshots,
+                Err(failure) => {
+                    tracing::warn!(?failure, "what a client missed cannot be read");
+                    return Vec::new();
+                }
+            };
+            let Some(last_read) = snapshots.last().map(|s| s.cycle.cycle) else {
+                return Vec::new();
+            };
+            snapshots.retain(|s| !self.this_boot || s.boot_id == boot_id);
+            if !snapshots.is_empty() {
+                return snapshots;
+            }
+            // All of them are another process's.
+            self.next = last_read + 1;
+        }
     }
 }
 

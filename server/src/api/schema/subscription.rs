@@ -128,7 +128,7 @@ impl CoreSubscription {
         })
     }
 
-    /// Each checkpoint of the witness log as it is published: what it covers is durable.
+    /// Checkpoints of the witness log: the newest at once, then each as it is published. What one covers is durable.
     async fn witness(&self, ctx: &Context<'_>) -> impl Stream<Item = Checkpoint> {
         let durable = api(ctx).hub.durable();
         let checkpoints = stream::unfold((durable, true), |(mut durable, first)| async move {

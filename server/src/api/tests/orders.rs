@@ -317,6 +317,38 @@ async fn health_comes_at_once_and_when_it_changes() {
     bench.hub.publish_diagnostics(well);
     let third = health(&mut socket).await;
     assert_eq!(third["problems"], json!([{ "what": "node 1", "text": "silent" }]));
+
+    // Nothing changes any more: whoever follows the same later is told what there is all the same.
+    let mut later = subscribe(address, query).await;
+    assert_eq!(health(&mut later).await["problems"], third["problems"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_follows_later_has_the_newest_state_at_once() {
+    let bench = Bench::new();
+    let (address, _stop) = bench.serve(Limits::default());
+    bench.hub.publish_durable(durable(12));
+    let order = json!({ "stage": "cir", "plugin": "built-in:cir-dense" });
+    let mut request = post(order.to_string());
+    *request.uri_mut() = "/v1/plugins/swap".parse().unwrap();
+    assert_eq!(call(&bench.router(), request).await.0, 202);
+    for (query, field, state) in [
+        ("subscription { witness { size } }", "witness", json!({ "size": 12 })),
+        (
+            "subscription { swapProgress { phase } }",
+            "swapProgress",
+            json!({ "phase": "QUEUED" }),
+        ),
+    ] {
+        // The second joins the group of the first, which is still there.
+        let mut followers = Vec::new();
+        for _ in 0..2 {
+            let mut socket = subscribe(address, query).await;
+            let message = hear(&mut socket).await.unwrap();
+            assert_eq!(message["payload"]["data"][field], state, "{message}");
+            followers.push(socket);
+        }
+    }
 }
 
 /// A swap by REST and by GraphQL: the order, the decision about it, and what cannot be decided any more.

@@ -230,6 +230,33 @@ async fn what_was_missed_is_sent_again_and_nothing_twice() {
     assert_eq!(numbers(&mut again, 1).await.0, [211]);
 }
 
+/// One thread: nothing else runs between two lines that do not wait.
+#[tokio::test]
+async fn what_memory_loses_while_it_is_waited_for_comes_from_the_store() {
+    let bench = Bench::new();
+    let router = bench.router();
+    for n in 1..=60 {
+        bench.cycle(n);
+    }
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    // Memory holds 1 to 60, and is told of the others all at once: more than it is kept for.
+    for n in 61..=300 {
+        bench.cycle(n);
+    }
+    for lost in [100, 101] {
+        bench.store.cycles.lock().unwrap().remove(&lost);
+    }
+    let mut stream = Stream::open(&router, subscription(CYCLES, Some(&mark(20))))
+        .await
+        .unwrap();
+    let (heard, _) = numbers(&mut stream, 79).await;
+    assert_eq!(heard, (21..=99).collect::<Vec<_>>());
+    // What is nowhere is counted.
+    let next = stream.hear().await.unwrap().data["data"]["cycles"].take();
+    assert_eq!((&next["cycle"], &next["skipped"]), (&json!(102), &json!(2)), "{next}");
+    assert_eq!(numbers(&mut stream, 198).await.0, (103..=300).collect::<Vec<_>>());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_long_absence_is_a_gap_and_a_new_process_a_reset() {
     let bench = Bench::new();
