@@ -88,7 +88,7 @@ pub(super) fn stop_on_signal() -> std::result::Result<Arc<AtomicBool>, Failure> 
 
 /// Who may reach the API, and how, by the fleet file.
 pub(super) fn security(
-    fleet: &crate::config::Fleet,
+    fleet: &Fleet,
     http: SocketAddr,
     data_dir: &std::path::Path,
 ) -> std::result::Result<Security, Failure> {
@@ -158,4 +158,38 @@ pub(super) fn start_logging(wanted: &str, json: bool) -> std::result::Result<(),
         builder.init();
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A typing error in the path must not open the server to everybody.
+    #[test]
+    fn a_token_file_that_is_named_has_to_be_there() {
+        let data = tempfile::tempdir().unwrap();
+        let named = data.path().join("callers.json");
+        let security = |line: &str| {
+            let site = "[[site]]\nid = \"s\"\n[[site.room]]\nid = \"r\"\noutline_m = [[0.0, 0.0], [9.0, 0.0], [9.0, 9.0]]\n\
+                 [[site.node]]\nid = 1\nposition_m = [1.0, 0.0, 1.0]\n[[site.node]]\nid = 2\nposition_m = [2.0, 0.0, 1.0]\n\
+                 [site.mesh]\nkind = \"rss\"\n";
+            let fleet = format!("version = 1\n[server]\n{line}\n{site}");
+            let fleet = Fleet::parse(&fleet, std::path::Path::new("fleet.toml")).unwrap();
+            security(&fleet, ([127, 0, 0, 1], 0).into(), data.path()).map(|s| s.tokens)
+        };
+        let default = data.path().join("tokens.json");
+        assert_eq!(
+            security("").ok().flatten(),
+            Some(default),
+            "none was ever made: no file"
+        );
+        let line = format!("tokens = {named:?}");
+        let refused = security(&line).unwrap_err().0;
+        assert!(
+            refused.contains("callers.json, which is not there") && refused.contains("tapline token create"),
+            "{refused}"
+        );
+        std::fs::write(&named, "{}").unwrap();
+        assert_eq!(security(&line).ok().flatten(), Some(named));
+    }
 }
