@@ -131,6 +131,11 @@ impl MotionWindow {
             && self.hampel.as_ref().is_none_or(|h| h.fits(channels))
     }
 
+    /// True when it holds as many frames as it can: a fast path's then span less than the window.
+    pub fn is_full(&self) -> bool {
+        self.len == self.capacity
+    }
+
     /// Appends a frame. A frame earlier than the newest starts the window anew (the clock was set back).
     pub fn push(&mut self, time_ns: i64, values: &[f32], mask: &[u8], config: &WindowConfig) {
         let mut gap_ns = 0;

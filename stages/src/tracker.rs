@@ -24,7 +24,10 @@ use tapline_plugin_api::{
 use crate::tomography::{after_header, check, check_links, header, image_grid, link_sample, node, parse};
 
 /// Version of the state blob.
-const STATE_SCHEMA: u32 = 3;
+const STATE_SCHEMA: u32 = 4;
+
+/// Time without a measurement, seconds, above which it is not counted: also that of a tracker that never had one.
+const NEVER_S: f32 = 1e6;
 /// Most pairs of nodes that are looked at.
 const MOST_PAIRS: usize = 66;
 /// x and y are measured, z is not.
@@ -258,8 +261,10 @@ pub struct Tracker {
     pairs: Vec<Pair>,
     grid: Grid,
     samples: Vec<LinkSample>,
-    /// True once a cycle had evidence: before that nobody can say how many people there are.
-    judged: bool,
+    /// Time since a cycle had evidence, seconds, at most [`NEVER_S`].
+    blind_s: f32,
+    /// After so long without evidence nobody can say any more how many people there are: the tracks are lost.
+    lost_after_s: f32,
 }
 
 impl Method for Tracker {
@@ -277,7 +282,7 @@ impl Method for Tracker {
 
     fn export_state(&self, into: &mut RVec<u8>) -> Result<(), StageError> {
         let mut blob = header(&self.grid, STATE_SCHEMA);
-        blob.push(u8::from(self.judged));
+        blob.extend_from_slice(&self.blind_s.to_le_bytes());
         let failed = |e: std::io::Error| StageError::new(code::STATE, e.to_string());
         let mut people = Vec::new();
         self.people.export_state(&mut people).map_err(failed)?;
@@ -290,15 +295,15 @@ impl Method for Tracker {
 
     fn import_state(&mut self, state: &[u8]) -> Result<(), StageError> {
         let refused = |message: String| StageError::new(code::STATE, message);
-        let (judged, rest) = match after_header(&self.grid, STATE_SCHEMA, state)? {
-            [judged @ (0 | 1), rest @ ..] => (*judged == 1, rest),
-            _ => {
-                return Err(refused(
-                    "state: cut off after its header; start without a state".to_owned(),
-                ));
-            }
-        };
         let cut = || refused("state: cut off; start without a state".to_owned());
+        let after = after_header(&self.grid, STATE_SCHEMA, state)?;
+        let (blind_s, rest) = after.split_first_chunk::<4>().ok_or_else(cut)?;
+        let blind_s = f32::from_le_bytes(*blind_s);
+        if !(0.0..=NEVER_S).contains(&blind_s) {
+            return Err(refused(format!(
+                "state: {blind_s} s without a measurement found; expected 0 to {NEVER_S}; start without a state"
+            )));
+        }
         let (length, rest) = rest.split_first_chunk::<4>().ok_or_else(cut)?;
         let (people, walkers) = rest
             .split_at_checked(u32::from_le_bytes(*length) as usize)
@@ -309,7 +314,7 @@ impl Method for Tracker {
             .import_state(people, self.samples.capacity())
             .map_err(|e| refused(e.to_string()))?;
         self.walkers = restored;
-        self.judged = judged;
+        self.blind_s = blind_s;
         Ok(())
     }
 }
@@ -326,7 +331,8 @@ impl TrackerMethod for Tracker {
             pairs: Vec::with_capacity(MOST_PAIRS),
             grid: *grid,
             samples: Vec::with_capacity(max_links as usize),
-            judged: false,
+            blind_s: NEVER_S,
+            lost_after_s: config.lost_after_s,
         })
     }
 
@@ -350,7 +356,11 @@ impl TrackerMethod for Tracker {
                 .step(&cycle)
                 .map_err(|e| StageError::new(code::INPUT, e.to_string()))?
         };
-        self.judged |= measured;
+        self.blind_s = if measured {
+            0.0
+        } else {
+            (self.blind_s + input.step_s).min(NEVER_S)
+        };
         let tracks = output.tracks.as_mut_slice();
         tracks.fill(Track::default());
         for (place, person) in tracks.iter_mut().zip(self.tracks()) {
@@ -455,7 +465,7 @@ impl Tracker {
             } else {
                 0
             },
-            valid: u32::from(self.judged),
+            valid: u32::from(self.blind_s <= self.lost_after_s),
             people_mean: chances.clone().sum(),
             // Independent Bernoulli people.
             people_variance: chances.map(|r| r * (1.0 - r)).sum(),

@@ -334,8 +334,11 @@ impl Path {
         }
         let chosen = memory.baseline.as_ref().map_or(&self.all_tones, |b| &b.chosen);
         memory.stat = memory.window.statistic(end_ns, chosen, &config.window, scratch);
-        // A window that has just begun is no evidence yet: half of it, or the frames a slow path is judged by.
-        memory.stat = memory.stat.filter(|s| !csi || s.span_s >= 0.5 * config.window.window_s);
+        // A window that has just begun is no evidence yet: half of it, or as many frames as are kept.
+        let full = memory.window.is_full();
+        memory.stat = memory
+            .stat
+            .filter(|s| !csi || full || s.span_s >= 0.5 * config.window.window_s);
         let quiet = memory.baseline.as_ref().and_then(|b| b.rss_dbm).filter(|_| !csi);
         memory.deviation_db = quiet.and_then(|level| memory.window.deviation(end_ns, level, &config.window));
 
@@ -463,6 +466,8 @@ impl Path {
         self.memory.slow_s = 0.0;
         self.memory.vacancy.begin(self.memory.baseline.as_ref(), step_s);
         self.memory.moved.clear();
+        // It was told from the old quiet level.
+        self.memory.deviation_db = None;
         self.derive();
     }
 

@@ -373,6 +373,82 @@ fn what_cannot_be_pushed_is_named() {
     assert!(!front.present(0) && !front.links()[0].has(valid::RSS));
 }
 
+/// A hundred frames a second fill what is kept of a path long before half of a long window.
+#[test]
+fn a_fast_path_is_judged_by_the_frames_that_are_kept() {
+    let mut config = config();
+    config.window.window_s = 6.0;
+    let mut scene = Scene {
+        front: Front::new(config).unwrap(),
+        ..Scene::new()
+    };
+    scene.front.start_calibration(8_000 * MS);
+    // The scene's two frames a cycle, as often as it takes.
+    for _ in 0..160 {
+        for extra in 0..3_i64 {
+            let time_ns = (scene.frame as i64) * 25 * MS + (extra + 1) * 5 * MS;
+            for path in 0..2 {
+                let tones: Vec<Complex32> = (0..52)
+                    .map(|_| Complex32::new(20.0 + scene.random(), scene.random()))
+                    .collect();
+                scene
+                    .front
+                    .push_csi(path, time_ns, -50, -92, None, &tones, &[1; 52])
+                    .unwrap();
+            }
+        }
+        scene.tick();
+    }
+    let artefact = scene.front.take_calibration().unwrap();
+    assert!(artefact.is_ok(), "{:?}", artefact.err());
+}
+
+/// What a path was heard at says nothing against another quiet level than that it was compared with.
+#[test]
+fn a_new_calibration_forgets_the_deviation_from_the_old_one() {
+    let rss = |tx, rx| PathSpec {
+        tx,
+        rx,
+        tx_antenna: 0,
+        rx_antenna: 0,
+        channel: 11,
+        kind: PathKind::Rss,
+    };
+    let config = FrontConfig {
+        paths: vec![rss(0, 1), rss(1, 0)],
+        ..FrontConfig::default()
+    };
+    let mut front = Front::new(config).unwrap();
+    let tick = |front: &mut Front, tick: i64, level: Option<f32>| {
+        for path in 0..2 {
+            if let Some(level) = level {
+                front.push_rss(path, tick * 50 * MS, level).unwrap();
+            }
+        }
+        front.begin_tick(tick as u64, tick * 50 * MS);
+        front.calibrate();
+        front.align();
+        front.fuse();
+        front.sense(false);
+    };
+    let mut now = 0;
+    let mut calibrate = |front: &mut Front, level: f32| {
+        front.start_calibration(10_000 * MS);
+        for i in 0..210 {
+            now += 1;
+            tick(front, now, (i % 4 == 0).then_some(level - (i % 8) as f32 / 8.0));
+        }
+        let artefact = front.take_calibration().unwrap().unwrap();
+        front.load_calibration(&artefact).unwrap();
+        now += 1;
+        tick(front, now, None);
+    };
+    calibrate(&mut front, -60.0);
+    assert!(!front.links()[0].has(valid::LEVEL));
+    calibrate(&mut front, -70.0);
+    assert!(!front.links()[0].has(valid::LEVEL), "{:?}", front.links()[0]);
+}
+
 #[test]
 fn a_mesh_of_received_strengths() {
     let rss = |tx, rx| PathSpec {

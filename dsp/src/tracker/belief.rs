@@ -6,6 +6,9 @@ use crate::{detmath, tomography::ImageGrid};
 /// Less than this in a cell is nothing: it keeps the sums away from subnormal numbers.
 const LEAST_PROBABILITY: f32 = 1e-20;
 
+/// Most sweeps of one walk: at the finest pitch a cycle takes 21.
+pub const SWEEPS_MAX: u32 = 64;
+
 /// The cells a person can be in, and the buffers to move probability between them.
 #[derive(Clone, Debug)]
 pub struct FloorCells {
@@ -58,11 +61,17 @@ impl FloorCells {
     }
 
     /// A random walk that adds `variance` (square metres) on each axis. Probability flows between open
-    /// neighbours only, so none is lost through walls.
+    /// neighbours only, so none is lost through walls. Of a walk longer than [`SWEEPS_MAX`] (after a pause) the rest goes over the
+    /// whole floor alike, walls or not: the cycle has only so much time.
     pub fn diffuse(&mut self, belief: &mut [f32], variance: f32) {
         let pitch2 = self.grid.pitch_m[0] * self.grid.pitch_m[0];
         // One step of the five-point scheme with rate a adds 2 a pitch^2; stable to a = 1/4.
-        let steps = (variance / (0.4 * pitch2)) as u32 + 1;
+        let most = 0.4 * pitch2 * SWEEPS_MAX as f32;
+        if variance > most {
+            self.spread_evenly(belief, variance - most);
+        }
+        let variance = detmath::min(variance, most);
+        let steps = ((variance / (0.4 * pitch2)) as u32 + 1).min(SWEEPS_MAX);
         let rate = variance / (2.0 * pitch2 * steps as f32);
         let [nx, ny, _] = self.grid.shape;
         for _ in 0..steps {
@@ -77,6 +86,22 @@ impl FloorCells {
                         self.flow(belief, here, here + nx, rate);
                     }
                 }
+            }
+        }
+    }
+
+    /// Moves a belief towards an even one, the more the larger `variance` is beside that of an even one over the grid.
+    fn spread_evenly(&self, belief: &mut [f32], variance: f32) {
+        let [nx, ny, _] = self.grid.shape;
+        let side_m = self.grid.pitch_m[0] * nx.max(ny) as f32;
+        let even = variance / (variance + side_m * side_m / 12.0);
+        let open = self.open.iter().filter(|open| **open).count();
+        let sum: f32 = belief.iter().sum();
+        let share = even * sum / open.max(1) as f32;
+        for (p, open) in belief.iter_mut().zip(&self.open) {
+            *p *= 1.0 - even;
+            if *open {
+                *p += share;
             }
         }
     }
@@ -221,6 +246,24 @@ mod tests {
         let within = 0.04 / 12.0;
         assert!((m.covariance[0] - 0.09 - within).abs() < 1e-4 && (m.covariance[2] - 0.09 - within).abs() < 1e-4);
         assert!(m.covariance[1].abs() < 1e-6);
+    }
+
+    #[test]
+    fn after_a_long_pause_somebody_may_be_anywhere_on_the_floor() {
+        let mut cells = cells();
+        cells.set_bounds(&[[0.0, 0.0], [2.0, 0.0], [2.0, 4.2], [0.0, 4.2]], &Hull::default(), 0.0);
+        let start = 10 * 21 + 8;
+        let (mut short, mut long) = (point(start), point(start));
+        // As far as the sweeps go, nothing is different.
+        let most = 0.4 * 0.04 * SWEEPS_MAX as f32;
+        cells.diffuse(&mut short, 0.999 * most);
+        cells.diffuse(&mut long, 1440.0);
+        let spread = |belief: &[f32]| belief.iter().fold(0.0_f32, |most, p| most.max(*p));
+        assert!(spread(&long) < 1.1 / 210.0 && spread(&short) > 1.5 / 210.0);
+        for belief in [short, long] {
+            assert!((belief.iter().sum::<f32>() - 1.0).abs() < 1e-4);
+            assert!((0..441).all(|c| cells.is_open(c) || belief[c] == 0.0));
+        }
     }
 
     #[test]

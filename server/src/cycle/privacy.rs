@@ -132,15 +132,18 @@ fn restrict(outcome: &mut Outcome) {
     for room in &mut outcome.rooms {
         room.people = None;
     }
-    if outcome.presence.reason == Reason::Attenuation {
-        outcome.presence.reason = Reason::Privacy;
+    let areas = outcome.rooms.iter_mut().map(|room| &mut room.presence);
+    for presence in areas.chain([&mut outcome.presence]) {
+        if presence.reason == Reason::Attenuation {
+            presence.reason = Reason::Privacy;
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tapline_witness::outcome::{AreaPresence, LinkReport, Person, Quality};
+    use tapline_witness::outcome::{AreaPresence, LinkReport, Person, Presence, Quality};
 
     fn full(t_ms: i64, contradictions: Vec<Contradiction>) -> Outcome {
         Outcome {
@@ -155,6 +158,10 @@ mod tests {
                 .to_vec(),
             rooms: vec![AreaPresence {
                 people: Some(2),
+                presence: Presence {
+                    reason: Reason::Attenuation,
+                    ..Presence::default()
+                },
                 ..AreaPresence::default()
             }],
             zones: vec![AreaPresence::default()],
@@ -190,6 +197,11 @@ mod tests {
             (3, vec![], 0, 0, None)
         );
         assert_eq!((o.rooms.len(), o.rooms[0].people), (1, None));
+        assert_eq!(
+            o.rooms[0].presence.reason,
+            Reason::Privacy,
+            "a body by its attenuation is a person"
+        );
     }
 
     #[test]

@@ -177,7 +177,14 @@ impl Intake {
             Some(Order::TooLate) => return Taken::NotUsed("too_late"),
             Some(Order::Newest | Order::Late | Order::Restart) | None => {}
         }
-        self.simulated |= report.simulated;
+        let simulated = |id: u16| {
+            let node = self.nodes.binary_search_by_key(&id, |n| n.id);
+            node.is_ok_and(|i| self.nodes[i].simulated)
+        };
+        // A gateway that is no node passes on what nodes received.
+        let by_node =
+            report.reporter.is_some_and(simulated) || report.entries().any(|e| simulated(e.rx) || simulated(e.tx));
+        self.simulated |= report.simulated || by_node;
         let mut fed = 0;
         for entry in report.entries() {
             let Some(rssi_dbm) = entry.rssi() else { continue };
@@ -287,7 +294,7 @@ mod tests {
         array::clock::{ClockReason, ClockState},
         front::{FrontConfig, PathKind as FrontKind, PathSpec},
     };
-    use tapline_wire::{Samples, SyncPacket, Tlf1, TlfGrid, Tlr1};
+    use tapline_wire::{RssEntry, Samples, SyncPacket, Tlf1, TlfGrid, Tlr1};
 
     use super::*;
     use crate::config::Fleet;
@@ -457,5 +464,47 @@ mod tests {
         let mut again = Vec::new();
         other.export_state(&mut again);
         assert_eq!(again, state);
+    }
+
+    /// What a generator sends is simulated, whether its reports say so or not.
+    #[test]
+    fn strengths_of_a_simulated_node_are_simulated() {
+        let text = "version = 1\n[[site]]\nid = \"s\"\n[[site.room]]\nid = \"r\"\noutline_m = [[0.0, 0.0], [9.0, 0.0], [9.0, 9.0]]\n\
+             [[site.node]]\nid = 1\nposition_m = [1.0, 0.0, 1.0]\n[[site.node]]\nid = 2\nposition_m = [2.0, 0.0, 1.0]\n\
+             [[site.node]]\nid = 3\nposition_m = [2.0, 5.0, 1.0]\nsimulated = true\n[site.mesh]\nkind = \"rss\"\n";
+        let fleet = Fleet::parse(text, FilePath::new("fleet.toml")).unwrap();
+        let site = fleet.select(None, "test").unwrap();
+        let entry = |tx: u16, rx: u16| RssEntry {
+            tx,
+            rx,
+            channel: 11,
+            rssi_dbm: -50,
+        };
+        for (reporter, entries, simulated) in [
+            (Some(1), vec![entry(2, 1)], false),
+            (Some(3), vec![], true),
+            (None, vec![entry(1, 2)], false),
+            (None, vec![entry(1, 2), entry(1, 3)], true),
+            (None, vec![entry(3, 1)], true),
+        ] {
+            let mut intake = Intake::new(&site);
+            let mut front = Front::new(FrontConfig::default()).unwrap();
+            let mut bytes = Vec::new();
+            let tlr1 = Tlr1 {
+                reporter,
+                seq: 1,
+                capture_ms: 0,
+                simulated: false,
+                entries: &entries,
+            };
+            tlr1.encode(None, &mut bytes).unwrap();
+            let frame = Frame {
+                source: 0,
+                arrival_ns: 1,
+                bytes: &bytes,
+            };
+            intake.take(&frame, &mut front);
+            assert_eq!(intake.simulated, simulated, "{reporter:?} {entries:?}");
+        }
     }
 }

@@ -38,7 +38,7 @@ impl Calibrations {
         core.front.start_calibration(end_ns.cast_signed());
     }
 
-    /// Takes a calibration that has just ended: a good one is logged, then put in force.
+    /// Takes a calibration that has just ended: a good one is put in force, and logged with its cycle.
     pub(super) fn settle(
         &mut self,
         core: &mut Core,

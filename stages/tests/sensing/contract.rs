@@ -159,7 +159,24 @@ fn a_closed_gate_only_predicts() {
     for tick in 100..150 {
         let links = room.links(&[(1.0, 4.0)], tick);
         let image = stages.image(&room, &links);
-        stages.track(&room, &links, image, gate::PREDICT_ONLY);
+        let summary = stages.track(&room, &links, image, gate::PREDICT_ONLY);
+        // How many people there are is known as long as the tracks are not lost.
+        match tick {
+            ..=138 => assert_eq!(summary.valid, 1, "{tick}"),
+            141.. => assert_eq!(summary.valid, 0, "{tick}"),
+            _ => {}
+        }
+    }
+    // That goes on after a swap.
+    let mut state = RVec::new();
+    stages.tracker.export_state(&mut state).unwrap();
+    let links = room.links(&[(3.0, 2.0)], 150);
+    let image = stages.image(&room, &links);
+    for gate in [gate::PREDICT_ONLY, gate::ACCEPT] {
+        let mut successor = Stages::new(&room, "");
+        successor.tracker.import_state(&state).unwrap();
+        let summary = successor.track(&room, &links, image, gate);
+        assert_eq!(summary.valid, u32::from(gate == gate::ACCEPT));
     }
     let after = stages.published()[0];
     assert_eq!(
