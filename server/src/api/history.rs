@@ -14,6 +14,8 @@ pub struct StoredCycle {
     pub boot_id: [u8; 16],
     /// Witness W of the leaf.
     pub witness: [u8; 32],
+    /// Hash of the configuration it was computed under.
+    pub config_hash: [u8; 32],
     /// `outcome_bytes` as committed.
     pub outcome_bytes: Vec<u8>,
 }
@@ -91,6 +93,12 @@ pub trait History: Send + Sync + 'static {
     /// # Errors
     /// When the store cannot be read.
     fn cycles(&self, page: CyclePage) -> Result<Vec<StoredCycle>, HistoryError>;
+
+    /// The witnessed configuration with this hash; none when it is not kept.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn config(&self, hash: &[u8; 32]) -> Result<Option<String>, HistoryError>;
 
     /// The bytes of one leaf by its `seq`; none when there is none or retention has taken it.
     ///

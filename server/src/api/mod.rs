@@ -49,6 +49,7 @@ mod sse;
 mod store;
 #[cfg(test)]
 mod tests;
+mod then;
 mod tls;
 mod ws;
 
@@ -138,6 +139,8 @@ struct Api {
     configuring: tokio::sync::Mutex<()>,
     /// The newest cycles, for clients that come back.
     recent: Arc<recent::Recent>,
+    /// How cycles of the past number areas and link paths.
+    thens: Arc<then::Thens>,
     /// Clients that may still be sent what they missed.
     replays: Arc<Semaphore>,
     /// What the places of the radios can tell, once somebody asked.
@@ -314,6 +317,7 @@ pub fn with_limits(
         aliases: alias::Aliases::new().map_err(TokenError::Random)?,
         configuring: tokio::sync::Mutex::new(()),
         recent,
+        thens: Arc::default(),
         replays: Arc::new(Semaphore::new(resume::REPLAYS)),
         array: tokio::sync::OnceCell::new(),
     });

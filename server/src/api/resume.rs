@@ -26,7 +26,7 @@ use super::{
     Api,
     error::Failure,
     history::CyclePage,
-    schema::{Snapshot, snapshot_of},
+    schema::{Snapshot, cycles_of},
 };
 
 /// Cycles that are sent again at most: one minute.
@@ -214,6 +214,7 @@ async fn one(api: &Api, cycle: Option<u64>) -> Option<Snapshot> {
             cycle: recent,
             boot_id: api.hub.facts.boot_id,
             live: true,
+            then: None,
             skipped: 0,
             resumed: None,
         });
@@ -224,8 +225,7 @@ async fn one(api: &Api, cycle: Option<u64>) -> Option<Snapshot> {
         newest_first: false,
         limit: 1,
     };
-    let stored = api.read(move |history| history.cycles(page)).await.ok()?.pop()?;
-    snapshot_of(stored, durable).ok()
+    cycles_of(api, page).await.ok()?.pop()
 }
 
 /// Joins the live messages; the newest cycle then.
@@ -300,6 +300,7 @@ impl Source {
             cycle,
             boot_id,
             live: true,
+            then: None,
             skipped: 0,
             resumed: None,
         });
@@ -308,7 +309,6 @@ impl Source {
 
     /// A page of the store from `next` to `last`; empty when it has none of them.
     async fn stored(&mut self, last: u64) -> Vec<Snapshot> {
-        let durable = self.api.hub.durable().borrow().size;
         let boot_id = self.api.hub.facts.boot_id;
         loop {
             let page = CyclePage {
@@ -317,9 +317,7 @@ impl Source {
                 newest_first: false,
                 limit: PAGE,
             };
-            let stored = self.api.read(move |history| history.cycles(page)).await;
-            let read = stored.and_then(|cycles| cycles.into_iter().map(|c| snapshot_of(c, durable)).collect());
-            let mut snapshots: Vec<Snapshot> = match read {
+            let mut snapshots = match cycles_of(&self.api, page).await {
                 Ok(snapshots) => snapshots,
                 Err(failure) => {
                     tracing::warn!(?failure, "what a client missed cannot be read");

@@ -1,7 +1,7 @@
 //! The store of the log as the API's history.
 
 use rusqlite::params;
-use tapline_witness::{hash, leaf};
+use tapline_witness::{body::Body, hash, leaf};
 
 use super::history::{CyclePage, History, HistoryError, StoredCheckpoint, StoredCycle, World, WorldEdge, WorldNode};
 use crate::store::{
@@ -41,16 +41,28 @@ impl History for Reader {
         })?;
         rows.into_iter()
             .map(|(bytes, outcome_bytes)| {
-                let (header, _) = leaf::split(&bytes).map_err(|e| HistoryError(e.to_string()))?;
+                let leaf::Leaf { header, body } = leaf::decode(&bytes).map_err(|e| HistoryError(e.to_string()))?;
+                let Body::Cycle(body) = body else {
+                    return Err(HistoryError(format!(
+                        "leaf {} has an outcome and is no cycle",
+                        header.seq
+                    )));
+                };
                 Ok(StoredCycle {
                     cycle: header.seq,
                     wall_ns: header.wall_ns,
                     boot_id: header.boot_id,
                     witness: hash::witness(&bytes),
+                    config_hash: body.config_hash,
                     outcome_bytes,
                 })
             })
             .collect()
+    }
+
+    fn config(&self, hash: &[u8; 32]) -> Result<Option<String>, HistoryError> {
+        let text = |(_, bytes): (String, Vec<u8>)| String::from_utf8_lossy(&bytes).into_owned();
+        Ok(self.blob(hash)?.map(text))
     }
 
     fn leaf(&self, seq: u64) -> Result<Option<Vec<u8>>, HistoryError> {

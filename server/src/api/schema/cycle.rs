@@ -18,8 +18,9 @@ use super::{
 };
 use crate::api::access::{Bar, Leaves::*, Rule, Scope::Read, rule};
 use crate::{
-    api::{metrics::STAGES, resume::Resumed},
-    config, live,
+    api::{metrics::STAGES, resume::Resumed, then::Then},
+    config::{self, PathKind, Site},
+    live,
 };
 
 /// What the fields give away.
@@ -75,10 +76,32 @@ pub(crate) struct Snapshot {
     pub(crate) durable: bool,
     /// True when it comes from the running process, false when it comes from the store.
     pub(crate) live: bool,
+    /// The configuration it numbers areas and link paths by; none when their lists are those of now.
+    pub(crate) then: Option<Arc<Then>>,
     /// Messages skipped before this one, for this reader alone.
     pub(crate) skipped: u64,
     /// What became of the wish to go on, on the first message after it.
     pub(crate) resumed: Option<Arc<Resumed>>,
+}
+
+impl Snapshot {
+    /// Index of one of its rooms in the list of now; none when it is no longer configured.
+    pub(super) fn room(&self, index: u16) -> Option<u16> {
+        self.then.as_ref().map_or(Some(index), |then| then.room(index))
+    }
+
+    /// Index of one of its zones in the list of now; none when it is no longer configured.
+    pub(super) fn zone(&self, index: u16) -> Option<u16> {
+        self.then.as_ref().map_or(Some(index), |then| then.zone(index))
+    }
+
+    /// Index of one of its link paths in the list of now, none when it is no longer configured; and what it measured.
+    fn path(&self, index: u16, now: &Site) -> (Option<u16>, Option<PathKind>) {
+        match &self.then {
+            Some(then) => then.path(index),
+            None => (Some(index), now.paths.get(usize::from(index)).map(|p| p.kind)),
+        }
+    }
 }
 
 /// A finished 50 ms cycle: what was sensed, how sure, and what it rests on.
@@ -283,14 +306,20 @@ impl Areas {
     /// Rooms with their occupancy.
     async fn rooms(&self, ctx: &Context<'_>) -> Vec<AreaOccupancy> {
         let rooms = &api(ctx).hub.facts.site.rooms;
-        let name = |i: usize| rooms.get(i).map(|r| (r.id.as_str(), r.name.as_str()));
+        let name = |i: u16| {
+            let room = rooms.get(usize::from(self.0.room(i)?))?;
+            Some((room.id.as_str(), room.name.as_str()))
+        };
         areas(&self.0.cycle.outcome.rooms, name)
     }
 
     /// Zones with their occupancy; empty when the privacy class lets out rooms only.
     async fn zones(&self, ctx: &Context<'_>) -> Vec<AreaOccupancy> {
         let zones = &api(ctx).hub.facts.site.zones;
-        let name = |i: usize| zones.get(i).map(|z| (z.id.as_str(), z.name.as_str()));
+        let name = |i: u16| {
+            let zone = zones.get(usize::from(self.0.zone(i)?))?;
+            Some((zone.id.as_str(), zone.name.as_str()))
+        };
         areas(&self.0.cycle.outcome.zones, name)
     }
 }
@@ -306,10 +335,10 @@ impl Sensed {
     }
 }
 
-fn areas<'a>(from: &[outcome::AreaPresence], name: impl Fn(usize) -> Option<(&'a str, &'a str)>) -> Vec<AreaOccupancy> {
+fn areas<'a>(from: &[outcome::AreaPresence], name: impl Fn(u16) -> Option<(&'a str, &'a str)>) -> Vec<AreaOccupancy> {
     from.iter()
         .map(|area| {
-            let named = name(usize::from(area.area));
+            let named = name(area.area);
             AreaOccupancy {
                 id: named.map(|(id, _)| id.into()),
                 name: named.map(|(_, name)| name.to_owned()),
@@ -334,11 +363,20 @@ impl Evidence {
         self.0.cycle.outcome.gate_reason.into()
     }
 
-    /// Link paths, ascending.
+    /// Link paths, ascending; of a past cycle those that are still configured.
     async fn links(&self, ctx: &Context<'_>) -> Vec<LinkReport> {
         let site = &api(ctx).hub.facts.site;
         let links = &self.0.cycle.outcome.links;
-        links.iter().map(|l| LinkReport::new(l, site)).collect()
+        let placed = links.iter().filter_map(|l| {
+            let (path, kind) = self.0.path(l.path, site);
+            Some((path?, kind, l))
+        });
+        let mut placed: Vec<_> = placed.collect();
+        placed.sort_unstable_by_key(|(path, ..)| *path);
+        placed
+            .into_iter()
+            .map(|(path, kind, l)| LinkReport::new(l, path, kind))
+            .collect()
     }
 
     /// What became of stages 1 to 10 and how long each took; null for a cycle of the past, whose timings

@@ -4,7 +4,7 @@ use async_graphql::{Context, Enum, ID, MergedObject, Object, SimpleObject, Subsc
 use futures_util::{Stream, StreamExt};
 use std::sync::Arc;
 
-use tapline_witness::outcome::{AreaPresence, Presence};
+use tapline_witness::outcome::Presence;
 
 use super::{
     api,
@@ -227,12 +227,17 @@ pub(super) fn between(site: &Site, before: &Snapshot, after: &Snapshot) -> Vec<H
     if b.presence.state != a.presence.state {
         anyway(presence(&site.id, AreaKind::Site, b.presence, a.presence));
     }
+    // Each cycle numbers areas by its own configuration; what is in only one of them, or not in that of now, is no change.
+    let was = b.rooms.iter().map(|r| (before.room(r.area), r.presence));
+    let is = a.rooms.iter().map(|r| (after.room(r.area), r.presence));
     let room = |i: usize| site.rooms.get(i).map(|r| r.id.as_str());
-    for event in areas(AreaKind::Room, &b.rooms, &a.rooms, room) {
+    for event in areas(AreaKind::Room, was, is, room) {
         anyway(event);
     }
+    let was = b.zones.iter().map(|z| (before.zone(z.area), z.presence));
+    let is = a.zones.iter().map(|z| (after.zone(z.area), z.presence));
     let zone = |i: usize| site.zones.get(i).map(|z| z.id.as_str());
-    let zones = areas(AreaKind::Zone, &b.zones, &a.zones, zone);
+    let zones = areas(AreaKind::Zone, was, is, zone);
     found.extend(zones.map(|event| happening(Zones, event)));
     let ids = |o: &tapline_witness::outcome::Outcome| o.tracks.iter().map(|p| p.id).collect::<Vec<_>>();
     let (were, are) = (ids(b), ids(a));
@@ -260,17 +265,16 @@ fn presence(area: &str, kind: AreaKind, before: Presence, after: Presence) -> Ev
     }
 }
 
-/// Areas of both cycles whose state is another.
+/// Areas of both cycles whose state is another. Areas by their index in the list of now.
 fn areas<'a>(
     kind: AreaKind,
-    before: &'a [AreaPresence],
-    after: &'a [AreaPresence],
-    name: impl Fn(usize) -> Option<&'a str> + 'a,
-) -> impl Iterator<Item = Event> + 'a {
-    after.iter().filter_map(move |a| {
-        let b = before
-            .iter()
-            .find(|b| b.area == a.area && b.presence.state != a.presence.state)?;
-        Some(presence(name(usize::from(a.area))?, kind, b.presence, a.presence))
+    before: impl Iterator<Item = (Option<u16>, Presence)> + Clone,
+    after: impl Iterator<Item = (Option<u16>, Presence)>,
+    name: impl Fn(usize) -> Option<&'a str>,
+) -> impl Iterator<Item = Event> {
+    after.filter_map(move |(place, is)| {
+        let index = place?;
+        let (_, was) = before.clone().find(|(b, was)| *b == place && was.state != is.state)?;
+        Some(presence(name(usize::from(index))?, kind, was, is))
     })
 }

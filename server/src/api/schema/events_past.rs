@@ -152,7 +152,7 @@ impl Search {
                 newest_first: true,
                 limit: CHUNK,
             };
-            let found = past::cycles(ctx, chunk).await?;
+            let found = past::cycles(api(ctx), chunk).await?;
             let whole = found.len() == CHUNK;
             for before in found {
                 last = before.cycle.cycle.saturating_sub(1);

@@ -28,7 +28,7 @@ use super::{
     calibrations::LinkCalibration,
     scalars::{Long, decimal},
 };
-use crate::config::{PathKind, Site};
+use crate::config::PathKind;
 
 /// A link path: one antenna pair of a transmitter and a receiver on one channel.
 pub(crate) struct Link {
@@ -129,7 +129,7 @@ impl Link {
         links
             .iter()
             .find(|l| usize::from(l.path) == self.path)
-            .map(|l| LinkReport::new(l, &hub.facts.site))
+            .map(|l| LinkReport::new(l, l.path, self.configured(ctx).map(|p| p.kind)))
     }
 }
 
@@ -173,13 +173,14 @@ pub(crate) struct LinkReport {
 }
 
 impl LinkReport {
-    pub(super) fn new(l: &outcome::LinkReport, site: &Site) -> Self {
+    /// `path` is its index in the list of now, `kind` what it measured in its cycle, as far as it is known.
+    pub(super) fn new(l: &outcome::LinkReport, path: u16, kind: Option<PathKind>) -> Self {
         Self {
-            path: l.path,
+            path,
             age_ms: l.age_ms.map(|ms| u64::from(ms).into()),
             coherence: l.coherence.map(decimal),
             motion_ratio: l.motion_ratio.map(decimal),
-            delay_ns: l.delay_ns.map(|ns| decimal(unwrapped(ns, period_ns(site, l.path)))),
+            delay_ns: l.delay_ns.map(|ns| decimal(unwrapped(ns, period_ns(kind)))),
             delay_sigma_ns: l.delay_sigma_ns.map(decimal),
             delay_spread_ns: l.delay_spread_ns.map(decimal),
             k_factor_db: l.k_factor_db.map(decimal),
@@ -188,10 +189,9 @@ impl LinkReport {
     }
 }
 
-/// After this delay the response of a path begins again; none for a path that measures strength, or that is not
-/// configured any more.
-fn period_ns(site: &Site, path: u16) -> Option<f32> {
-    match site.paths.get(usize::from(path))?.kind {
+/// After this delay the response of a path begins again; none for a path that measures strength, or is not known.
+fn period_ns(kind: Option<PathKind>) -> Option<f32> {
+    match kind? {
         PathKind::Csi(tier) => Some((1e9 / tier.spacing_hz()) as f32),
         PathKind::Rss => None,
     }

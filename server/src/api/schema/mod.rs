@@ -32,7 +32,7 @@ use async_graphql::{
 };
 
 use self::cycle::CycleObject;
-pub(super) use self::{cycle::Snapshot, past::snapshot as snapshot_of, recordings::file as recording_file};
+pub(super) use self::{cycle::Snapshot, past::cycles as cycles_of, recordings::file as recording_file};
 use super::{
     Api,
     access::{Held, Rule},
@@ -160,6 +160,7 @@ fn now(ctx: &Context<'_>) -> Option<Snapshot> {
         boot_id: hub.facts.boot_id,
         cycle,
         live: true,
+        then: None,
         skipped: 0,
         resumed: None,
     })

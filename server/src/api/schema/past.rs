@@ -55,22 +55,28 @@ use crate::{
         error::Failure,
         history::{self, CyclePage, StoredCycle},
         log::Inclusion,
+        then::Then,
     },
     live,
 };
 
 /// Reads cycles from the store; those whose outcome retention has taken are not there.
-pub(crate) async fn cycles(ctx: &Context<'_>, page: CyclePage) -> Result<Vec<Snapshot>, Failure> {
-    let durable = api(ctx).hub.durable().borrow().size;
-    let read = api(ctx).read(move |history| {
-        let stored = history.cycles(page)?;
+pub(crate) async fn cycles(api: &Api, page: CyclePage) -> Result<Vec<Snapshot>, Failure> {
+    let durable = api.hub.durable().borrow().size;
+    let (hub, thens) = (Arc::clone(&api.hub), Arc::clone(&api.thens));
+    let read = api.read(move |history| {
+        let stored = history.cycles(page)?.into_iter();
         // Here, and not where requests are answered: a page of them takes a while.
-        Ok(stored.into_iter().map(|s| snapshot(s, durable)).collect())
+        let told = stored.map(|s| {
+            let then = thens.of(&hub.facts, history, &s.config_hash)?;
+            Ok(snapshot(s, then, durable))
+        });
+        told.collect::<Result<Vec<_>, _>>()
     });
-    read.await?
+    read.await?.into_iter().collect()
 }
 
-pub(crate) fn snapshot(stored: StoredCycle, durable: u64) -> Result<Snapshot, Failure> {
+fn snapshot(stored: StoredCycle, then: Option<Arc<Then>>, durable: u64) -> Result<Snapshot, Failure> {
     let outcome = decode_outcome(&stored.outcome_bytes).map_err(|e| Failure::Internal {
         detail: format!("the stored outcome of cycle {} cannot be read: {e}", stored.cycle),
     })?;
@@ -87,6 +93,7 @@ pub(crate) fn snapshot(stored: StoredCycle, durable: u64) -> Result<Snapshot, Fa
         cycle: Arc::new(cycle),
         boot_id: stored.boot_id,
         live: false,
+        then,
         skipped: 0,
         resumed: None,
     })

@@ -150,7 +150,7 @@ impl CoreQuery {
             newest_first: false,
             limit: 1,
         };
-        Ok(past::cycles(ctx, page).await?.pop().map(CycleObject::from))
+        Ok(past::cycles(api(ctx), page).await?.pop().map(CycleObject::from))
     }
 
     /// Past cycles, ascending, page by page: `first`/`after` from the oldest, `last`/`before` from the
@@ -214,7 +214,7 @@ impl CoreQuery {
             newest_first: false,
             limit: TRACK_CYCLES as usize,
         };
-        Ok(TrackPoint::all(api(ctx), &past::cycles(ctx, page).await?, person))
+        Ok(TrackPoint::all(api(ctx), &past::cycles(api(ctx), page).await?, person))
     }
 
     /// The WorldGraph after the newest stored cycle, or after the one with this number, as far as it is kept; without what
@@ -304,7 +304,7 @@ async fn page(
         newest_first,
         limit: size + 1,
     };
-    let mut found = past::cycles(ctx, page).await?;
+    let mut found = past::cycles(api(ctx), page).await?;
     let more = found.len() > size;
     found.truncate(size);
     if newest_first {

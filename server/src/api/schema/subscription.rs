@@ -90,9 +90,9 @@ impl CoreSubscription {
         let mut before = None;
         let changed = move |snapshot: &Snapshot| {
             let o = &snapshot.cycle.outcome;
-            let area = |a: &AreaPresence| (a.area, a.presence.state as u8, a.people);
-            let rooms: Vec<_> = o.rooms.iter().map(area).collect();
-            let zones: Vec<_> = o.zones.iter().map(area).collect();
+            let area = |place, a: &AreaPresence| (place, a.presence.state as u8, a.people);
+            let rooms: Vec<_> = o.rooms.iter().map(|a| area(snapshot.room(a.area), a)).collect();
+            let zones: Vec<_> = o.zones.iter().map(|a| area(snapshot.zone(a.area), a)).collect();
             let state = Some((o.presence.state as u8, o.people, rooms, zones));
             let changed = before != state;
             before = state;
@@ -195,8 +195,9 @@ impl Filter {
     fn apply(&self, mut snapshot: Snapshot) -> Snapshot {
         let mut cycle = (*snapshot.cycle).clone();
         let outcome = &mut cycle.outcome;
-        outcome.rooms.retain(|a| a.area == self.room);
-        outcome.zones.retain(|a| self.zones.contains(&a.area));
+        outcome.rooms.retain(|a| snapshot.room(a.area) == Some(self.room));
+        let zone = |index| snapshot.zone(index).is_some_and(|place| self.zones.contains(&place));
+        outcome.zones.retain(|a| zone(a.area));
         outcome.tracks.retain(|person| match person.position_m {
             [Some(x), Some(y), _] => inside(&self.outline_m, [x, y]),
             _ => false,
@@ -256,6 +257,7 @@ fn live(ctx: &Context<'_>) -> impl Stream<Item = Snapshot> + use<> {
                 cycle,
                 boot_id,
                 live: true,
+                then: None,
                 skipped,
                 resumed: None,
             };

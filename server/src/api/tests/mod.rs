@@ -340,6 +340,7 @@ fn diagnostics() -> Diagnostics {
 #[derive(Default)]
 struct Memory {
     cycles: Mutex<BTreeMap<u64, StoredCycle>>,
+    configs: Mutex<BTreeMap<[u8; 32], String>>,
     leaves: Mutex<BTreeMap<u64, Vec<u8>>>,
     checkpoints: Mutex<BTreeMap<u64, StoredCheckpoint>>,
     broken: Mutex<bool>,
@@ -354,6 +355,7 @@ impl Memory {
             wall_ns: cycle.wall_ns,
             boot_id: [7; 16],
             witness: cycle.witness,
+            config_hash: [2; 32],
             outcome_bytes: cycle.outcome_bytes.clone(),
         };
         self.cycles.lock().unwrap().insert(cycle.cycle, stored);
@@ -382,6 +384,11 @@ impl History for Memory {
         } else {
             range.take(page.limit).collect()
         })
+    }
+
+    fn config(&self, hash: &[u8; 32]) -> Result<Option<String>, HistoryError> {
+        self.check()?;
+        Ok(self.configs.lock().unwrap().get(hash).cloned())
     }
 
     fn leaf(&self, seq: u64) -> Result<Option<Vec<u8>>, HistoryError> {

@@ -195,3 +195,111 @@ async fn the_program_says_what_it_was_built_from() {
     assert!(build["rustc"].as_str().unwrap().starts_with("rustc "), "{build}");
     assert!(build["flags"].as_str().unwrap().contains("opt-level="), "{build}");
 }
+
+/// Rooms, zones and links were deleted from the fleet file, and the cycles of before were told under the names of what stands in
+/// their places now.
+#[tokio::test]
+async fn a_past_cycle_is_told_by_the_configuration_it_was_computed_under() {
+    const OLD: &str = r#"
+        room = [{ id = "attic" }, { id = "living" }]
+        zone = [{ id = "bed" }, { id = "sofa" }]
+        path = [
+            { tx = 1, rx = 2, channel = 1, tier = "HT20" },
+            { tx = 1, rx = 2, channel = 6, tier = "RSS" },
+            { tx = 2, rx = 1, channel = 6, tier = "HT20" },
+        ]
+    "#;
+    let bench = Bench::new();
+    bench.store.configs.lock().unwrap().insert([9; 32], OLD.to_owned());
+    let area = |index, state| {
+        let mut area = AreaPresence {
+            area: index,
+            ..AreaPresence::default()
+        };
+        area.presence.state = state;
+        area
+    };
+    let (empty, moving) = (PresenceState::Empty, PresenceState::OccupiedMoving);
+    // Nobody knows the last one's configuration.
+    for (number, config) in [(1, [9; 32]), (2, [2; 32]), (3, [8; 32])] {
+        let mut cycle = cycle(number);
+        let o = &mut cycle.outcome;
+        if number == 1 {
+            o.rooms = vec![area(0, empty), area(1, moving)];
+            o.zones = vec![area(0, empty), area(1, moving)];
+            let link = |path| LinkReport {
+                path,
+                delay_ns: Some(3_199.0),
+                ..LinkReport::default()
+            };
+            o.links = vec![link(0), link(1), link(2)];
+        } else {
+            o.rooms = vec![area(0, moving)];
+            o.zones = vec![area(0, empty)];
+        }
+        cycle.outcome_bytes = borsh::to_vec(&cycle.outcome).unwrap();
+        bench.store.keep(&cycle);
+        bench.store.cycles.lock().unwrap().get_mut(&number).unwrap().config_hash = config;
+    }
+    let router = bench.router();
+    let fields = "rooms { id name presence { state } } zones { id presence { state } } links { path delayNs }";
+    let told = async |number: u64| {
+        let query = format!("{{ cycle(number: {number}) {{ {fields} }} }}");
+        data(&router, &query).await["cycle"].take()
+    };
+    let state = |state: &str| json!({ "state": state });
+    assert_eq!(
+        told(1).await,
+        json!({
+            "rooms": [
+                { "id": null, "name": null, "presence": state("EMPTY") },
+                { "id": "living", "name": "Living room", "presence": state("OCCUPIED_MOVING") },
+            ],
+            "zones": [
+                { "id": null, "presence": state("EMPTY") },
+                { "id": "sofa", "presence": state("OCCUPIED_MOVING") },
+            ],
+            // The strengths of then know no period of tones; and the first channel is no longer configured.
+            "links": [{ "path": 0, "delayNs": 3199.0 }, { "path": 1, "delayNs": -1.0 }],
+        })
+    );
+    assert_eq!(told(2).await["zones"][0]["id"], "sofa");
+    let unknown = told(3).await;
+    assert_eq!(
+        (
+            &unknown["rooms"][0]["id"],
+            &unknown["zones"][0]["id"],
+            &unknown["links"]
+        ),
+        (&json!(null), &json!(null), &json!([]))
+    );
+    let events = data(
+        &router,
+        "{ events(kinds: [PRESENCE]) { nodes { cycle events { area areaKind fromState toState } } } }",
+    )
+    .await;
+    assert_eq!(
+        events["events"]["nodes"],
+        json!([{
+            "cycle": 2,
+            "events": [{ "area": "sofa", "areaKind": "ZONE", "fromState": "OCCUPIED_MOVING", "toState": "EMPTY" }],
+        }])
+    );
+}
+
+#[tokio::test]
+async fn the_store_knows_the_configuration_of_a_cycle() {
+    let (place, cycles) = crate::store::rollup::tests::logged();
+    let reader = crate::store::reader::Reader::open(&place.data()).unwrap();
+    let page = CyclePage {
+        first: 0,
+        last: u64::MAX,
+        newest_first: true,
+        limit: 1,
+    };
+    let newest = History::cycles(&reader, page).unwrap().remove(0);
+    assert_eq!((newest.cycle, newest.config_hash), (cycles.last().unwrap().0, [2; 32]));
+    let text = reader.config(&newest.config_hash).unwrap().unwrap();
+    assert!(text.contains("living"), "{text}");
+    assert_eq!(reader.config(&[3; 32]), Ok(None));
+}
