@@ -18,7 +18,7 @@ mod vacancy;
 use num_complex::Complex32;
 
 pub use calibrating::CalibrationStatus;
-pub use config::{Area, FrontConfig, FrontError, PathKind, PathSpec};
+pub use config::{Area, FrontConfig, FrontError, PATHS_MAX, PathKind, PathSpec};
 pub use evidence::{AreaEvidence, DecisionTrace, LinkEvidence, TraceLink, valid};
 
 use crate::{

@@ -93,14 +93,10 @@ pub(super) fn security(
     data_dir: &std::path::Path,
 ) -> std::result::Result<Security, Failure> {
     let server = &fleet.server;
-    let tls = match (&server.tls_certificate, &server.tls_key) {
-        (Some(certificate), Some(key)) => Some((certificate.clone(), secret_path(key).map_err(Failure::of)?)),
-        (None, None) => None,
-        _ => {
-            return Err(Failure(
-                "[server]: tls_certificate and tls_key go together; found one of them".to_owned(),
-            ));
-        }
+    // A fleet file has both or neither.
+    let tls = match server.tls_certificate.clone().zip(server.tls_key.as_ref()) {
+        Some((certificate, key)) => Some((certificate, secret_path(key).map_err(Failure::of)?)),
+        None => None,
     };
     let tokens = match &server.tokens {
         // The default path: where no token was ever made, there is no file.

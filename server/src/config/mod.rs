@@ -10,6 +10,8 @@ mod fleet;
 mod inherit;
 pub mod orders;
 mod site;
+#[cfg(test)]
+mod tests;
 pub mod witnessed;
 
 pub use error::{ConfigError, Problem};
@@ -32,8 +34,8 @@ pub mod limits {
     pub const AREAS: usize = 256;
     /// Nodes of a site.
     pub const NODES: usize = 64;
-    /// Link paths of a site.
-    pub const PATHS: usize = 8_192;
+    /// Link paths of a site: what the front stages take.
+    pub const PATHS: usize = tapline_dsp::front::PATHS_MAX;
     /// Corners of an outline.
     pub const CORNERS: usize = 64;
     /// Voxels of a grid.

@@ -11,7 +11,8 @@ use crate::rollup::Calendar;
 use super::{
     ConfigError, FLEET_VERSION, Fleet, Problem,
     fleet::{
-        Door, Link, LinkKind, Node, NodeRole, Object, Pipeline, Privacy, Retention, Room, SiteFile, Zone, line_column,
+        Door, GridSettings, Link, LinkKind, Node, NodeRole, Object, Pipeline, Privacy, Retention, Room, SiteFile, Zone,
+        line_column,
     },
     limits,
 };
@@ -87,22 +88,36 @@ impl Site {
 
     /// Low and high corner of all rooms and nodes, metres.
     pub fn extent_m(&self) -> ([f32; 2], [f32; 2]) {
-        let points = self.rooms.iter().flat_map(|r| r.outline_m.iter().copied());
-        let points = points.chain(self.nodes.iter().map(|n| [n.position_m[0], n.position_m[1]]));
-        let mut low = [f32::INFINITY; 2];
-        let mut high = [f32::NEG_INFINITY; 2];
-        for p in points {
-            for axis in 0..2 {
-                low[axis] = tapline_dsp::detmath::min(low[axis], p[axis]);
-                high[axis] = tapline_dsp::detmath::max(high[axis], p[axis]);
-            }
-        }
-        if low[0].is_finite() {
-            (low, high)
-        } else {
-            ([0.0; 2], [0.0; 2])
+        extent_m(&self.rooms, &self.nodes)
+    }
+
+    /// Voxels of the image along x, y and z: they cover all rooms and nodes.
+    pub fn voxels(&self) -> [u32; 3] {
+        voxels(self.extent_m(), &self.pipeline.grid)
+    }
+}
+
+fn extent_m(rooms: &[Room], nodes: &[Node]) -> ([f32; 2], [f32; 2]) {
+    let points = rooms.iter().flat_map(|r| r.outline_m.iter().copied());
+    let points = points.chain(nodes.iter().map(|n| [n.position_m[0], n.position_m[1]]));
+    let mut low = [f32::INFINITY; 2];
+    let mut high = [f32::NEG_INFINITY; 2];
+    for p in points {
+        for axis in 0..2 {
+            low[axis] = tapline_dsp::detmath::min(low[axis], p[axis]);
+            high[axis] = tapline_dsp::detmath::max(high[axis], p[axis]);
         }
     }
+    if low[0].is_finite() {
+        (low, high)
+    } else {
+        ([0.0; 2], [0.0; 2])
+    }
+}
+
+fn voxels((low, high): ([f32; 2], [f32; 2]), grid: &GridSettings) -> [u32; 3] {
+    let count = |axis: usize| (((high[axis] - low[axis]) / grid.pitch_m).ceil() as u32).max(1);
+    [count(0), count(1), grid.layers]
 }
 
 impl Fleet {
@@ -328,6 +343,21 @@ impl Checker<'_> {
             format!("no sender, with udp = \"{}\"", fleet.server.udp),
             "the addresses of your nodes, for example [\"192.168.1.0/24\"], when udp is not a loopback address",
         );
+        let tls = [&fleet.server.tls_certificate, &fleet.server.tls_key].map(Option::is_some);
+        self.expect(
+            tls[0] == tls[1],
+            if tls[0] {
+                "server.tls_certificate"
+            } else {
+                "server.tls_key"
+            },
+            if tls[0] {
+                "no tls_key beside it"
+            } else {
+                "no tls_certificate beside it"
+            },
+            "tls_certificate and tls_key together, or neither",
+        );
         for (i, entry) in fleet.server.allow.iter().enumerate() {
             let ok = crate::ingest::allow::Block::parse(entry).is_some();
             self.expect(
@@ -495,6 +525,7 @@ impl Checker<'_> {
         if let Some(p) = &site.pipeline {
             self.pipeline(&format!("{at}.pipeline"), p);
         }
+        self.image(&format!("{at}.pipeline.grid.pitch_m"), site);
         if let Some(r) = &site.retention {
             self.expect(
                 (1..=1440).contains(&r.raw_minutes),
@@ -614,7 +645,7 @@ impl Checker<'_> {
                 paths.len() <= limits::PATHS,
                 &format!("{at}.link"),
                 format!("{} link paths", paths.len()),
-                "at most 8192 (links x channels x antenna pairs)",
+                &format!("at most {} (links x channels x antenna pairs)", limits::PATHS),
             );
             let twice = paths.windows(2).find(|w| {
                 (w[0].tx, w[0].rx, w[0].tx_antenna, w[0].rx_antenna, w[0].channel)
@@ -632,6 +663,25 @@ impl Checker<'_> {
                 "one kind and tier for each link and channel",
             );
         }
+    }
+
+    fn image(&mut self, key: &str, site: &SiteFile) {
+        let grid = site
+            .pipeline
+            .as_ref()
+            .map_or_else(GridSettings::default, |p| p.grid.clone());
+        let found = voxels(extent_m(&site.room, &site.node), &grid)
+            .iter()
+            .fold(1_u64, |all, n| all.saturating_mul(u64::from(*n)));
+        self.expect(
+            found <= limits::VOXELS as u64,
+            key,
+            format!(
+                "{} with {} layers, an image of {found} voxels",
+                grid.pitch_m, grid.layers
+            ),
+            &format!("a larger pitch_m or fewer layers: at most {} voxels", limits::VOXELS),
+        );
     }
 
     fn channels(&mut self, key: &str, channels: &[u16]) {

@@ -103,10 +103,9 @@ pub(super) fn front_config(site: &Site) -> FrontConfig {
 /// # Errors
 /// [`SetupError::Grid`].
 fn grid(site: &Site) -> Result<Grid, SetupError> {
-    let (low, high) = site.extent_m();
+    let (low, _) = site.extent_m();
     let pitch_m = site.pipeline.grid.pitch_m;
-    let layers = site.pipeline.grid.layers;
-    let count = |axis: usize| (((high[axis] - low[axis]) / pitch_m).ceil() as u32).max(1);
+    let [nx, ny, nz] = site.voxels();
     let height_m = site
         .rooms
         .iter()
@@ -117,10 +116,10 @@ fn grid(site: &Site) -> Result<Grid, SetupError> {
         origin_y_m: low[1],
         origin_z_m: 0.0,
         pitch_m,
-        pitch_z_m: height_m / layers as f32,
-        nx: count(0),
-        ny: count(1),
-        nz: layers,
+        pitch_z_m: height_m / nz as f32,
+        nx,
+        ny,
+        nz,
     };
     let found = u64::from(grid.nx) * u64::from(grid.ny) * u64::from(grid.nz);
     if found > limits::VOXELS as u64 {
