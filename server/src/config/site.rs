@@ -412,9 +412,14 @@ impl Checker<'_> {
             "3 to 64 corners [x, y]",
         );
         self.coordinates(key, outline.iter().flatten());
-        let doubled: f32 = (0..outline.len())
+        // From its own first corner and in double precision: far from the origin the products would drown the area.
+        let corner = |i: usize| {
+            let (from, to) = (outline[0], outline[i % outline.len()]);
+            [0, 1].map(|axis| f64::from(to[axis]) - f64::from(from[axis]))
+        };
+        let doubled: f64 = (0..outline.len())
             .map(|i| {
-                let (a, b) = (outline[i], outline[(i + 1) % outline.len()]);
+                let (a, b) = (corner(i), corner(i + 1));
                 a[0] * b[1] - b[0] * a[1]
             })
             .sum();

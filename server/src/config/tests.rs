@@ -61,3 +61,15 @@ fn what_cannot_be_served_is_no_good_file() {
         &["site[0].link", "4352 link paths", "at most 4096"],
     );
 }
+
+/// A campus has its origin kilometres away: products of such coordinates in single precision have no square metre left.
+#[test]
+fn an_outline_far_from_the_origin_has_its_area_and_its_sense() {
+    let outline = [[3006.8, 3011.3], [3008.0, 3011.3], [3008.0, 3012.1], [3006.8, 3012.1]];
+    assert_eq!(check_outline("zone", &outline), Ok(()));
+    let mut reversed = outline;
+    reversed.reverse();
+    let problem = check_outline("zone", &reversed).unwrap_err();
+    assert_eq!(problem.found, "an area of -0.960 square metres");
+    assert!(check_outline("zone", &[]).is_err());
+}
