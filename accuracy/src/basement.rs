@@ -46,7 +46,7 @@ pub(super) fn recording(lab: &Lab) -> Result<(PathBuf, PathBuf), String> {
     let recording = lab.write("basement.recording.jsonl", text)?;
     let bound = |axis: usize, pick: fn(f64, f64) -> f64| nodes.iter().map(|n| n[axis]).fold(nodes[0][axis], pick);
     let mut site = Site::new("basement").room(
-        "basement",
+        "room",
         [bound(0, f64::min), bound(1, f64::min)],
         [bound(0, f64::max), bound(1, f64::max)],
     );

@@ -457,15 +457,18 @@ impl Checker<'_> {
                 &format!("at most {most}"),
             );
         }
-        let mut rooms = BTreeSet::new();
+        // Questions name the site, a room or a zone by an id alone.
+        const ITS_OWN: &str = "an id of its own among site, rooms and zones";
+        let mut areas = BTreeSet::from([site.id.as_str(), "site"]);
+        let rooms: BTreeSet<_> = site.room.iter().map(|r| r.id.as_str()).collect();
         for (i, room) in site.room.iter().enumerate() {
             let key = format!("{at}.room[{i}]");
             self.identifier(&format!("{key}.id"), &room.id);
             self.expect(
-                rooms.insert(room.id.as_str()),
+                areas.insert(room.id.as_str()),
                 &format!("{key}.id"),
                 format!("{:?} twice", room.id),
-                "an id of its own for every room",
+                ITS_OWN,
             );
             self.outline(&format!("{key}.outline_m"), &room.outline_m);
             self.expect(
@@ -479,15 +482,14 @@ impl Checker<'_> {
             "a room of this site: {}",
             rooms.iter().copied().collect::<Vec<_>>().join(", ")
         );
-        let mut zones = BTreeSet::new();
         for (i, zone) in site.zone.iter().enumerate() {
             let key = format!("{at}.zone[{i}]");
             self.identifier(&format!("{key}.id"), &zone.id);
             self.expect(
-                zones.insert(zone.id.as_str()),
+                areas.insert(zone.id.as_str()),
                 &format!("{key}.id"),
                 format!("{:?} twice", zone.id),
-                "an id of its own for every zone",
+                ITS_OWN,
             );
             self.expect(
                 rooms.contains(zone.room.as_str()),

@@ -73,3 +73,31 @@ fn an_outline_far_from_the_origin_has_its_area_and_its_sense() {
     assert_eq!(problem.found, "an area of -0.960 square metres");
     assert!(check_outline("zone", &[]).is_err());
 }
+
+/// `history(area)` and `why` answered for the room where a zone of the same id was meant.
+#[test]
+fn site_rooms_and_zones_do_not_share_an_id() {
+    let with = |room: &str, zone: &str| {
+        fleet(
+            5.0,
+            "",
+            &format!(
+                "[[site.room]]\nid = {room:?}\noutline_m = [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0]]\n\
+                 [[site.zone]]\nid = {zone:?}\nroom = \"r\"\noutline_m = [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0]]\n"
+            ),
+        )
+    };
+    assert!(with("attic", "bed").is_ok());
+    for (room, zone, key) in [
+        ("s", "bed", "line 7: site[0].room[0].id"),
+        ("site", "bed", "line 7: site[0].room[0].id"),
+        ("attic", "attic", "line 10: site[0].zone[0].id"),
+        ("attic", "r", "line 10: site[0].zone[0].id"),
+        ("r", "bed", "site[0].room[1].id"),
+    ] {
+        refused(
+            with(room, zone),
+            &[key, "twice", "an id of its own among site, rooms and zones"],
+        );
+    }
+}
