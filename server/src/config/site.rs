@@ -62,6 +62,8 @@ pub struct Site {
     pub nodes: Vec<Node>,
     /// Link paths, sorted; their index is the path number everywhere.
     pub paths: Vec<Path>,
+    /// True when every ordered pair of sensor nodes is a link, those of a node to come, too.
+    pub mesh: bool,
     /// What may leave.
     pub privacy: Privacy,
     /// How it is computed.
@@ -163,6 +165,7 @@ fn resolve(file: &SiteFile) -> Site {
         objects: file.object.clone(),
         nodes,
         paths: paths(file),
+        mesh: file.mesh.is_some(),
         privacy: file.privacy.clone().unwrap_or_default(),
         pipeline: file.pipeline.clone().unwrap_or_default(),
         timezone: file.timezone.clone().unwrap_or_else(|| "UTC".to_owned()),

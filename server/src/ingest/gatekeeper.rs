@@ -13,6 +13,7 @@ use std::{
 use tapline_wire::{Datagram, RssReport};
 
 use super::{
+    admit::Admission,
     allow::Block,
     frames::{Frames, NO_SOURCE},
     sequence::Once,
@@ -74,6 +75,7 @@ struct Waiting {
 /// Admits datagrams and keeps them until their tick.
 pub struct Gatekeeper {
     allow: Vec<Block>,
+    admission: Admission,
     keys: BTreeMap<u16, Option<[u8; 32]>>,
     most_waiting: usize,
     waiting: Mutex<Waiting>,
@@ -88,6 +90,7 @@ impl Gatekeeper {
         };
         Self {
             allow: server.allow.iter().filter_map(|entry| Block::parse(entry)).collect(),
+            admission: Admission::new(server, site),
             keys: site.nodes.iter().map(|n| (n.id, keys.get(&n.id).copied())).collect(),
             most_waiting: server.queue_datagrams,
             waiting: Mutex::new(Waiting {
@@ -146,7 +149,9 @@ impl Gatekeeper {
             .entry(tapline_wire::kind_of(bytes).name())
             .or_default() += 1;
         if let Some(address) = from.filter(|a| !self.allowed(*a)) {
-            remember(counters, address, None, "sender_not_allowed");
+            remember(counters, address, None, "sender_not_allowed", || {
+                self.admission.of_address(address)
+            });
             return Err("sender_not_allowed");
         }
         let once = &mut waiting.once;
@@ -212,7 +217,9 @@ impl Gatekeeper {
     ) -> Result<Option<&[u8; 32]>, &'static str> {
         let Some(key) = self.keys.get(&node) else {
             if let Some(address) = from {
-                remember(counters, address, Some(node), "unknown_node");
+                remember(counters, address, Some(node), "unknown_node", || {
+                    self.admission.of_node(node)
+                });
             }
             return Err("unknown_node");
         };
@@ -250,7 +257,14 @@ fn count_refused(
     result
 }
 
-fn remember(counters: &mut Counters, address: IpAddr, node: Option<u16>, reason: &'static str) {
+/// `admit` gives the lines of the fleet file that would let the sender in.
+fn remember(
+    counters: &mut Counters,
+    address: IpAddr,
+    node: Option<u16>,
+    reason: &'static str,
+    admit: impl FnOnce() -> String,
+) {
     if counters.unknown.len() >= UNKNOWN_SENDERS && !counters.unknown.contains_key(&address) {
         return;
     }
@@ -259,21 +273,9 @@ fn remember(counters: &mut Counters, address: IpAddr, node: Option<u16>, reason:
         node,
         datagrams: 0,
         reason,
-        admit: admit_lines(address, node, reason),
+        admit: admit(),
     });
     sender.datagrams += 1;
-}
-
-/// The configuration lines that would let a sender in.
-fn admit_lines(address: IpAddr, node: Option<u16>, reason: &str) -> String {
-    let allow = format!("[server]\nallow = [\"{address}\"]\n");
-    match (reason, node) {
-        ("sender_not_allowed", _) => allow,
-        (_, Some(id)) => {
-            format!("[[site.node]]\nid = {id}\nposition_m = [0.0, 0.0, 1.0]\n\n[[site.link]]\ntx = 0\nrx = {id}\n")
-        }
-        (_, None) => allow,
-    }
 }
 
 #[cfg(test)]

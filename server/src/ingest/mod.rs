@@ -1,5 +1,6 @@
 //! From the outside to the cycle: sockets, recordings, the checks between.
 
+mod admit;
 pub mod allow;
 pub mod frames;
 pub mod gatekeeper;
