@@ -2,7 +2,7 @@
  *  keeps them, asked for as fine as the screen can show. */
 import { effect, signal } from "@preact/signals";
 import { ask, tries } from "../api/client";
-import { HistoryDocument } from "../generated/operations";
+import { HistoryDocument, type HistoryQuery } from "../generated/operations";
 import { boot, restricted, type PresenceState } from "./cycle";
 import type { Stretch } from "./spans";
 
@@ -26,6 +26,10 @@ export const refused = signal<string | undefined>(undefined);
 const POINTS = 600;
 /** The newest windows are asked for again this often, and what failed is, milliseconds. */
 const AGAIN_MS = 5_000;
+/** Of a long time they are asked for more seldom, but at least this often. */
+const SELDOM_MS = 60_000;
+/** Questions about the end of a lane: after days hours, after hours minutes, after minutes seconds. */
+const TAILS = 3;
 
 interface Asked extends Stretch {
   span: number;
@@ -55,6 +59,42 @@ function area(key: string): string | null {
   return key === "site" ? null : key.slice(2);
 }
 
+async function question(area: string | null, from: number, to: number): Promise<HistoryQuery["history"]> {
+  const time = (ms: number) => new Date(ms).toISOString();
+  return (await ask(HistoryDocument, { area, from: time(from), to: time(to), points: POINTS })).history;
+}
+
+function bar(p: HistoryQuery["history"]["points"][number]): Bar {
+  return {
+    from: Date.parse(p.from),
+    to: Date.parse(p.to),
+    spent: { OCCUPIED_MOVING: p.movingS, OCCUPIED_STILL: p.stillS, EMPTY: p.emptyS, UNKNOWN: p.unknownS },
+    people: p.peopleMean ?? null,
+  };
+}
+
+/** Up to when an answer tells. A full one ends with its last window; and nothing is finer than seconds. */
+function told({ level, knownTo, points }: HistoryQuery["history"]): number {
+  if (points.length >= POINTS) return Date.parse(points.at(-1)!.to);
+  return level === "SECOND" ? Number.POSITIVE_INFINITY : Date.parse(knownTo);
+}
+
+/** The sums of an area. A day or an hour that still runs has none: what it has so far is asked for up to `to`, where the
+ *  server answers finer. */
+async function sums(area: string | null, wide: Stretch, to: number): Promise<{ level: string; of: Bar[] }> {
+  const first = await question(area, wide.from, wide.to);
+  const of = first.points.map(bar);
+  let known = Math.max(told(first), wide.from);
+  for (let tails = 0; tails < TAILS && known < to; tails++) {
+    const tail = await question(area, known, to);
+    of.push(...tail.points.map(bar));
+    const further = told(tail);
+    if (further <= known) break;
+    known = further;
+  }
+  return { level: first.level.toLowerCase(), of };
+}
+
 /** Asks for what a window shows, when that is not here yet. Cheap to call often. */
 export async function want(from: number, to: number, keys: readonly string[]): Promise<void> {
   const span = to - from;
@@ -65,7 +105,7 @@ export async function want(from: number, to: number, keys: readonly string[]): P
     Math.abs(asked.span / span - 1) < 0.3 &&
     asked.from <= from &&
     // What ends now grows; what is all past does not.
-    (asked.to >= to || now - asked.at < Math.max(AGAIN_MS, span / 200));
+    (asked.to >= to || now - asked.at < Math.max(AGAIN_MS, Math.min(SELDOM_MS, span / 200)));
   if (busy || here || keys.length === 0 || now - failedAt < AGAIN_MS) return;
   busy = true;
   const mine = generation;
@@ -73,23 +113,10 @@ export async function want(from: number, to: number, keys: readonly string[]): P
   const wide = { from: from - span / 4, to: to + span / 4 };
   try {
     for (const key of keys) {
-      const { history } = await ask(HistoryDocument, {
-        area: area(key),
-        from: new Date(wide.from).toISOString(),
-        to: new Date(wide.to).toISOString(),
-        points: POINTS,
-      });
+      const { level: answered, of } = await sums(area(key), wide, to);
       if (mine !== generation) return;
-      level.value = history.level.toLowerCase();
-      bars.set(
-        key,
-        history.points.map((p) => ({
-          from: Date.parse(p.from),
-          to: Date.parse(p.to),
-          spent: { OCCUPIED_MOVING: p.movingS, OCCUPIED_STILL: p.stillS, EMPTY: p.emptyS, UNKNOWN: p.unknownS },
-          people: p.peopleMean ?? null,
-        })),
-      );
+      level.value = answered;
+      bars.set(key, of);
     }
     asked = { ...wide, to: wide.to > Date.now() ? to : wide.to, span, lanes: keys.length, at: now };
     refused.value = undefined;
