@@ -1,5 +1,6 @@
 /** Which sums the timeline asks for. No browser is needed. */
 import { expect, test } from "@playwright/test";
+import type { Site } from "../src/live/site";
 import { stub } from "./stub";
 
 const [SECOND, MINUTE, HOUR, DAY] = [1_000, 60_000, 3_600_000, 86_400_000];
@@ -27,7 +28,8 @@ function history(_: string, { area, from, to, points }: Record<string, unknown>)
 }
 
 stub(history);
-const { bars, level, want } = await import("../src/live/history");
+const { bars, level, refused, want } = await import("../src/live/history");
+const { site } = await import("../src/live/site");
 
 test.beforeEach(() => {
   questions = [];
@@ -78,4 +80,12 @@ test("a long time that ends now is asked for again once a minute", async () => {
   } finally {
     performance.now = real;
   }
+});
+
+test("an area that the site does not have is not asked for; one that is refused leaves the others", async () => {
+  site.value = { site: { rooms: [{ id: "gone" }, { id: "room" }], zones: [] } } as unknown as Site;
+  await want(NOW - 50 * DAY, NOW - 40 * DAY, ["site", "1 gone", "1 room", "2 bed"]);
+  expect(questions.map((q) => q.area)).toEqual([null, "room"]);
+  expect([bars.has("1 gone"), bars.has("1 room")]).toEqual([false, true]);
+  expect(refused.value).toBe("no area of that name");
 });

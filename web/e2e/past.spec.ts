@@ -1,6 +1,7 @@
 /** What single cycles cover, what they leave open, and what a class takes back. No browser is needed. */
 import { expect, test } from "@playwright/test";
-import { Diary, type Said } from "../src/live/diary";
+import { Diary, keysOf, type Said } from "../src/live/diary";
+import type { Site } from "../src/live/site";
 import { holes, putBefore, within, type Stretch } from "../src/live/spans";
 import { marks } from "../src/plan/marks";
 
@@ -52,6 +53,17 @@ test("a restricted class takes back zones and counts, and leaves rooms", () => {
     { from: 20_050, to: 20_050, state: "EMPTY" },
   ]);
   expect(it.lanes[0]!.spans).toEqual([{ from: 0, to: 20_050, state: "EMPTY" }]);
+});
+
+test("areas that are no longer configured have no lane", () => {
+  const it = new Diary();
+  const cycle = said(0);
+  const unnamed = { ...cycle.rooms[0]!, id: null, name: null };
+  it.take({ ...cycle, rooms: [...cycle.rooms, unnamed, unnamed] });
+  expect(it.lanes.map((l) => l.key)).toEqual(["site", "1 room", "2 bed"]);
+  // The server was started again, without the zone.
+  it.keep(keysOf({ site: { rooms: [{ id: "room" }], zones: [] } } as unknown as Site));
+  expect(it.lanes.map((l) => l.key)).toEqual(["site", "1 room"]);
 });
 
 test("a connection that was lost leaves a hole, and nothing else", () => {

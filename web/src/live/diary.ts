@@ -1,6 +1,7 @@
 /** What single cycles said, as spans of one state: a lane an area, and how many people. */
 import type { PastQuery } from "../generated/operations";
 import type { PresenceState } from "./cycle";
+import type { Site } from "./site";
 import { HOLE_MS, putBefore, type Stretch } from "./spans";
 import { names } from "./words";
 
@@ -27,17 +28,23 @@ export type Said = Pick<PastQuery["cycles"]["nodes"][number], "tMs" | "people" |
 /** Spans a lane keeps. */
 const SPANS = 20_000;
 
+/** The lanes that a site has. */
+export function keysOf({ site }: Site): ReadonlySet<string> {
+  return new Set(["site", ...site.rooms.map((room) => key(1, room.id)), ...site.zones.map((zone) => key(2, zone.id))]);
+}
+
+function key(depth: number, id: string): string {
+  return `${depth} ${id}`;
+}
+
 function areas(cycle: Said): { key: string; name: string; depth: number; state: PresenceState }[] {
-  const area = (depth: number) => (a: Said["rooms"][number]) => ({
-    key: `${depth} ${a.id}`,
-    name: names(a.id, a.name),
-    depth,
-    state: a.presence.state,
-  });
+  // An area without an id is no longer configured: several would share a lane, and the server tells no more of it.
+  const area = (depth: number) => (a: Said["rooms"][number]) =>
+    a.id == null ? [] : [{ key: key(depth, a.id), name: names(a.id, a.name), depth, state: a.presence.state }];
   return [
     { key: "site", name: "Whole site", depth: 0, state: cycle.presence.state },
-    ...cycle.rooms.map(area(1)),
-    ...cycle.zones.map(area(2)),
+    ...cycle.rooms.flatMap(area(1)),
+    ...cycle.zones.flatMap(area(2)),
   ];
 }
 
@@ -65,6 +72,11 @@ export class Diary {
       else this.lanes.push(lane);
     }
     putBefore(this.counts, past.counts);
+  }
+
+  /** Drops the lanes that are none of these. */
+  keep(keys: ReadonlySet<string>): void {
+    this.lanes.splice(0, this.lanes.length, ...this.lanes.filter((lane) => keys.has(lane.key)));
   }
 
   /** What does not leave under the class Restricted, of the past neither: zones and counts. Rooms stay. */

@@ -4,6 +4,8 @@ import { effect, signal } from "@preact/signals";
 import { ask, tries } from "../api/client";
 import { HistoryDocument, type HistoryQuery } from "../generated/operations";
 import { boot, restricted, type PresenceState } from "./cycle";
+import { keysOf } from "./diary";
+import { site } from "./site";
 import type { Stretch } from "./spans";
 
 /** One window of one area: seconds spent in each state. */
@@ -19,7 +21,7 @@ export const bars = new Map<string, readonly Bar[]>();
 export const barred = signal(0);
 /** How long a bar of what is shown lasts, in the server's word; nothing before the first answer. */
 export const level = signal<string | undefined>(undefined);
-/** Why there are none. */
+/** Why some are missing. */
 export const refused = signal<string | undefined>(undefined);
 
 /** Points of a lane at most: finer would be less than two pixels each. */
@@ -96,7 +98,10 @@ async function sums(area: string | null, wide: Stretch, to: number): Promise<{ l
 }
 
 /** Asks for what a window shows, when that is not here yet. Cheap to call often. */
-export async function want(from: number, to: number, keys: readonly string[]): Promise<void> {
+export async function want(from: number, to: number, lanes: readonly string[]): Promise<void> {
+  // The server refuses areas that it does not have, as those of a configuration before.
+  const has = site.peek() && keysOf(site.peek()!);
+  const keys = has ? lanes.filter((key) => has.has(key)) : lanes;
   const span = to - from;
   const now = performance.now();
   const here =
@@ -111,20 +116,22 @@ export async function want(from: number, to: number, keys: readonly string[]): P
   const mine = generation;
   // Some more than is shown, so that moving a little shows no hole.
   const wide = { from: from - span / 4, to: to + span / 4 };
+  let failed: string | undefined;
   try {
     for (const key of keys) {
-      const { level: answered, of } = await sums(area(key), wide, to);
+      const answer = await sums(area(key), wide, to).catch((error: Error) => error);
       if (mine !== generation) return;
-      level.value = answered;
-      bars.set(key, of);
+      // The other lanes can be shown all the same.
+      if (answer instanceof Error) {
+        failed = answer.message;
+        continue;
+      }
+      level.value = answer.level;
+      bars.set(key, answer.of);
     }
-    asked = { ...wide, to: wide.to > Date.now() ? to : wide.to, span, lanes: keys.length, at: now };
-    refused.value = undefined;
-  } catch (error) {
-    if (mine !== generation) return;
-    asked = undefined;
-    failedAt = performance.now();
-    refused.value = error instanceof Error ? error.message : "the server did not answer";
+    asked = failed ? undefined : { ...wide, to: wide.to > Date.now() ? to : wide.to, span, lanes: keys.length, at: now };
+    if (failed) failedAt = performance.now();
+    refused.value = failed;
   } finally {
     busy = false;
     barred.value++;

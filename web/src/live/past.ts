@@ -1,10 +1,11 @@
 /** Occupancy over time, from single cycles: what arrived since the page was opened, and in front of it what the server still
  *  knows. What lies in holes is told by sums (`history.ts`). */
-import { signal } from "@preact/signals";
+import { effect, signal } from "@preact/signals";
 import { ask } from "../api/client";
 import { PastDocument } from "../generated/operations";
 import { listeners, type Cycle } from "./cycle";
-import { Diary } from "./diary";
+import { Diary, keysOf } from "./diary";
+import { site } from "./site";
 
 /** Cycles of a page: 25 s. */
 const PAGE = 500;
@@ -38,7 +39,19 @@ export function start(): () => void {
     if (changed && !now) refill();
   };
   listeners.add(take);
-  return () => listeners.delete(take);
+  let process: string | undefined;
+  const end = effect(() => {
+    const known = site.value;
+    if (!known || known.server.bootId === process) return;
+    process = known.server.bootId;
+    // Another process may have another configuration.
+    diary.keep(keysOf(known));
+    filled.value = filled.peek() + 1;
+  });
+  return () => {
+    listeners.delete(take);
+    end();
+  };
 }
 
 /** The class takes zones and counts back. */

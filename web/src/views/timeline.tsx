@@ -87,7 +87,7 @@ function Resolution() {
   if (refused.value) {
     return (
       <p class="failure" role="alert">
-        The past cannot be shown: {refused.value}
+        Not all of the past can be shown: {refused.value}
       </p>
     );
   }
