@@ -37,8 +37,11 @@ export function Calibration({ site }: { site: Site }) {
         </button>
       ) : sure ? (
         <div class="ask">
-          <p>Leave the room first. It is learned for 30 s, and refused when somebody moves.</p>
-          <button onClick={() => order(() => ask(StartCalibrationDocument, { seconds: 30 }))}>Learn it now</button>{" "}
+          <p>
+            Leave the room first. It is learned for as long as the site's configuration says, 30 s if it says nothing, and refused when
+            somebody moves.
+          </p>
+          <button onClick={() => order(() => ask(StartCalibrationDocument))}>Learn it now</button>{" "}
           <button class="quiet" onClick={() => setSure(false)}>
             Cancel
           </button>
