@@ -15,15 +15,22 @@ const DEPTH_DB = 45;
 const M_PER_NS = 0.299792458;
 
 export class Waterfall {
-  private rows: Response[] = [];
+  /** Newest first, one a cycle: where a row stands is how old it is. Without taps, where none came. */
+  rows: Response[] = [];
   /** Power of the strongest tap of late, dB. */
   private top = Number.NEGATIVE_INFINITY;
-  private readonly pixels = document.createElement("canvas");
   private image: ImageData | undefined;
+
+  constructor(private readonly pixels = document.createElement("canvas")) {}
 
   take(response: Response): void {
     const last = this.rows[0];
-    if (last && last.stepNs !== response.stepNs) this.clear();
+    if (last) {
+      const { tick, stepNs } = response;
+      // The ticks of another process begin anew.
+      if (stepNs !== last.stepNs || tick < last.tick || tick - last.tick >= ROWS) this.clear();
+      else for (let t = last.tick + 1; t < tick; t++) this.rows.unshift({ ...response, tick: t, powerDb: [] });
+    }
     this.rows.unshift(response);
     if (this.rows.length > ROWS) this.rows.length = ROWS;
     const peak = Math.max(...response.powerDb.map((p) => p ?? Number.NEGATIVE_INFINITY));
