@@ -55,6 +55,25 @@ test("a restricted class takes back zones and counts, and leaves rooms", () => {
   expect(it.lanes[0]!.spans).toEqual([{ from: 0, to: 20_050, state: "EMPTY" }]);
 });
 
+test("a wall clock that is set back leaves what comes then, ascending", () => {
+  const it = new Diary();
+  const at = (tMs: number, state: "EMPTY" | "OCCUPIED_STILL") => it.take({ ...said(tMs), presence: { state } });
+  for (let t = 0; t <= 20_000; t += 50) at(t, t < 10_000 ? "EMPTY" : "OCCUPIED_STILL");
+  // By five seconds: one span is cut.
+  for (let t = 15_000; t <= 16_000; t += 50) at(t, "EMPTY");
+  expect(it.lanes[0]!.spans).toEqual([
+    { from: 0, to: 10_000, state: "EMPTY" },
+    { from: 10_000, to: 15_000, state: "OCCUPIED_STILL" },
+    { from: 15_000, to: 16_000, state: "EMPTY" },
+  ]);
+  // By more: what lies behind goes, and so it does where nothing lies before.
+  at(5_000, "EMPTY");
+  expect(it.lanes[0]!.spans).toEqual([{ from: 0, to: 5_000, state: "EMPTY" }]);
+  at(-60_000, "EMPTY");
+  expect(it.lanes[0]!.spans).toEqual([{ from: -60_000, to: -60_000, state: "EMPTY" }]);
+  expect(it.counts).toEqual([{ from: -60_000, to: -60_000, people: 1 }]);
+});
+
 test("areas that are no longer configured have no lane", () => {
   const it = new Diary();
   const cycle = said(0);

@@ -87,6 +87,12 @@ export class Diary {
 }
 
 function lengthen<S extends Stretch>(spans: S[], next: S, same: (a: S, b: S) => boolean): void {
+  // A wall clock that was set back: that time comes again, and what comes now counts.
+  while (spans.length && spans.at(-1)!.to > next.from) {
+    const late = spans.at(-1)!;
+    if (late.from < next.from) late.to = next.from;
+    else spans.pop();
+  }
   const last = spans.at(-1);
   const joined = last && next.from - last.to <= HOLE_MS;
   if (joined) last.to = next.from;
