@@ -186,7 +186,7 @@ export function Chart({ tall }: { tall?: boolean }) {
     <Canvas
       of={[tick, shownSpan, window.to, filled.value, barred.value, sorted.length]}
       height={height(sorted, !!tall)}
-      label={`Occupancy of ${sorted.length} areas over ${duration(shownSpan / 1_000)}. The table below says the same in numbers.`}
+      label={`Occupancy of ${sorted.length} areas over ${duration(shownSpan / 1_000)}. ${tall ? "The table below" : "The view Timeline"} says the same in numbers.`}
       draw={(brush) => drawLanes(brush, sorted, counts, tall ? bars : NOTHING, window, !!tall)}
     />
   );
