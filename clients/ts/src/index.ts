@@ -15,6 +15,12 @@ export interface Options {
   webSocketImpl?: unknown;
 }
 
+/** How often the server is asked whether it is still there, and how long its answer may take, milliseconds. */
+const [PING_MS, PONG_MS] = [10_000, 5_000];
+/** The server closes with this code when a client took no bytes for too long; graphql-ws would not come back after it. */
+const TOO_SLOW = 1008;
+const AGAIN_MS = 1_000;
+
 /** A refusal of the server: `code` is stable, `help` says what to do. */
 export class TaplineError extends Error {
   constructor(
@@ -32,11 +38,25 @@ export class Tapline {
 
   constructor(options: Options) {
     this.#options = options;
+    let wait: ReturnType<typeof setTimeout> | undefined;
+    const answered = () => {
+      clearTimeout(wait);
+      wait = undefined;
+    };
     this.#socket = createClient({
       url: new URL("/graphql/ws", options.url).href.replace(/^http/, "ws"),
       webSocketImpl: options.webSocketImpl,
       connectionParams: options.token ? { authorization: `Bearer ${options.token}` } : {},
       retryAttempts: Infinity,
+      keepAlive: PING_MS,
+      on: {
+        // A cable that is pulled closes nothing: only an answer that does not come tells.
+        ping: (received) => {
+          if (!received) wait ??= setTimeout(() => (answered(), this.#socket.terminate()), PONG_MS);
+        },
+        pong: (received) => received && answered(),
+        closed: answered,
+      },
       // A refused token does not become a good one by asking again.
       shouldRetry: (cause) => (cause as { code?: number }).code !== 4403,
     });
@@ -49,9 +69,17 @@ export class Tapline {
 
   /** People and occupancy, 20 times a second, until the loop is left. */
   async *poses(): AsyncGenerator<PoseFrame> {
-    for await (const { data, errors } of this.#socket.iterate<PosesSubscription>({ query: PosesDocument.toString() })) {
-      if (errors?.[0]) throw refusal(errors[0]);
-      if (data) yield data.poses;
+    for (;;) {
+      try {
+        for await (const { data, errors } of this.#socket.iterate<PosesSubscription>({ query: PosesDocument.toString() })) {
+          if (errors?.[0]) throw refusal(errors[0]);
+          if (data) yield data.poses;
+        }
+        return;
+      } catch (cause) {
+        if ((cause as { code?: unknown }).code !== TOO_SLOW) throw cause;
+        await new Promise((done) => setTimeout(done, AGAIN_MS));
+      }
     }
   }
 
