@@ -7,7 +7,7 @@ use crate::{detmath, tomography::ImageGrid};
 const LEAST_PROBABILITY: f32 = 1e-20;
 
 /// Most sweeps of one walk: at the finest pitch a cycle takes 21.
-pub const SWEEPS_MAX: u32 = 64;
+const SWEEPS_MAX: u32 = 64;
 
 /// The cells a person can be in, and the buffers to move probability between them.
 #[derive(Clone, Debug)]
