@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 use tapline_dsp::{
+    detmath,
     doppler::POWERS,
     pose::{self, Joint, Placed},
     tomography::{LinkSample, TomographyError},
@@ -359,7 +360,7 @@ impl TrackerMethod for Tracker {
         self.blind_s = if measured {
             0.0
         } else {
-            (self.blind_s + input.step_s).min(NEVER_S)
+            detmath::min(self.blind_s + input.step_s, NEVER_S)
         };
         let tracks = output.tracks.as_mut_slice();
         tracks.fill(Track::default());
