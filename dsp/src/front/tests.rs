@@ -36,6 +36,14 @@ fn csi(tx: u16, rx: u16) -> PathSpec {
     }
 }
 
+fn rss(tx: u16, rx: u16) -> PathSpec {
+    PathSpec {
+        channel: 11,
+        kind: PathKind::Rss,
+        ..csi(tx, rx)
+    }
+}
+
 fn config() -> FrontConfig {
     let corner = |x: f32, y: f32| vec![[x, y], [x + 2.0, y], [x + 2.0, y + 2.0], [x, y + 2.0]];
     FrontConfig {
@@ -406,14 +414,6 @@ fn a_fast_path_is_judged_by_the_frames_that_are_kept() {
 /// What a path was heard at says nothing against another quiet level than that it was compared with.
 #[test]
 fn a_new_calibration_forgets_the_deviation_from_the_old_one() {
-    let rss = |tx, rx| PathSpec {
-        tx,
-        rx,
-        tx_antenna: 0,
-        rx_antenna: 0,
-        channel: 11,
-        kind: PathKind::Rss,
-    };
     let config = FrontConfig {
         paths: vec![rss(0, 1), rss(1, 0)],
         ..FrontConfig::default()
@@ -451,14 +451,6 @@ fn a_new_calibration_forgets_the_deviation_from_the_old_one() {
 
 #[test]
 fn a_mesh_of_received_strengths() {
-    let rss = |tx, rx| PathSpec {
-        tx,
-        rx,
-        tx_antenna: 0,
-        rx_antenna: 0,
-        channel: 11,
-        kind: PathKind::Rss,
-    };
     let config = FrontConfig {
         paths: vec![rss(0, 1), rss(1, 0)],
         ..FrontConfig::default()

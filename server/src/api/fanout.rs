@@ -184,7 +184,7 @@ impl Fanout {
             (Some(mark), Some(again)) => self.resumed(api, mark, again, receiver, failed),
             // Who opened the group hears its first message.
             (None, Some(again)) if late => self.state_first(again, receiver, failed),
-            _ => follow(receiver, failed, metrics, 0, 0).boxed(),
+            _ => follow(receiver, failed, metrics, None, 0).boxed(),
         })
     }
 
@@ -232,7 +232,7 @@ impl Fanout {
                 let text = serde_json::to_string(&response).unwrap_or_else(|_| "null".to_owned());
                 Event::Next { text, mark }
             });
-            let told = mark.map_or(0, |mark| mark.cycle);
+            let told = mark.map(|mark| mark.cycle);
             let rest = follow(receiver, failed, metrics, told, 0);
             stream::iter(first).chain(rest)
         };
@@ -293,7 +293,7 @@ impl Fanout {
         let live = stream::once(async move {
             let (sent, skipped) = (joined.load(Ordering::Relaxed), lost.load(Ordering::Relaxed));
             match lock(&place, false) {
-                Some(receiver) => follow(receiver, failed, metrics, sent, skipped).boxed(),
+                Some(receiver) => follow(receiver, failed, metrics, Some(sent), skipped).boxed(),
                 None => stream::empty().boxed(),
             }
         });
@@ -384,7 +384,7 @@ fn follow(
     receiver: broadcast::Receiver<Arc<Encoded>>,
     failed: Failed,
     metrics: Arc<Metrics>,
-    told: u64,
+    told: Option<u64>,
     skipped: u64,
 ) -> impl Stream<Item = Event> {
     stream::unfold(Some((receiver, failed, metrics, skipped)), move |state| async move {
@@ -393,7 +393,7 @@ fn follow(
             match receiver.recv().await {
                 Ok(message) => {
                     let mark = message.mark;
-                    if mark.is_some_and(|mark| mark.cycle <= told) {
+                    if mark.is_some_and(|mark| Some(mark.cycle) <= told) {
                         skipped += message.missed;
                         continue;
                     }

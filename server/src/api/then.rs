@@ -7,11 +7,10 @@ use std::{
 };
 
 use serde::Deserialize;
-use tapline_dsp::tier::Tier;
 
 use super::history::{History, HistoryError};
 use crate::{
-    config::{PathKind, Site},
+    config::{PathKind, Site, witnessed::PathRow},
     live::Facts,
 };
 
@@ -30,17 +29,6 @@ struct Document {
 #[derive(Deserialize)]
 struct AreaRow {
     id: String,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct PathRow {
-    tx: u16,
-    rx: u16,
-    tx_antenna: u8,
-    rx_antenna: u8,
-    channel: u16,
-    tier: String,
 }
 
 /// Where the areas and link paths of another configuration stand in that of now.
@@ -62,13 +50,11 @@ impl Then {
                 .binary_search_by_key(&key, |p| (p.tx, p.rx, p.tx_antenna, p.rx_antenna, p.channel))
                 .ok()
         };
-        // What is no tier is "RSS".
-        let kind = |p: &PathRow| Tier::ALL.into_iter().find(|t| t.name() == p.tier).map(PathKind::Csi);
         let index = |i: usize| i as u16;
         Self {
             rooms: document.room.iter().map(|r| now.room(&r.id).map(index)).collect(),
             zones: document.zone.iter().map(|z| zone(&z.id).map(index)).collect(),
-            paths: document.path.iter().map(|p| (path(p).map(index), kind(p))).collect(),
+            paths: document.path.iter().map(|p| (path(p).map(index), p.kind())).collect(),
         }
     }
 
@@ -82,7 +68,7 @@ impl Then {
         self.zones.get(usize::from(index)).copied().flatten()
     }
 
-    /// Index of a link path in the list of now, none when it is no longer configured; and the tier it measured in.
+    /// Index of a link path in the list of now, none when it is no longer configured; and what it measured.
     pub(super) fn path(&self, index: u16) -> (Option<u16>, Option<PathKind>) {
         self.paths.get(usize::from(index)).copied().unwrap_or_default()
     }

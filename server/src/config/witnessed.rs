@@ -6,6 +6,7 @@
 use std::{collections::BTreeMap, path::Path};
 
 use serde::{Deserialize, Serialize};
+use tapline_dsp::tier::Tier;
 
 use super::{
     ConfigError, Defaults, FLEET_VERSION, Fleet, FleetServer, FleetStore, Site, SiteFile,
@@ -37,15 +38,26 @@ struct Document<'s> {
     path: Vec<PathRow>,
 }
 
+/// A link path, as a document lists it.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct PathRow {
-    tx: u16,
-    rx: u16,
-    tx_antenna: u8,
-    rx_antenna: u8,
-    channel: u16,
+pub(crate) struct PathRow {
+    pub(crate) tx: u16,
+    pub(crate) rx: u16,
+    pub(crate) tx_antenna: u8,
+    pub(crate) rx_antenna: u8,
+    pub(crate) channel: u16,
     tier: String,
+}
+
+impl PathRow {
+    /// What it measures; none for a tier that this program does not know.
+    pub(crate) fn kind(&self) -> Option<PathKind> {
+        if self.tier == RSS {
+            return Some(PathKind::Rss);
+        }
+        Tier::ALL.into_iter().find(|t| t.name() == self.tier).map(PathKind::Csi)
+    }
 }
 
 /// The same document, read.

@@ -204,9 +204,9 @@ async fn a_past_cycle_is_told_by_the_configuration_it_was_computed_under() {
         room = [{ id = "attic" }, { id = "living" }]
         zone = [{ id = "bed" }, { id = "sofa" }]
         path = [
-            { tx = 1, rx = 2, channel = 1, tier = "HT20" },
-            { tx = 1, rx = 2, channel = 6, tier = "RSS" },
-            { tx = 2, rx = 1, channel = 6, tier = "HT20" },
+            { tx = 1, rx = 2, tx_antenna = 0, rx_antenna = 0, channel = 1, tier = "HT20" },
+            { tx = 1, rx = 2, tx_antenna = 0, rx_antenna = 0, channel = 6, tier = "RSS" },
+            { tx = 2, rx = 1, tx_antenna = 0, rx_antenna = 0, channel = 6, tier = "HT20" },
         ]
     "#;
     let bench = Bench::new();
