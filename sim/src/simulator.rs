@@ -57,6 +57,7 @@ pub struct Simulator {
     buffers: Vec<Vec<u8>>,
     free: Vec<usize>,
     bodies: Vec<Option<Body>>,
+    /// `[antenna][dense tone]` of the reception at hand.
     response: Vec<Complex64>,
     distortion: Vec<Complex64>,
     reception: Reception,
@@ -107,7 +108,7 @@ impl Simulator {
             buffers: Vec::new(),
             free: Vec::new(),
             bodies: Vec::new(),
-            response: Vec::with_capacity(dense),
+            response: Vec::new(),
             distortion: vec![Complex64::default(); dense],
             reception: Reception::default(),
             framer: Framer::default(),
@@ -156,23 +157,22 @@ impl Simulator {
         truth::at(&self.scene, &self.actors, t_s)
     }
 
-    /// The true channel from one node to another (ids) at a time, at the tier's tones, ascending: field at the receiver
-    /// over field sent, without any fault of the radios. `None` for nodes that are not there.
+    /// The true channel from one node to another (ids) at a time, `[antenna of the receiver][tone]` at the tier's tones,
+    /// ascending: field at the receiver over field sent, without any fault of the radios. `None` for nodes that are not
+    /// there.
     pub fn channel_at(&mut self, tx: u16, rx: u16, t_s: f64) -> Option<Vec<Complex64>> {
         let (tx, rx) = self.link(tx, rx)?;
         self.set(t_s);
         self.channel.response(tx, rx, &self.bodies, &mut self.response);
-        let last = self.channel.tones.last;
-        let indices = &self.channel.tones.indices;
-        Some(
-            indices
-                .iter()
-                .map(|i| self.response[(i32::from(*i) + last) as usize])
-                .collect(),
-        )
+        let tones = &self.channel.tones;
+        let of = |antenna: &[Complex64]| {
+            let at = |i: &i16| antenna[(i32::from(*i) + tones.last) as usize];
+            tones.indices.iter().map(at).collect::<Vec<_>>()
+        };
+        Some(self.response.chunks_exact(tones.dense()).flat_map(of).collect())
     }
 
-    /// The static paths between two nodes (ids) at a time, the direct one first. `None` for nodes that are not there.
+    /// The static paths between two nodes (ids), of arrays their first antennas, at a time, the direct one first. `None` for nodes that are not there.
     pub fn paths_at(&mut self, tx: u16, rx: u16, t_s: f64) -> Option<Vec<Path>> {
         let (tx, rx) = self.link(tx, rx)?;
         self.set(t_s);
@@ -253,10 +253,6 @@ impl Simulator {
             tx_jitter,
             first_s: self.channel.paths(tx, rx)[0].delay_s,
         };
-        let scale = match self.scene.radio.format {
-            Format::Tlf1 => Scale::I16,
-            Format::Adr018 => Scale::I8,
-        };
         let node = &self.scene.node[rx];
         let clock = &self.clocks[rx];
         let receiver = Receiver {
@@ -265,7 +261,7 @@ impl Simulator {
             node,
             tx_clock: &self.clocks[tx],
             rx_clock: clock,
-            scale,
+            scale: Scale::of(self.scene.radio.format, node.antennas()),
         };
         receiver.receive(&arriving, &mut random, &mut self.reception);
         if self.boots[rx] != clock.boots(t_s) {

@@ -73,6 +73,9 @@ pub struct SiteNode {
     pub id: u16,
     /// `[x, y, z]`, metres.
     pub position_m: [f64; 3],
+    /// Places of its antennas from there, metres on the floor plane; empty for a single one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub antennas_m: Vec<[f64; 2]>,
     /// `sensor` (reports, and may transmit) or `transmitter` (is never heard by UDP).
     pub role: &'static str,
     /// Chip, as the configuration writes it.
@@ -90,14 +93,19 @@ pub struct SiteLink {
     pub tx: u16,
     /// Receiving node.
     pub rx: u16,
+    /// Its antennas.
+    pub rx_antennas: usize,
 }
 
 impl SiteGeometry {
     pub(crate) fn new(scene: &Scene) -> Self {
         let outline = |[a, b]: [f64; 2], [c, d]: [f64; 2]| [[a, b], [c, b], [c, d], [a, d]];
-        let without = |role| scene.node.iter().filter(move |n| n.role != role).map(|n| n.id);
+        let without = |role| scene.node.iter().filter(move |n| n.role != role);
         let names_transmitter = scene.radio.format == Format::Tlf1;
-        let transmitter = without(Role::Receiver).next().filter(|_| !names_transmitter);
+        let transmitter = without(Role::Receiver)
+            .map(|n| n.id)
+            .next()
+            .filter(|_| !names_transmitter);
         Self {
             id: scene.name.clone(),
             name: scene.title.clone(),
@@ -135,6 +143,7 @@ impl SiteGeometry {
                 .map(|n| SiteNode {
                     id: n.id,
                     position_m: n.at.into(),
+                    antennas_m: n.antennas_m.clone(),
                     role: if n.role == Role::Transmitter {
                         "transmitter"
                     } else {
@@ -146,7 +155,13 @@ impl SiteGeometry {
                 })
                 .collect(),
             links: without(Role::Receiver)
-                .flat_map(|tx| without(Role::Transmitter).map(move |rx| SiteLink { tx, rx }))
+                .flat_map(|tx| {
+                    without(Role::Transmitter).map(move |rx| SiteLink {
+                        tx: tx.id,
+                        rx: rx.id,
+                        rx_antennas: rx.antennas(),
+                    })
+                })
                 .filter(|link| link.tx != link.rx)
                 .collect(),
             tier: scene.radio.tier.name(),
@@ -206,6 +221,9 @@ impl SiteGeometry {
                 ("chip", text(node.chip)),
                 ("simulated", node.simulated.to_string()),
             ];
+            if !node.antennas_m.is_empty() {
+                lines.push(("antennas_m", format!("{:?}", node.antennas_m)));
+            }
             lines.extend(node.transmitter.map(|t| ("transmitter", t.to_string())));
             part("node", &lines);
         }
@@ -215,6 +233,9 @@ impl SiteGeometry {
                 ("rx", link.rx.to_string()),
                 ("tier", text(self.tier)),
             ];
+            if link.rx_antennas > 1 {
+                lines.push(("rx_antennas", link.rx_antennas.to_string()));
+            }
             lines.extend(self.channel.map(|c| ("channels", format!("[{c}]"))));
             part("link", &lines);
         }
@@ -270,6 +291,23 @@ mod tests {
                 .iter()
                 .all(|n| n["simulated"].as_bool() == Some(true))
         );
+    }
+
+    #[test]
+    fn arrays_are_written_with_their_links_and_single_antennas_without_a_word() {
+        let mut scene = Scene::builtin("two-crossing-arrays").unwrap();
+        scene.node[0].antennas_m = vec![[0.0, -0.03], [0.0, 0.03]];
+        scene.node[1].antennas_m.clear();
+        let table: toml::Table = SiteGeometry::new(&scene).to_fleet_toml().parse().unwrap();
+        let (nodes, links) = (&table["site"][0]["node"], &table["site"][0]["link"]);
+        assert_eq!(nodes[0]["antennas_m"].to_string(), "[[0.0, -0.03], [0.0, 0.03]]");
+        assert!(nodes[1].get("antennas_m").is_none());
+        let mut written = [None; 5];
+        for link in links.as_array().unwrap() {
+            let rx = link["rx"].as_integer().unwrap();
+            written[rx as usize] = link.get("rx_antennas").and_then(toml::Value::as_integer);
+        }
+        assert_eq!(written, [None, Some(2), None, Some(4), Some(4)]);
     }
 
     #[test]

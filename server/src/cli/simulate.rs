@@ -10,7 +10,7 @@ use std::{
 
 use clap::Args;
 use serde::{Deserialize as _, de::IntoDeserializer as _};
-use tapline_sim::{Scene, Simulator, write_truth};
+use tapline_sim::{Scene, SceneError, Simulator, write_truth};
 
 use super::output::{Failure, Outcome, Result, print};
 use crate::config::PrivacyMode;
@@ -79,8 +79,9 @@ pub(super) fn run(options: &Options) -> Result {
 }
 
 pub(super) fn scene(name: &str) -> std::result::Result<Scene, Failure> {
-    if Scene::names().any(|n| n == name) {
-        return Scene::builtin(name).map_err(Failure::of);
+    match Scene::builtin(name) {
+        Err(SceneError::Unknown { .. }) => {}
+        known => return known.map_err(Failure::of),
     }
     let text = std::fs::read_to_string(name).map_err(|e| {
         let names: Vec<_> = Scene::names().collect();

@@ -46,13 +46,16 @@ impl Framer {
         let khz = (scene.radio.centre_mhz * 1000.0).round() as u32;
         match scene.radio.format {
             Format::Tlf1 => {
+                let antennas = reception.samples.len() / tones.dense();
                 let bins = tier.fft_size();
-                self.wide.clear();
-                self.wide.resize(bins, [0, 0]);
-                for (index, sample) in carried(tones, &reception.samples) {
-                    let bin = if index < 0 { bins as i32 + index } else { index };
-                    self.wide[bin as usize] = [word(sample.re), word(sample.im)];
-                }
+                let samples = if antennas == 1 {
+                    fill(&mut self.wide, bins, tones, reception, |s| [word(s.re), word(s.im)]);
+                    Samples::I16(&self.wide)
+                } else {
+                    // An Ethernet frame does not hold four antennas of HT40 in 16 bits.
+                    fill(&mut self.narrow, bins, tones, reception, |s| [byte(s.im), byte(s.re)]);
+                    Samples::I8(&self.narrow)
+                };
                 Tlf1 {
                     rx_node: header.rx,
                     tx_node: Some(header.tx),
@@ -63,12 +66,12 @@ impl Framer {
                     centre_khz: khz,
                     bandwidth_mhz: tier.bandwidth_mhz(),
                     grid: TlfGrid::Bins(tier),
-                    antennas: 1,
+                    antennas: antennas as u8,
                     rssi_dbm: reception.rssi_dbm,
                     noise_dbm: reception.noise_dbm,
                     agc_db: Some(reception.agc_db),
                     boot_count: header.boot_count,
-                    samples: Samples::I16(&self.wide),
+                    samples,
                 }
                 .encode(None, out)
             }
@@ -119,7 +122,26 @@ impl Framer {
     }
 }
 
-/// The tones that are sent, with their index.
+/// Replaces `into` by the FFT bins of all antennas, `[antenna][bin]`: tones 0 and up, then the negative ones.
+fn fill<T: Copy + Default>(
+    into: &mut Vec<[T; 2]>,
+    bins: usize,
+    tones: &Tones,
+    reception: &Reception,
+    rounded: impl Fn(Complex64) -> [T; 2],
+) {
+    into.clear();
+    for antenna in reception.samples.chunks_exact(tones.dense()) {
+        let begin = into.len();
+        into.resize(begin + bins, [T::default(); 2]);
+        for (index, sample) in carried(tones, antenna) {
+            let bin = if index < 0 { bins as i32 + index } else { index };
+            into[begin + bin as usize] = rounded(sample);
+        }
+    }
+}
+
+/// The tones of one antenna that are sent, with their index.
 fn carried<'a>(tones: &'a Tones, samples: &'a [Complex64]) -> impl Iterator<Item = (i32, Complex64)> + 'a {
     samples
         .iter()

@@ -3,6 +3,9 @@
 //! In order: transmit power a tone, modulation error of the transmitter, carrier phase (oscillators of both nodes and
 //! their jitter), symbol timing (relative to the direct path: a receiver without a common clock cannot know the delay
 //! itself), sampling-clock error within the frame, thermal noise (`k T0 df F`), gain in steps, rounding.
+//!
+//! The antennas of an array share all of it but the channel and the noise: they hang on one oscillator, one sampling
+//! clock and one gain control, which goes by their mean power.
 
 use num_complex::Complex64;
 use tapline_dsp::detmath::{atan2_64, log10_64, pow64};
@@ -12,7 +15,7 @@ use crate::{
     antenna::DEGREE,
     channel::tones::{Tones, turn},
     random::Stream,
-    scene::{Node, Scene, Timing},
+    scene::{Format, Node, Scene, Timing},
 };
 
 /// `k T0` at 290 K, dBm a hertz.
@@ -25,8 +28,9 @@ const TRAINING_S: f64 = 16e-6;
 /// One reception, before it is put into a datagram.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Reception {
-    /// `[tone index + last]`, receiver units before rounding.
+    /// `[antenna][tone index + last]`, receiver units before rounding.
     pub(crate) samples: Vec<Complex64>,
+    /// Mean over the antennas.
     pub(crate) rssi_dbm: i8,
     pub(crate) noise_dbm: i8,
     pub(crate) agc_db: u8,
@@ -35,12 +39,13 @@ pub(crate) struct Reception {
 /// What a receiver knows of the signal it is to take in.
 pub(crate) struct Arriving<'a> {
     pub(crate) t_s: f64,
+    /// `[antenna][tone index + last]`.
     pub(crate) channel: &'a [Complex64],
     /// Modulation error of this transmission, `[tone index + last]`, relative.
     pub(crate) distortion: &'a [Complex64],
     /// Phase jitter of the transmitter, radians.
     pub(crate) tx_jitter: f64,
-    /// Delay of the direct path, seconds: where the receiver finds the frame.
+    /// Delay of the direct path to the first antenna, seconds: where the receiver finds the frame.
     pub(crate) first_s: f64,
 }
 
@@ -65,6 +70,14 @@ impl Scale {
         target: 12.9,
         fixed_db: 30.0,
     };
+
+    /// What the samples of a format need: TLF1 frames of arrays have i8 samples.
+    pub(crate) fn of(format: Format, antennas: usize) -> Self {
+        match format {
+            Format::Tlf1 if antennas == 1 => Self::I16,
+            Format::Tlf1 | Format::Adr018 => Self::I8,
+        }
+    }
 }
 
 pub(crate) fn db(power: f64) -> f64 {
@@ -81,9 +94,13 @@ fn noise_dbm(node: &Node, scene: &Scene) -> f64 {
     THERMAL_DBM_HZ + db(bandwidth_hz) + node.noise_figure_db
 }
 
-/// The delay that the mean phase step from tone to tone tells.
-fn mean_delay_s(channel: &[Complex64], spacing_hz: f64) -> f64 {
-    let steps: Complex64 = channel.windows(2).map(|w| w[1] * w[0].conj()).sum();
+/// The delay that the mean phase step from tone to tone tells, over all antennas: `channel` is `[antenna][dense tone]`.
+fn mean_delay_s(channel: &[Complex64], dense: usize, spacing_hz: f64) -> f64 {
+    let steps: Complex64 = channel
+        .chunks_exact(dense)
+        .flat_map(|antenna| antenna.windows(2))
+        .map(|w| w[1] * w[0].conj())
+        .sum();
     -atan2_64(steps.im, steps.re) / (core::f64::consts::TAU * spacing_hz)
 }
 
@@ -128,7 +145,7 @@ impl Receiver<'_> {
         let sample_s = 1.0 / (scene.radio.tier.fft_size() as f64 * tones.spacing_hz);
         let aligned_s = match node.timing {
             Timing::Direct => -arriving.first_s,
-            Timing::Slope => -mean_delay_s(arriving.channel, tones.spacing_hz),
+            Timing::Slope => -mean_delay_s(arriving.channel, tones.dense(), tones.spacing_hz),
             Timing::Grid => {
                 // Where the sampling grids of the two nodes stand to each other drifts with their clocks: what a fast
                 // transmitter sends comes ever earlier on the receiver's grid.
@@ -140,20 +157,23 @@ impl Receiver<'_> {
         let timing_s =
             aligned_s + node.timing_sigma_ns * 1e-9 * random.normal() - (tx.rate(t_s) - rx.rate(t_s)) * TRAINING_S;
         let step = turn(tones.spacing_hz * timing_s);
-        let mut slope = turn(-f64::from(tones.last) * tones.spacing_hz * timing_s) * common;
+        let lowest = turn(-f64::from(tones.last) * tones.spacing_hz * timing_s) * common;
 
         let noise =
             amplitude(THERMAL_DBM_HZ + db(tones.spacing_hz) + node.noise_figure_db) * core::f64::consts::FRAC_1_SQRT_2;
         out.samples.clear();
         let mut power = 0.0;
-        for (channel, distortion) in arriving.channel.iter().zip(arriving.distortion) {
-            let (re, im) = random.normal_pair();
-            let sample = channel * (1.0 + distortion) * slope + Complex64::new(re * noise, im * noise);
-            power += sample.norm_sqr();
-            out.samples.push(sample);
-            slope *= step;
+        for antenna in arriving.channel.chunks_exact(tones.dense()) {
+            let mut slope = lowest;
+            for (channel, distortion) in antenna.iter().zip(arriving.distortion) {
+                let (re, im) = random.normal_pair();
+                let sample = channel * (1.0 + distortion) * slope + Complex64::new(re * noise, im * noise);
+                power += sample.norm_sqr();
+                out.samples.push(sample);
+                slope *= step;
+            }
         }
-        // The dense run has a few tones around the carrier that nobody sends: scale to the active ones.
+        // The mean antenna. The dense run has a few tones around the carrier that nobody sends: scale to the active ones.
         power *= active / arriving.channel.len() as f64;
 
         let wanted_db =

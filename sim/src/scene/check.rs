@@ -15,6 +15,12 @@ const NODES_MAX: usize = 16;
 const PEOPLE_MAX: usize = 8;
 const ACTIONS_MAX: usize = 64;
 const POINTS_MAX: usize = 64;
+/// Most antennas of a node.
+const ANTENNAS_MAX: usize = 4;
+/// No antenna is further from its node than this along an axis, metres.
+const ARRAY_MAX_M: f64 = 1.0;
+/// Two antennas of a node are as far apart at least, metres.
+const ARRAY_SPACING_MIN_M: f64 = 0.01;
 /// No coordinate is further out than this, metres.
 const EXTENT_MAX_M: f64 = 200.0;
 /// Largest probability of a loss of either kind: of a hundred receptions one arrives at least in the mean, so that the
@@ -179,13 +185,15 @@ fn nodes(scene: &Scene) -> Checked {
     for (i, node) in scene.node.iter().enumerate() {
         check_node(scene, &format!("node[{i}]"), node)?;
         for other in &scene.node[..i] {
-            let distance_m = (node.at - other.at).length();
-            if distance_m < 0.3 {
-                return invalid(
-                    &format!("node[{i}].at"),
-                    "0.3 m or more from every other node",
-                    distance_m,
-                );
+            for (here, there) in node.places().flat_map(|a| other.places().map(move |b| (a, b))) {
+                let distance_m = (here - there).length();
+                if distance_m < 0.3 {
+                    return invalid(
+                        &format!("node[{i}].at"),
+                        "0.3 m or more from every other node",
+                        distance_m,
+                    );
+                }
             }
         }
     }
@@ -207,6 +215,7 @@ fn check_node(scene: &Scene, key: &str, node: &Node) -> Checked {
             EXTENT_MAX_M,
         )?;
     }
+    check_array(scene, &format!("{key}.antennas_m"), &node.antennas_m)?;
     if let Antenna::Patch {
         azimuth_deg,
         gain_dbi,
@@ -231,6 +240,42 @@ fn check_node(scene: &Scene, key: &str, node: &Node) -> Checked {
         ("reboot_s", node.reboot_s.unwrap_or(0.0), 0.0, DURATION_MAX_S),
     ] {
         range(&format!("{key}.{name}"), value, low, high)?;
+    }
+    Ok(())
+}
+
+fn check_array(scene: &Scene, key: &str, antennas_m: &[[f64; 2]]) -> Checked {
+    if antennas_m.is_empty() {
+        return Ok(());
+    }
+    if !(2..=ANTENNAS_MAX).contains(&antennas_m.len()) {
+        return invalid(
+            key,
+            &format!("0 or 2 to {ANTENNAS_MAX} entries (0: one antenna at `at`)"),
+            antennas_m.len(),
+        );
+    }
+    if scene.radio.format == Format::Adr018 {
+        return invalid(
+            key,
+            "0 entries with format `adr018`: only `tlf1` frames carry arrays here",
+            antennas_m.len(),
+        );
+    }
+    for (i, [x_m, y_m]) in antennas_m.iter().enumerate() {
+        range(&format!("{key}[{i}][0]"), *x_m, -ARRAY_MAX_M, ARRAY_MAX_M)?;
+        range(&format!("{key}[{i}][1]"), *y_m, -ARRAY_MAX_M, ARRAY_MAX_M)?;
+        for [other_x_m, other_y_m] in &antennas_m[..i] {
+            let (dx, dy) = (x_m - other_x_m, y_m - other_y_m);
+            let distance_m = (dx * dx + dy * dy).sqrt();
+            if distance_m < ARRAY_SPACING_MIN_M {
+                return invalid(
+                    &format!("{key}[{i}]"),
+                    &format!("{ARRAY_SPACING_MIN_M} m or more from the others"),
+                    distance_m,
+                );
+            }
+        }
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! What tracing the static paths of a scene costs, bounded before it begins.
 //!
-//! Each pair of nodes tries every panel, and with two reflections every ordered pair of panels.
+//! Each pair of antennas that hear each other tries every panel, and with two reflections every ordered pair of panels.
 
 use super::{
     Scene,
@@ -8,12 +8,26 @@ use super::{
 };
 use crate::panel::{changes_s, panels_at};
 
-/// Most ways to try, over all pairs of nodes. The built-in scenes try up to 5 thousand; a million takes seconds.
+/// Most ways to try, over all pairs of antennas. The built-in scenes try up to 5 thousand; a million takes seconds.
 const WAYS_MAX: usize = 1_000_000;
+/// Most pairs of antennas, of which each keeps the tones of its paths (1.6 MB at most): twice those of the most nodes
+/// without arrays.
+const PAIRS_MAX: usize = 240;
 
 /// Refuses a scene of which tracing, now or after furniture has moved, would take too long.
 pub(super) fn check(scene: &Scene) -> Checked {
-    let pairs = scene.node.len() * (scene.node.len() - 1) / 2;
+    // Of two nodes the first antenna of each is heard by all of the other.
+    let pairs: usize = (1..scene.node.len())
+        .flat_map(|b| (0..b).map(move |a| (a, b)))
+        .map(|(a, b)| scene.node[a].antennas() + scene.node[b].antennas() - 1)
+        .sum();
+    if pairs > PAIRS_MAX {
+        return invalid(
+            "node",
+            &format!("at most {PAIRS_MAX} pairs of antennas that hear each other (fewer nodes or fewer `antennas_m`)"),
+            pairs,
+        );
+    }
     let panels = core::iter::once(0.0)
         .chain(changes_s(scene))
         .map(|t_s| panels_at(scene, t_s).len())
@@ -27,7 +41,7 @@ pub(super) fn check(scene: &Scene) -> Checked {
     invalid(
         "room",
         &format!(
-            "panels^{order} x pairs of nodes of at most {WAYS_MAX} (fewer rooms, doors, furniture or nodes, or a lower \
+            "panels^{order} x pairs of antennas of at most {WAYS_MAX} (fewer rooms, doors, furniture or nodes, or a lower \
              `radio.reflections`)"
         ),
         format!("{panels} panels and {pairs} pairs: {ways}"),
@@ -69,5 +83,25 @@ mod tests {
         assert!(message.contains("92 panels and 120 pairs: 1015680"), "{message}");
         assert!(crowded(32, 16, 2).check().is_err(), "furniture that comes later counts");
         assert!(crowded(32, 0, 1).check().is_ok(), "one reflection is cheap");
+    }
+
+    #[test]
+    fn arrays_count_as_the_pairs_of_their_antennas() {
+        let with_arrays = |nodes: usize, antennas_m: Vec<[f64; 2]>| {
+            let mut scene = crowded(1, 0, 2);
+            scene.node.truncate(nodes);
+            for (i, node) in scene.node.iter_mut().enumerate() {
+                node.at.x = 0.4 + 0.6 * i as f64;
+                node.antennas_m.clone_from(&antennas_m);
+            }
+            scene.check()
+        };
+        let line = vec![[0.0, 0.0], [0.0, 0.06], [0.0, 0.12], [0.0, 0.18]];
+        assert!(with_arrays(8, line.clone()).is_ok());
+        let message = with_arrays(9, line).unwrap_err().to_string();
+        assert!(
+            message.contains("at most 240 pairs of antennas") && message.contains("found 252"),
+            "{message}"
+        );
     }
 }

@@ -11,7 +11,7 @@ mod library;
 use serde::Deserialize;
 use tapline_dsp::tier::Tier;
 
-use crate::{error::SceneError, vector::Vec3};
+use crate::{error::SceneError, material::LIGHT_M_S, vector::Vec3};
 
 /// Bytes a scene file may have.
 pub const SCENE_BYTES_MAX: usize = 256 * 1024;
@@ -87,7 +87,7 @@ pub struct Radio {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
-    /// Tapline's own frame, i16 samples.
+    /// Tapline's own frame: i16 samples, i8 of an array.
     #[default]
     Tlf1,
     /// What ESP32 firmware sends, i8 samples; neither transmitter, time nor "simulated" are in it.
@@ -212,15 +212,19 @@ pub struct Furniture {
 pub struct Node {
     /// Identifier, 1 to 65534 (ADR-018: 1 to 255).
     pub id: u16,
-    /// Position of the antenna, metres.
+    /// Position, metres: of its antenna, or of what the places of its array are told from.
     pub at: Vec3,
+    /// Places of its receive antennas from `at`, metres on the floor plane, in the order of its frames; the first also
+    /// sends. Empty: one antenna at `at`. Else 2 to 4, with format `tlf1` only.
+    #[serde(default)]
+    pub antennas_m: Vec<[f64; 2]>,
     /// Chip: sets the bin order of ADR-018 frames.
     #[serde(default)]
     pub chip: Chip,
     /// What it does.
     #[serde(default)]
     pub role: Role,
-    /// Antenna.
+    /// Antenna; all of an array are alike.
     #[serde(default)]
     pub antenna: Antenna,
     /// Receiver noise figure, dB.
@@ -370,6 +374,21 @@ pub struct Action {
     pub away_s: Option<f64>,
 }
 
+impl Node {
+    /// How many receive antennas it has, 1 to 4.
+    pub(crate) fn antennas(&self) -> usize {
+        self.antennas_m.len().max(1)
+    }
+
+    /// Places of its receive antennas, metres; the first also sends.
+    pub(crate) fn places(&self) -> impl Iterator<Item = Vec3> + '_ {
+        (0..self.antennas()).map(|antenna| match self.antennas_m.get(antenna) {
+            Some([x_m, y_m]) => self.at + Vec3::new(*x_m, *y_m, 0.0),
+            None => self.at,
+        })
+    }
+}
+
 impl Scene {
     /// Reads and checks a scene.
     ///
@@ -395,17 +414,45 @@ impl Scene {
         check::check(self)
     }
 
-    /// A built-in scene by name.
+    /// A built-in scene by name. `NAME-arrays` is scene `NAME` [with arrays](Self::with_arrays) of four antennas, for
+    /// every built-in scene with format `tlf1`.
     ///
     /// # Errors
-    /// [`SceneError::Unknown`] with the names there are.
+    /// [`SceneError::Unknown`] with the names there are; for arrays with format `adr018`, [`SceneError::Invalid`].
     pub fn builtin(name: &str) -> Result<Self, SceneError> {
         library::builtin(name)
     }
 
-    /// The names of the built-in scenes, `demo` first.
-    pub fn names() -> impl ExactSizeIterator<Item = &'static str> {
-        library::SCENES.iter().map(|(name, _)| *name)
+    /// The names of the built-in scenes, `demo` first. Of those with arrays one is listed.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        library::names()
+    }
+
+    /// The same scene with so many antennas at every node, 2 to 4: in a line through `at`, centred on it, half a
+    /// wavelength of the carrier apart, across the direction to the middle of the node's room (of the first room, for a
+    /// node outside of all).
+    ///
+    /// # Errors
+    /// Those of [`Self::check`].
+    pub fn with_arrays(mut self, antennas: usize) -> Result<Self, SceneError> {
+        self.check()?;
+        self.name += library::ARRAYS_SUFFIX;
+        self.title += ", seen by arrays of antennas";
+        let spacing_m = 0.5 * LIGHT_M_S / (self.radio.centre_mhz * 1e6);
+        for i in 0..self.node.len() {
+            let at = self.node[i].at;
+            let room = &self.room[self.room_at(at.x, at.y).unwrap_or(0)];
+            let way = room.min.lerp(room.max, 0.5) - at;
+            let ahead = Vec3::new(way.x, way.y, 0.0).unit();
+            self.node[i].antennas_m = (0..antennas)
+                .map(|antenna| {
+                    let along_m = spacing_m * (antenna as f64 - 0.5 * (antennas as f64 - 1.0));
+                    [-ahead.y * along_m, ahead.x * along_m]
+                })
+                .collect();
+        }
+        self.check()?;
+        Ok(self)
     }
 
     /// When the first person comes, seconds; none when nobody ever does.

@@ -49,6 +49,7 @@ until_s = 0.2
 [[node]]
 id = 1
 at = [0.3, 0.3, 1.0]
+antennas_m = [[0.0, 0.0], [0.06, 0.01]]
 antenna = { kind = "patch", azimuth_deg = 45.0, gain_dbi = 5.0, back_dbi = -10.0 }
 [[node]]
 id = 2
@@ -152,6 +153,36 @@ fn errors_say_where_what_was_expected_and_what_was_found() {
             "reflection^2 + transmission^2",
         ),
         (
+            "id = 2\n",
+            "id = 2\nantennas_m = [[0.0, 0.0]]\n",
+            "scene `node[1].antennas_m`: expected 0 or 2 to 4 entries (0: one antenna at `at`), found 1",
+        ),
+        (
+            "id = 2\n",
+            "id = 2\nantennas_m = [[0.0, 0.0], [0.1, 0.0], [0.2, 0.0], [0.3, 0.0], [0.4, 0.0]]\n",
+            "scene `node[1].antennas_m`: expected 0 or 2 to 4 entries (0: one antenna at `at`), found 5",
+        ),
+        (
+            "id = 2\n",
+            "id = 2\nantennas_m = [[0.0, 0.0], [0.0, -1.5]]\n",
+            "scene `node[1].antennas_m[1][1]`: expected -1 to 1, found -1.5",
+        ),
+        (
+            "id = 2\n",
+            "id = 2\nantennas_m = [[nan, 0.0], [0.0, 0.0]]\n",
+            "scene `node[1].antennas_m[0][0]`: expected -1 to 1, found NaN",
+        ),
+        (
+            "id = 2\n",
+            "id = 2\nantennas_m = [[0.0, 0.0], [0.1, 0.0], [0.1, 0.005]]\n",
+            "scene `node[1].antennas_m[2]`: expected 0.01 m or more from the others, found 0.005",
+        ),
+        (
+            "at = [3.5, 2.5, 1.0]",
+            "at = [1.2, 0.3, 1.0]\nantennas_m = [[0.5, 0.0], [-0.9, 0.0]]",
+            "scene `node[1].at`: expected 0.3 m or more from every other node, found 0",
+        ),
+        (
             "duration_s = 0.5",
             "duration_s = nan",
             "scene `duration_s`: expected 0.1 to",
@@ -162,6 +193,27 @@ fn errors_say_where_what_was_expected_and_what_was_found() {
             .unwrap_err()
             .to_string();
         assert!(message.contains(says), "{to}: {message}");
+    }
+}
+
+#[test]
+fn arrays_are_refused_where_frames_cannot_carry_them() {
+    let adr018 = SEED_SCENE
+        .replacen("HT20\"", "HT20\"\nformat = \"adr018\"", 1)
+        .replacen("id = 2\n", "id = 2\nrole = \"receiver\"\n", 1)
+        .replacen("[[node]]\nid = 1\n", "[[node]]\nid = 1\nrole = \"transmitter\"\n", 1)
+        .replacen("antennas_m = [[0.0, 0.0], [0.06, 0.01]]\n", "", 1);
+    run(&adr018).unwrap();
+    let message = run(&adr018.replacen("id = 2\n", "id = 2\nantennas_m = [[0.0, 0.0], [0.0, 0.06]]\n", 1))
+        .unwrap_err()
+        .to_string();
+    let says = "scene `node[1].antennas_m`: expected 0 entries with format `adr018`: only `tlf1` frames carry arrays here, found 2";
+    assert!(message.contains(says), "{message}");
+    let scene = Scene::builtin("demo").unwrap();
+    assert!(scene.clone().with_arrays(4).is_ok());
+    for antennas in [1, 5] {
+        let message = scene.clone().with_arrays(antennas).unwrap_err().to_string();
+        assert!(message.contains("expected 0 or 2 to 4 entries"), "{message}");
     }
 }
 

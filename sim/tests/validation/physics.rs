@@ -179,6 +179,45 @@ fn the_channel_is_reciprocal() {
 }
 
 #[test]
+fn neighbouring_antennas_differ_by_the_phase_of_the_angle_of_arrival() {
+    // A line of four along y, half a wavelength apart, 30 m from the transmitter: the wave is plane to within 0.01 rad.
+    let spacing_m = 0.5 * WAVELENGTH_M;
+    let offset_m = |antenna: usize| spacing_m * (antenna as f64 - 1.5);
+    let places: Vec<[f64; 2]> = (0..4).map(|antenna| [0.0, offset_m(antenna)]).collect();
+    let tx = Vec3::new(-15.0, 0.0, 1.0);
+    for angle_deg in [-35.0, -10.0, 0.0, 20.0, 35.0_f64] {
+        let angle = angle_deg.to_radians();
+        let rx = tx + Vec3::new(libm::cos(angle), -libm::sin(angle), 0.0) * 30.0;
+        let mut s = hall(
+            "air",
+            "HT20",
+            0,
+            &(nodes(&[tx, rx]) + &format!("antennas_m={places:?}\n")),
+        );
+        let channel = s.channel_at(1, 2, 0.0).unwrap();
+        let antennas: Vec<&[Complex64]> = channel.chunks_exact(52).collect();
+        assert_eq!(antennas.len(), 4);
+        // Seen from the array the transmitter is `angle` from broadside towards +y; the lowest tone is number -26.
+        let expected =
+            core::f64::consts::TAU * spacing_m * libm::sin(angle) * (CENTRE_HZ - 26.0 * 312_500.0) / LIGHT_M_S;
+        for pair in antennas.windows(2) {
+            let step = pair[1][0] * pair[0][0].conj();
+            let found = libm::atan2(step.im, step.re);
+            assert!(
+                wrap(found - expected).abs() < 0.015,
+                "{angle_deg}: {found} against {expected}"
+            );
+        }
+        // The first antenna sends, from its own place.
+        let back = s.channel_at(2, 1, 0.0).unwrap();
+        assert_eq!(back, antennas[0]);
+        let from = s.paths_at(2, 1, 0.0).unwrap()[0].delay_s * LIGHT_M_S;
+        let first = rx + Vec3::new(0.0, offset_m(0), 0.0);
+        assert!((from - (first - tx).length()).abs() < 1e-9, "{from} m");
+    }
+}
+
+#[test]
 fn doppler_is_the_rate_of_the_way_over_the_body() {
     // A person walks along x at 1.2 m/s, well beside the link; bistatic Doppler of the trunk is -(dL/dt) / lambda.
     let (tx, rx) = (Vec3::new(-6.0, 0.0, 1.2), Vec3::new(-6.0, 2.0, 1.2));
