@@ -14,6 +14,7 @@
 )]
 
 pub mod array;
+pub mod bearing;
 pub mod calibration;
 pub mod cir;
 pub mod coherence;

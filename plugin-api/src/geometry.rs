@@ -26,6 +26,20 @@ pub struct NodePosition {
     pub z_m: f32,
 }
 
+/// Where one receive antenna of a node's array is.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, StableAbi)]
+pub struct AntennaPosition {
+    /// The node's id from the configuration.
+    pub node: u32,
+    /// The antenna's number in the node's frames, from 0; 0 also sends.
+    pub antenna: u32,
+    /// East, metres.
+    pub x_m: f32,
+    /// North, metres.
+    pub y_m: f32,
+}
+
 /// The voxel grid of a tomographic image.
 ///
 /// Voxel `(ix, iy, iz)` has index `(iz * ny + iy) * nx + ix` and its centre at

@@ -8,7 +8,7 @@ use bytemuck::{Pod, Zeroable};
 
 use crate::{
     cir::CirSummary,
-    geometry::{Door, Grid, NodePosition, Point2},
+    geometry::{AntennaPosition, Door, Grid, NodePosition, Point2},
     tomography::{LinkObservation, TomographySummary},
 };
 
@@ -95,6 +95,39 @@ pub struct DopplerPair {
     pub energy: f32,
 }
 
+/// Most receive antennas of an array.
+pub const ARRAY_ANTENNAS: usize = 4;
+/// Numbers that stand for the delays of one antenna's echoes.
+pub const ARRAY_DELAYS: usize = 3;
+/// Path rates of an array's spectrum: they cover [`ArrayLink::period_m_s`] once, from minus a half of it up.
+pub const ARRAY_RATES: usize = 36;
+/// Numbers of an array's spectrum: for each antenna and delay the real parts by rising path rate, then the imaginary ones; zeros
+/// for antennas that are not there.
+pub const ARRAY_SPECTRUM: usize = 2 * ARRAY_ANTENNAS * ARRAY_DELAYS * ARRAY_RATES;
+
+/// What moves, as a node with several receive antennas hears another one: by rate, delay and antenna, the phases of one frame kept
+/// (`tapline_dsp::bearing` makes it, and has the delay basis by tier).
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, StableAbi, Pod, Zeroable)]
+pub struct ArrayLink {
+    /// The node that sends, by its antenna 0.
+    pub tx: u32,
+    /// The node that receives.
+    pub rx: u32,
+    /// Its antennas, 2 to [`ARRAY_ANTENNAS`].
+    pub antennas: u32,
+    /// Frames in the window.
+    pub samples: u32,
+    /// Code of the PHY tier: which tones the delays were told from.
+    pub tier: u32,
+    /// Wavelength, metres.
+    pub wavelength_m: f32,
+    /// Path rates that differ by this look the same, m/s: the wavelength times the frames a second.
+    pub period_m_s: f32,
+    /// Noise of one number of a frame in the empty room, as a share of the empty room's power.
+    pub noise: f32,
+}
+
 /// What the stage reads.
 #[repr(C)]
 #[derive(StableAbi)]
@@ -131,6 +164,12 @@ pub struct TrackerInput<'a> {
     /// [`DELAY_FILTERS`] times [`RATE_BINS`] powers a pair: for each filter by rising path rate (the speed at which the way over
     /// the moving body grows), in units of the empty room's noise.
     pub spectra: RSlice<'a, f32>,
+    /// Receive antennas of nodes that have an array, ascending by node and antenna.
+    pub antennas: RSlice<'a, AntennaPosition>,
+    /// Links to arrays that have a spectrum in this cycle: a part of them, in turn.
+    pub arrays: RSlice<'a, ArrayLink>,
+    /// [`ARRAY_SPECTRUM`] numbers a link, in units of the empty room's noise.
+    pub array_spectra: RSlice<'a, f32>,
 }
 
 /// What the stage fills. Tracks stand in ascending id; those after `count` are zero.

@@ -14,11 +14,11 @@ use tapline_plugin_api::{
     cir::{C32, CirInput, CirLink, CirLinkSpec, CirOutput, CirSummary},
     describe::Setup,
     entry,
-    geometry::{Door, Grid, NodePosition},
+    geometry::{AntennaPosition, Door, Grid, NodePosition},
     guard::code,
     linked,
     tomography::{LinkObservation, TomographyInput, TomographyOutput, TomographySummary},
-    tracker::{Keypoint, Track, TrackerInput, TrackerOutput, TrackerSummary},
+    tracker::{ArrayLink, Keypoint, Track, TrackerInput, TrackerOutput, TrackerSummary},
 };
 
 /// Does what its configuration says.
@@ -218,6 +218,8 @@ fn the_layout_is_the_frozen_one() {
         <CirSummary as StableAbi>::LAYOUT,
         <Grid as StableAbi>::LAYOUT,
         <NodePosition as StableAbi>::LAYOUT,
+        <AntennaPosition as StableAbi>::LAYOUT,
+        <ArrayLink as StableAbi>::LAYOUT,
         <Door as StableAbi>::LAYOUT,
         <LinkObservation as StableAbi>::LAYOUT,
         <Track as StableAbi>::LAYOUT,

@@ -2,13 +2,15 @@
 
 use serde::Deserialize;
 use tapline_dsp::{
+    bearing::SPECTRUM,
     detmath,
     doppler::POWERS,
-    pose::{self, Joint, Placed},
+    pose::{self, Joint as Limb, Placed},
+    tier::Tier,
     tomography::{LinkSample, TomographyError},
     tracker::{
-        Cycle, Entrance, FieldConfig, Life, Pair, People, Track as Person, TrackerConfig, Walkers, WalkersConfig,
-        WalkersCycle,
+        Antenna, ArrayLink, Cycle, Entrance, FieldConfig, Joint, JointConfig, JointCycle, Life, Pair, People,
+        Track as Person, TrackerConfig, Walkers, WalkersConfig, WalkersCycle,
     },
 };
 use tapline_plugin_api::{
@@ -25,12 +27,14 @@ use tapline_plugin_api::{
 use crate::tomography::{after_header, check, check_links, header, image_grid, link_sample, node, parse};
 
 /// Version of the state blob.
-const STATE_SCHEMA: u32 = 4;
+const STATE_SCHEMA: u32 = 5;
 
 /// Time without a measurement, seconds, above which it is not counted: also that of a tracker that never had one.
 const NEVER_S: f32 = 1e6;
 /// Most pairs of nodes that are looked at.
 const MOST_PAIRS: usize = 66;
+/// Most links to arrays that are looked at in one cycle.
+const MOST_ARRAYS: usize = 16;
 /// x and y are measured, z is not.
 const FLOOR_AXES: u32 = 0b011;
 
@@ -65,6 +69,7 @@ struct Table {
     reid_looks: f32,
     reid_memory_s: f32,
     doppler: DopplerTable,
+    arrays: ArraysTable,
 }
 
 /// The table `doppler` in it: what holds where channel state information shows Doppler. `births-per-s`, `life-s`, `birth`, `confirm`
@@ -158,6 +163,91 @@ impl DopplerTable {
     }
 }
 
+/// The table `arrays` in it: what holds where nodes have several receive antennas.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+struct ArraysTable {
+    trust: f32,
+    stops_per_s: f32,
+    starts_per_s: f32,
+    turns_per_s: f32,
+    acceleration: f32,
+    speed_most_m_s: f32,
+    wall: f32,
+    jitter_m: f32,
+    jitter_m_s: f32,
+    stray: f32,
+    stray_price: f32,
+    birth_anywhere: f32,
+    birth: f32,
+    birth_by_chance: f32,
+    found_m: f32,
+    apart_m: f32,
+}
+
+impl Default for ArraysTable {
+    fn default() -> Self {
+        let j = JointConfig::default();
+        Self {
+            trust: j.trust,
+            stops_per_s: j.stops_per_s,
+            starts_per_s: j.starts_per_s,
+            turns_per_s: j.turns_per_s,
+            acceleration: j.acceleration,
+            speed_most_m_s: j.speed_most_m_s,
+            wall: j.wall,
+            jitter_m: j.jitter_m,
+            jitter_m_s: j.jitter_m_s,
+            stray: j.stray,
+            stray_price: j.stray_price,
+            birth_anywhere: j.birth_anywhere,
+            birth: j.birth,
+            birth_by_chance: j.birth_by_chance,
+            found_m: j.found_m,
+            apart_m: j.apart_m,
+        }
+    }
+}
+
+impl ArraysTable {
+    fn joint(&self) -> Result<JointConfig, StageError> {
+        check("arrays.trust", self.trust, 0.001, 0.2)?;
+        check("arrays.stops-per-s", self.stops_per_s, 0.001, 10.0)?;
+        check("arrays.starts-per-s", self.starts_per_s, 0.001, 10.0)?;
+        check("arrays.turns-per-s", self.turns_per_s, 0.0, 10.0)?;
+        check("arrays.acceleration", self.acceleration, 0.01, 10.0)?;
+        check("arrays.speed-most-m-s", self.speed_most_m_s, 0.1, 20.0)?;
+        check("arrays.wall", self.wall, 0.0, 1000.0)?;
+        check("arrays.jitter-m", self.jitter_m, 0.001, 1.0)?;
+        check("arrays.jitter-m-s", self.jitter_m_s, 0.001, 1.0)?;
+        check("arrays.stray", self.stray, 0.0, 0.5)?;
+        check("arrays.stray-price", self.stray_price, 0.0, 100.0)?;
+        check("arrays.birth-anywhere", self.birth_anywhere, 0.0, 1.0)?;
+        check("arrays.birth", self.birth, 1.0, 1000.0)?;
+        check("arrays.birth-by-chance", self.birth_by_chance, 0.1, 10.0)?;
+        check("arrays.found-m", self.found_m, 0.05, 10.0)?;
+        check("arrays.apart-m", self.apart_m, 0.0, 10.0)?;
+        Ok(JointConfig {
+            trust: self.trust,
+            stops_per_s: self.stops_per_s,
+            starts_per_s: self.starts_per_s,
+            turns_per_s: self.turns_per_s,
+            acceleration: self.acceleration,
+            speed_most_m_s: self.speed_most_m_s,
+            wall: self.wall,
+            jitter_m: self.jitter_m,
+            jitter_m_s: self.jitter_m_s,
+            stray: self.stray,
+            stray_price: self.stray_price,
+            birth_anywhere: self.birth_anywhere,
+            birth: self.birth,
+            birth_by_chance: self.birth_by_chance,
+            found_m: self.found_m,
+            apart_m: self.apart_m,
+        })
+    }
+}
+
 impl Default for Table {
     fn default() -> Self {
         let t = TrackerConfig::default();
@@ -190,6 +280,7 @@ impl Default for Table {
             reid_looks: t.reid_looks,
             reid_memory_s: t.reid_memory_s,
             doppler: DopplerTable::default(),
+            arrays: ArraysTable::default(),
         }
     }
 }
@@ -255,11 +346,14 @@ impl Table {
     }
 }
 
-/// The shipped tracker: Bernoulli track-before-detect on link evidence, and by Doppler where channel state information gives it.
+/// The shipped tracker: Bernoulli track-before-detect on link evidence, by Doppler where channel state information gives it, and
+/// by arrays of antennas where nodes have them.
 pub struct Tracker {
     people: People,
     walkers: Walkers,
+    joint: Joint,
     pairs: Vec<Pair>,
+    arrays: Vec<ArrayLink>,
     grid: Grid,
     samples: Vec<LinkSample>,
     /// Time since a cycle had evidence, seconds, at most [`NEVER_S`].
@@ -271,10 +365,10 @@ pub struct Tracker {
 impl Method for Tracker {
     const DESCRIPTION: Description = Description {
         name: RStr::from_str("tracker"),
-        version: RStr::from_str("0.3.0"),
+        version: RStr::from_str("0.4.0"),
         stage: StageKind::Tracker,
         method: RStr::from_str(
-            "Doppler particle filter, or Bernoulli track-before-detect on a grid; keypoints from a kinematic prior",
+            "joint particle filter on antenna arrays, Doppler particle filter, or Bernoulli track-before-detect on a grid; keypoints from a kinematic prior",
         ),
         numeric_profile: NUMERIC_PROFILE,
         state_schema: STATE_SCHEMA,
@@ -289,7 +383,11 @@ impl Method for Tracker {
         self.people.export_state(&mut people).map_err(failed)?;
         blob.extend_from_slice(&(people.len() as u32).to_le_bytes());
         blob.extend_from_slice(&people);
-        self.walkers.export_state(&mut blob).map_err(failed)?;
+        let mut walkers = Vec::new();
+        self.walkers.export_state(&mut walkers).map_err(failed)?;
+        blob.extend_from_slice(&(walkers.len() as u32).to_le_bytes());
+        blob.extend_from_slice(&walkers);
+        self.joint.export_state(&mut blob).map_err(failed)?;
         into.extend_from_slice(&blob);
         Ok(())
     }
@@ -305,16 +403,20 @@ impl Method for Tracker {
                 "state: {blind_s} s without a measurement found; expected 0 to {NEVER_S}; start without a state"
             )));
         }
-        let (length, rest) = rest.split_first_chunk::<4>().ok_or_else(cut)?;
-        let (people, walkers) = rest
-            .split_at_checked(u32::from_le_bytes(*length) as usize)
-            .ok_or_else(cut)?;
+        fn part(from: &[u8]) -> Option<(&[u8], &[u8])> {
+            let (length, rest) = from.split_first_chunk::<4>()?;
+            rest.split_at_checked(u32::from_le_bytes(*length) as usize)
+        }
+        let (people, rest) = part(rest).ok_or_else(cut)?;
+        let (walkers, joint) = part(rest).ok_or_else(cut)?;
         let mut restored = self.walkers.clone();
         restored.import_state(walkers).map_err(|e| refused(e.to_string()))?;
+        let mut together = self.joint.clone();
+        together.import_state(joint).map_err(|e| refused(e.to_string()))?;
         self.people
             .import_state(people, self.samples.capacity())
             .map_err(|e| refused(e.to_string()))?;
-        self.walkers = restored;
+        (self.walkers, self.joint) = (restored, together);
         self.blind_s = blind_s;
         Ok(())
     }
@@ -323,13 +425,15 @@ impl Method for Tracker {
 impl TrackerMethod for Tracker {
     fn new(setup: &Setup, grid: &Grid, max_links: u32) -> Result<Self, StageError> {
         let table = parse::<Table>(setup)?;
-        let (config, walkers) = (table.tracker()?, table.doppler.walkers()?);
+        let (config, walkers, joint) = (table.tracker()?, table.doppler.walkers()?, table.arrays.joint()?);
         check_links(max_links)?;
         let floor = image_grid(grid).map_err(|e| StageError::new(code::CONFIG, e.to_string()))?;
         Ok(Self {
             people: People::new(config, &floor),
             walkers: Walkers::new(config, walkers),
+            joint: Joint::new(config, joint),
             pairs: Vec::with_capacity(MOST_PAIRS),
+            arrays: Vec::with_capacity(MOST_ARRAYS),
             grid: *grid,
             samples: Vec::with_capacity(max_links as usize),
             blind_s: NEVER_S,
@@ -339,7 +443,8 @@ impl TrackerMethod for Tracker {
 
     fn run(&mut self, input: &TrackerInput<'_>, output: &mut TrackerOutput<'_>) -> Result<TrackerSummary, StageError> {
         self.check_input(input, output)?;
-        let by_doppler = self.follow(input);
+        let together = self.follow_together(input);
+        let by_doppler = !self.joint.engaged() && self.follow(input);
         self.samples.clear();
         self.samples.extend(input.links.iter().map(link_sample));
         self.people
@@ -350,7 +455,9 @@ impl TrackerMethod for Tracker {
             nodes: input.nodes.iter().map(node),
             samples: &self.samples,
         };
-        let measured = if self.walkers.engaged() {
+        let measured = if self.joint.engaged() {
+            together
+        } else if self.walkers.engaged() {
             by_doppler
         } else {
             self.people
@@ -372,13 +479,54 @@ impl TrackerMethod for Tracker {
 }
 
 impl Tracker {
-    /// Whoever counts people here: by Doppler once there is any, else by strength.
+    /// Whoever counts people here: by arrays or by Doppler once there is any, else by strength.
     fn tracks(&self) -> &[Person] {
-        if self.walkers.engaged() {
+        if self.joint.engaged() {
+            self.joint.tracks()
+        } else if self.walkers.engaged() {
             self.walkers.tracks()
         } else {
             self.people.tracks()
         }
+    }
+
+    /// The cycle of the filter by arrays; gives whether it used measurements.
+    fn follow_together(&mut self, input: &TrackerInput<'_>) -> bool {
+        if !self.joint.engaged() {
+            if input.arrays.is_empty() {
+                return false;
+            }
+            let last = self.tracks().last().map_or(0, |t| t.id);
+            self.joint.begin_after(last);
+        }
+        self.arrays.clear();
+        // Nobody knows what the delays of an unknown tier mean.
+        let known = input.arrays.iter().map(|l| (l, Tier::from_code(l.tier)));
+        self.arrays.extend(known.take(MOST_ARRAYS).map_while(|(l, tier)| {
+            Some(ArrayLink {
+                tx: l.tx,
+                rx: l.rx,
+                antennas: l.antennas,
+                tier: tier?,
+                wavelength_m: l.wavelength_m,
+                period_m_s: l.period_m_s,
+                noise: l.noise,
+            })
+        }));
+        self.joint
+            .set_room(input.outline.iter().map(point), input.doors.iter().map(entrance));
+        self.joint.step(&JointCycle {
+            step_s: input.step_s,
+            accept: input.gate == gate::ACCEPT || input.gate == gate::RECALIBRATE,
+            antennas: input.antennas.iter().map(|a| Antenna {
+                node: a.node,
+                antenna: a.antenna,
+                at_m: [a.x_m, a.y_m],
+            }),
+            links: &self.arrays,
+            spectra: input.array_spectra.as_slice(),
+            vacancy: input.vacancy,
+        })
     }
 
     /// The Doppler filter's cycle; gives whether it used measurements.
@@ -444,6 +592,12 @@ impl Tracker {
                 "Doppler: {found} powers found; expected {expected}, {POWERS} a pair"
             ));
         }
+        let (found, expected) = (input.array_spectra.len(), input.arrays.len() * SPECTRUM);
+        if found != expected {
+            return refused(format!(
+                "arrays: {found} numbers found; expected {expected}, {SPECTRUM} a link"
+            ));
+        }
         let (found, max) = (input.links.len(), self.samples.capacity());
         if found > max {
             return refused(TomographyError::TooManyLinks { found, max }.to_string());
@@ -453,7 +607,9 @@ impl Tracker {
 
     fn summary(&self, measured: bool) -> TrackerSummary {
         let people = self.tracks().iter().filter(|t| t.life != Life::Terminated);
-        let unknown = if self.walkers.engaged() {
+        let unknown = if self.joint.engaged() {
+            self.joint.unknown_existence()
+        } else if self.walkers.engaged() {
             self.walkers.unknown_existence()
         } else {
             self.people.unknown_existence()
@@ -525,7 +681,7 @@ fn written(person: &Person, floor_m: f32) -> Track {
     }
 }
 
-fn keypoint_of(joint: &Joint) -> Keypoint {
+fn keypoint_of(joint: &Limb) -> Keypoint {
     Keypoint {
         mean: joint.mean,
         covariance: joint.covariance,

@@ -1,7 +1,7 @@
 //! The calibration artefact: the site's empty-room baselines as one versioned file.
 //!
-//! Bytes: the eight bytes `TLCAL\0\0\x02`, then the borsh encoding of [`CalibrationArtefact`] (little-endian, raw
-//! IEEE-754 bits). Whoever witnesses a calibration hashes exactly these bytes.
+//! Bytes: the eight bytes `TLCAL\0\0\x03`, then the borsh encoding of [`CalibrationArtefact`] (little-endian, raw
+//! IEEE-754 bits); without any array of antennas `TLCAL\0\0\x02`, and the encoding without `cross_phase_rad`. Whoever witnesses a calibration hashes exactly these bytes.
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use thiserror::Error;
@@ -9,7 +9,9 @@ use thiserror::Error;
 use super::PathBaseline;
 
 /// First bytes of the file: a name and the version of what follows.
-pub const MAGIC: [u8; 8] = *b"TLCAL\0\0\x02";
+pub const MAGIC: [u8; 8] = *b"TLCAL\0\0\x03";
+/// Those of a file without the phases between an array's antennas: sites without arrays go on as before there were any.
+const MAGIC_2: [u8; 8] = *b"TLCAL\0\0\x02";
 /// Largest file that is read.
 pub const BYTES_MAX: usize = 64 << 20;
 
@@ -85,9 +87,15 @@ pub enum ArtefactError {
 impl CalibrationArtefact {
     /// The file's bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = MAGIC.to_vec();
+        let arrays = self.paths.iter().any(|(_, b)| !b.cross_phase_rad.is_empty());
         // Writing to memory fails on NaN alone, and baselines are made of finite numbers only (`check`).
-        let body = borsh::to_vec(self).unwrap_or_default();
+        let (magic, body) = if arrays {
+            (MAGIC, borsh::to_vec(self).unwrap_or_default())
+        } else {
+            let plain = version_2::Artefact::from(self.clone());
+            (MAGIC_2, borsh::to_vec(&plain).unwrap_or_default())
+        };
+        let mut bytes = magic.to_vec();
         bytes.extend_from_slice(&body);
         bytes
     }
@@ -100,12 +108,18 @@ impl CalibrationArtefact {
         if bytes.len() > BYTES_MAX {
             return Err(ArtefactError::TooLong { found: bytes.len() });
         }
-        let body = bytes.strip_prefix(&MAGIC).ok_or_else(|| ArtefactError::Magic {
-            found: bytes[..bytes.len().min(MAGIC.len())].to_vec(),
-        })?;
-        let artefact: Self = borsh::from_slice(body).map_err(|error| ArtefactError::Damaged {
+        let damaged = |error: borsh::io::Error| ArtefactError::Damaged {
             reason: error.to_string(),
-        })?;
+        };
+        let artefact: Self = if let Some(body) = bytes.strip_prefix(&MAGIC) {
+            borsh::from_slice(body).map_err(damaged)?
+        } else if let Some(body) = bytes.strip_prefix(&MAGIC_2) {
+            borsh::from_slice::<version_2::Artefact>(body).map_err(damaged)?.into()
+        } else {
+            return Err(ArtefactError::Magic {
+                found: bytes[..bytes.len().min(MAGIC.len())].to_vec(),
+            });
+        };
         artefact.check()?;
         Ok(artefact)
     }
@@ -141,6 +155,88 @@ impl CalibrationArtefact {
     }
 }
 
+/// The encoding without arrays.
+mod version_2 {
+    use super::{BorshDeserialize, BorshSerialize, CalibrationArtefact, PathBaseline, PathIdentity};
+    use crate::calibration::QuietLevel;
+
+    #[derive(BorshSerialize, BorshDeserialize)]
+    pub(super) struct Artefact {
+        start_ns: i64,
+        end_ns: i64,
+        paths: Vec<(PathIdentity, Baseline)>,
+    }
+
+    #[derive(BorshSerialize, BorshDeserialize)]
+    struct Baseline {
+        frames: u32,
+        mask: Vec<u8>,
+        amplitude: Vec<f32>,
+        amplitude_variance: Vec<f32>,
+        phase_rad: Vec<f32>,
+        phase_dispersion: Vec<f32>,
+        chosen: Vec<u8>,
+        gain: f32,
+        agc_db: Option<f32>,
+        rss_dbm: Option<f32>,
+        rss_std_db: f32,
+        quiet: QuietLevel,
+    }
+
+    impl From<CalibrationArtefact> for Artefact {
+        fn from(artefact: CalibrationArtefact) -> Self {
+            let baseline = |b: PathBaseline| Baseline {
+                frames: b.frames,
+                mask: b.mask,
+                amplitude: b.amplitude,
+                amplitude_variance: b.amplitude_variance,
+                phase_rad: b.phase_rad,
+                phase_dispersion: b.phase_dispersion,
+                chosen: b.chosen,
+                gain: b.gain,
+                agc_db: b.agc_db,
+                rss_dbm: b.rss_dbm,
+                rss_std_db: b.rss_std_db,
+                quiet: b.quiet,
+            };
+            Self {
+                start_ns: artefact.start_ns,
+                end_ns: artefact.end_ns,
+                paths: artefact
+                    .paths
+                    .into_iter()
+                    .map(|(path, b)| (path, baseline(b)))
+                    .collect(),
+            }
+        }
+    }
+
+    impl From<Artefact> for CalibrationArtefact {
+        fn from(old: Artefact) -> Self {
+            let baseline = |b: Baseline| PathBaseline {
+                frames: b.frames,
+                mask: b.mask,
+                amplitude: b.amplitude,
+                amplitude_variance: b.amplitude_variance,
+                phase_rad: b.phase_rad,
+                phase_dispersion: b.phase_dispersion,
+                chosen: b.chosen,
+                gain: b.gain,
+                agc_db: b.agc_db,
+                rss_dbm: b.rss_dbm,
+                rss_std_db: b.rss_std_db,
+                quiet: b.quiet,
+                cross_phase_rad: Vec::new(),
+            };
+            Self {
+                start_ns: old.start_ns,
+                end_ns: old.end_ns,
+                paths: old.paths.into_iter().map(|(path, b)| (path, baseline(b))).collect(),
+            }
+        }
+    }
+}
+
 impl PathBaseline {
     /// What is wrong with this baseline for a path of `channels` values a frame; none when it is sound.
     pub fn fault(&self, channels: usize) -> Option<&'static str> {
@@ -154,7 +250,12 @@ impl PathBaseline {
         {
             return Some("its arrays do not have one value a tone");
         }
-        if arrays.iter().any(|a| a.iter().any(|v| !v.is_finite())) {
+        if !self.cross_phase_rad.is_empty() && self.cross_phase_rad.len() != channels {
+            return Some("its phases against the first antenna are not one a tone");
+        }
+        if arrays.iter().any(|a| a.iter().any(|v| !v.is_finite()))
+            || self.cross_phase_rad.iter().any(|v| !v.is_finite())
+        {
             return Some("a number is not finite");
         }
         if self.amplitude.iter().chain(&self.amplitude_variance).any(|&v| v < 0.0) {
@@ -221,6 +322,13 @@ mod tests {
         let artefact = artefact();
         assert_eq!(CalibrationArtefact::from_bytes(&artefact.to_bytes()).unwrap(), artefact);
         assert!(artefact.find(&artefact.paths[1].0).is_some());
+        assert!(artefact.to_bytes().starts_with(&MAGIC_2));
+        let mut array = artefact;
+        array.paths[1].1.cross_phase_rad = vec![-0.5];
+        assert!(array.to_bytes().starts_with(&MAGIC));
+        assert_eq!(CalibrationArtefact::from_bytes(&array.to_bytes()).unwrap(), array);
+        array.paths[1].1.cross_phase_rad = vec![-0.5, 0.5];
+        assert!(matches!(array.check(), Err(ArtefactError::Invalid { what, .. }) if what.contains("first antenna")));
     }
 
     #[test]
@@ -246,7 +354,7 @@ mod tests {
         #[test]
         fn hostile_bytes_never_panic(mut bytes in proptest::collection::vec(any::<u8>(), 0..200), magic: bool) {
             if magic {
-                bytes.splice(0..0, MAGIC);
+                bytes.splice(0..0, if bytes.len() % 2 == 0 { MAGIC } else { MAGIC_2 });
             }
             let _ = CalibrationArtefact::from_bytes(&bytes);
         }

@@ -65,6 +65,8 @@ pub struct Learner {
     m2: Vec<f32>,
     cosine: Vec<f32>,
     sine: Vec<f32>,
+    /// By tone, sum of the products with the array's first antenna; empty outside arrays.
+    cross: Vec<[f32; 2]>,
     gain_sum: f64,
     agc_sum: u64,
     agc_count: u32,
@@ -129,6 +131,7 @@ impl Learner {
             m2: vec![0.0; channels],
             cosine: vec![0.0; channels],
             sine: vec![0.0; channels],
+            cross: Vec::new(),
             gain_sum: 0.0,
             agc_sum: 0,
             agc_count: 0,
@@ -150,6 +153,8 @@ impl Learner {
         let arrays = [&self.mean, &self.m2, &self.cosine, &self.sine];
         self.csi == csi
             && self.count.len() == channels
+            && (self.cross.is_empty() || self.cross.len() == channels)
+            && self.cross.iter().flatten().all(|v| v.is_finite())
             && arrays
                 .iter()
                 .all(|a| a.len() == channels && a.iter().all(|v| v.is_finite()))
@@ -169,8 +174,10 @@ impl Learner {
             m2,
             cosine,
             sine,
+            cross,
             ..
         } = self;
+        cross.fill([0.0; 2]);
         (*frames, *csi) = (0, *csi);
         count.fill(0);
         for array in [mean, m2, cosine, sine] {
@@ -208,6 +215,20 @@ impl Learner {
             if length > 0.0 {
                 self.cosine[k] += tones[k].re / length;
                 self.sine[k] += tones[k].im / length;
+            }
+        }
+    }
+
+    /// Takes a frame of a further antenna of an array beside the same frame of the first one, raw: what turns both alike, oscillators
+    /// and clocks, cancels in their product.
+    pub fn add_cross(&mut self, (own, mask): (&[[f32; 2]], &[u8]), (first, first_mask): (&[[f32; 2]], &[u8])) {
+        self.cross.resize(self.count.len(), [0.0; 2]);
+        for (k, sum) in self.cross.iter_mut().enumerate() {
+            let ([a, b], [c, d]) = (own[k], first[k]);
+            let length = detmath::hypot(a, b) * detmath::hypot(c, d);
+            if mask[k] != 0 && first_mask[k] != 0 && length > 0.0 && length.is_finite() {
+                sum[0] += (a * c + b * d) / length;
+                sum[1] += (b * c - a * d) / length;
             }
         }
     }
@@ -291,6 +312,7 @@ impl Learner {
             rss_dbm: (self.rss_count > 0).then_some(self.rss_mean as f32),
             rss_std_db: RSS_STD_PRIOR_DB,
             quiet: self.quiet(),
+            cross_phase_rad: self.cross.iter().map(|[re, im]| detmath::atan2(*im, *re)).collect(),
         };
         if self.rss_count >= 8 {
             let std = (self.rss_m2 / f64::from(self.rss_count - 1)).sqrt() as f32;

@@ -92,4 +92,7 @@ pub struct PathBaseline {
     pub rss_std_db: f32,
     /// The quiet level of the motion statistic.
     pub quiet: QuietLevel,
+    /// Of a further antenna of an array, by how much each tone's phase is ahead of the first antenna's, radians in (-pi, pi]; empty
+    /// for all others.
+    pub cross_phase_rad: Vec<f32>,
 }

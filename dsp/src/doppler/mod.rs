@@ -6,7 +6,7 @@
 //! power at each path rate `dL/dt`.
 
 mod pairs;
-mod reference;
+pub(crate) mod reference;
 mod series;
 
 pub use pairs::{PairSpectrum, Pairs};

@@ -43,7 +43,7 @@ pub struct Pairs {
     ends: Vec<(u16, u16)>,
     /// By pair of `ends`: path rates up to this are told apart, m/s; 0 before its first spectrum.
     limits_m_s: Vec<f32>,
-    window: Vec<(Sample, f32)>,
+    window: Vec<(Sample<FILTERS>, f32)>,
     seen: Vec<PairSpectrum>,
     spectra: Vec<f32>,
     sums: [[[f32; RATE_BINS]; 2]; FILTERS],
@@ -125,7 +125,7 @@ impl Pairs {
     }
 
     /// Spectra of the window that ends at `end_ns`; `path` gives a path's series and reference.
-    pub fn measure<'p>(&mut self, end_ns: i64, path: impl Fn(usize) -> Option<(&'p Series, &'p Reference)>) {
+    pub fn measure<'p>(&mut self, end_ns: i64, path: impl Fn(usize) -> Option<(&'p Series<FILTERS>, &'p Reference)>) {
         self.clear();
         let start_ns = end_ns.saturating_sub((WINDOW_S * 1e9) as i64);
         let mut ways = 0..0;

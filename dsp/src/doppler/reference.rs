@@ -130,7 +130,7 @@ impl Reference {
 }
 
 /// Turns each tone by `slope` times its position.
-fn turn_by(z: &mut [Complex32], position: &[f32], slope: f32) {
+pub(crate) fn turn_by(z: &mut [Complex32], position: &[f32], slope: f32) {
     let phasor = |w: f32| Complex32::new(detmath::cos(w), detmath::sin(w));
     let one = phasor(slope);
     let mut turn = phasor(slope * position[0]);
@@ -144,7 +144,7 @@ fn turn_by(z: &mut [Complex32], position: &[f32], slope: f32) {
 }
 
 /// Takes the phase that all tones share off them; none when they share none.
-fn level_phase(z: &mut [Complex32], amplitude: &[f32]) -> Option<()> {
+pub(crate) fn level_phase(z: &mut [Complex32], amplitude: &[f32]) -> Option<()> {
     let mut sum = Complex32::default();
     for (z, a) in z.iter().zip(amplitude) {
         sum += *z * *a;

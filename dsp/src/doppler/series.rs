@@ -2,35 +2,33 @@
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
-use super::FILTERS;
-
 /// Most frames kept.
 const SAMPLES_MAX: usize = 64;
 /// Frames that come closer together say nothing new about people, nanoseconds.
 const SPACING_NS: i64 = 15_000_000;
 
-/// What moved, in one frame: one complex number (real, imaginary) a delay filter, in amplitudes of the empty room.
-#[derive(Clone, Copy, Debug, Default, PartialEq, BorshSerialize, BorshDeserialize)]
-pub struct Sample {
+/// What moved, in one frame: `N` complex numbers (real, imaginary), in amplitudes of the empty room.
+#[derive(Clone, Copy, Debug, PartialEq, BorshSerialize, BorshDeserialize)]
+pub struct Sample<const N: usize> {
     /// When the frame came.
     pub time_ns: i64,
-    /// By delay filter.
-    pub value: [[f32; 2]; FILTERS],
+    /// One a delay filter, or [`DELAYS`](crate::bearing::DELAYS) an antenna.
+    pub value: [[f32; 2]; N],
 }
 
 /// Samples of one path, ascending in time.
 #[derive(Clone, Debug, PartialEq, BorshSerialize, BorshDeserialize)]
-pub struct Series(Vec<Sample>);
+pub struct Series<const N: usize>(Vec<Sample<N>>);
 
-impl Default for Series {
+impl<const N: usize> Default for Series<N> {
     fn default() -> Self {
         Self(Vec::with_capacity(SAMPLES_MAX))
     }
 }
 
-impl Series {
+impl<const N: usize> Series<N> {
     /// Takes one; leaves out what comes too soon after the one before, or before it.
-    pub fn push(&mut self, sample: Sample) {
+    pub fn push(&mut self, sample: Sample<N>) {
         if let Some(last) = self.0.last()
             && sample.time_ns.saturating_sub(last.time_ns) < SPACING_NS
         {
@@ -48,7 +46,7 @@ impl Series {
     }
 
     /// Those later than `after_ns`, and not later than `until_ns`.
-    pub fn between(&self, after_ns: i64, until_ns: i64) -> &[Sample] {
+    pub fn between(&self, after_ns: i64, until_ns: i64) -> &[Sample<N>] {
         let from = self.0.partition_point(|s| s.time_ns <= after_ns);
         let to = self.0.partition_point(|s| s.time_ns <= until_ns);
         &self.0[from.min(to)..to]

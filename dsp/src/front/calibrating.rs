@@ -104,6 +104,7 @@ impl Front {
         for path in &mut self.paths {
             path.set_baseline(artefact.find(&path.spec.identity()).cloned(), self.config.step_s);
         }
+        self.bearings.derive(&self.paths, true);
         self.gate.calibrated();
         Ok(known)
     }

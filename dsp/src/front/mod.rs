@@ -8,6 +8,7 @@
 //! importing elsewhere and running on there.
 
 mod areas;
+mod bearings;
 mod calibrating;
 pub mod config;
 pub mod evidence;
@@ -32,6 +33,7 @@ use crate::{
     presence::PresenceState,
 };
 use areas::{Areas, View};
+use bearings::Bearings;
 use calibrating::Calibrating;
 use path::Path;
 
@@ -51,6 +53,7 @@ pub struct Front {
     node_of_path: Vec<u32>,
     links: Vec<LinkEvidence>,
     pairs: Pairs,
+    bearings: Bearings,
     tick: u64,
     end_ns: i64,
     clock_quality: u8,
@@ -89,6 +92,7 @@ impl Front {
                 .collect(),
             links: vec![LinkEvidence::default(); config.paths.len()],
             pairs: Pairs::new(&config.paths),
+            bearings: Bearings::new(&config.paths),
             tick: 0,
             end_ns: 0,
             clock_quality: 0,
@@ -135,6 +139,8 @@ impl Front {
             return Err(FrontError::Tones { path, expected, found });
         }
         slot.push_csi(time_ns, rssi_dbm, agc_db, tones, mask, &self.config);
+        self.bearings
+            .push(path, &mut self.paths, self.calibrating.start_ns().is_some());
         Ok(())
     }
 
@@ -243,6 +249,7 @@ impl Front {
         } else {
             self.pairs.clear();
         }
+        self.bearings.measure(self.tick, self.end_ns);
         self.step_gate();
         let rejected = self.gate.state().0 == Decision::Reject && self.gate.state().1 != GateReason::Stale;
         let paths = &self.paths;

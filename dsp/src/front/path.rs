@@ -11,7 +11,7 @@ use super::{
 use crate::{
     calibration::{Learner, PathBaseline},
     coherence, detmath,
-    doppler::{Reference, Sample, Series},
+    doppler::{FILTERS, Reference, Sample, Series},
     motion::{MotionScratch, MotionStat, MotionWindow, ns_to_seconds},
     normalize::{self, CANONICAL_TONES, Canonical},
     phase_align::{self, ToneGrid},
@@ -44,7 +44,7 @@ pub(super) struct Memory {
     mask: Vec<u8>,
     window: MotionWindow,
     /// What moved, frame by frame; empty without a baseline.
-    moved: Series,
+    moved: Series<FILTERS>,
     stat: Option<MotionStat>,
     /// Deviation of an RSS path from its quiet level over the window, dB.
     deviation_db: Option<f32>,
@@ -156,6 +156,25 @@ impl Path {
 
     pub(super) fn signal_coherence(&self) -> Option<f32> {
         self.signal_coherence
+    }
+
+    /// The newest frame as it came, and its mask.
+    pub(super) fn frame(&self) -> (&[[f32; 2]], &[u8]) {
+        (&self.memory.tones, &self.memory.mask)
+    }
+
+    pub(super) fn agc_db(&self) -> Option<u8> {
+        self.memory.agc_db
+    }
+
+    /// Learns by how much the newest frame's phases are ahead of the same frame's at the array's first antenna.
+    pub(super) fn learn_cross(&mut self, first: &Self) {
+        let Memory {
+            learner, tones, mask, ..
+        } = &mut self.memory;
+        if let Some(learner) = learner {
+            learner.add_cross((tones, mask), first.frame());
+        }
     }
 
     // ---- stage 1: frames
@@ -314,7 +333,7 @@ impl Path {
     // ---- stage 6
 
     /// What moved of late, and what the empty room is; none without a baseline.
-    pub(super) fn moved(&self) -> Option<(&Series, &Reference)> {
+    pub(super) fn moved(&self) -> Option<(&Series<FILTERS>, &Reference)> {
         Some((&self.memory.moved, self.room.as_ref()?))
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Layout: `u32` version, `u32` paths, `u32` places, then borsh of each path's memory, each place's filter, the gate,
 //! the running
-//! calibration, tick and slot end, and a finished calibration that was not taken yet.
+//! calibration, tick and slot end, a finished calibration that was not taken yet, and what moved at each link to an array.
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Version of the exported state.
-const STATE_VERSION: u32 = 4;
+const STATE_VERSION: u32 = 5;
 
 impl Front {
     /// Appends the state to `into`: with the same configuration, importing it and running on gives the bits that
@@ -31,7 +31,8 @@ impl Front {
             filter.serialize(into)?;
         }
         (self.gate, self.calibrating, self.tick, self.end_ns).serialize(into)?;
-        self.finished.serialize(into)
+        self.finished.serialize(into)?;
+        self.bearings.moved().try_for_each(|moved| moved.serialize(into))
     }
 
     /// Restores an exported state. Everything in it is checked; on an error nothing has changed.
@@ -78,6 +79,15 @@ impl Front {
                 reason: error.to_string(),
             })?;
         }
+        for (at, moved) in self.bearings.moved_mut().enumerate() {
+            *moved = read(input)?;
+            if !moved.restored() {
+                return Err(FrontError::State {
+                    reason: format!("array link {at}: a number is not finite, or a time is out of order"),
+                });
+            }
+        }
+        self.bearings.derive(&self.paths, false);
         if !input.is_empty() {
             return Err(FrontError::State {
                 reason: format!("{} bytes are left over", input.len()),

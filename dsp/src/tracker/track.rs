@@ -57,6 +57,16 @@ impl Track {
         }
     }
 
+    /// Whether all numbers of it are ones that a track can have.
+    pub(super) fn is_sound(&self) -> bool {
+        let numbers = self.kalman.mean.iter().chain(self.kalman.covariance.as_flattened());
+        (0.0..=1.0).contains(&self.existence)
+            && self.coasted_s >= 0.0
+            && self.coasted_s.is_finite()
+            && numbers.copied().all(f64::is_finite)
+            && self.kalman.floor().is_sound()
+    }
+
     /// One cycle more: confirmation (unless it has to wait), loss and death.
     pub fn grow_older(&mut self, config: &TrackerConfig, measured: bool, wait: bool, step_s: f32) {
         self.age_cycles = self.age_cycles.saturating_add(1);

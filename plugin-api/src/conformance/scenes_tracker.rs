@@ -12,12 +12,12 @@ use crate::{
     canonical::Canonical,
     cir::CirSummary,
     describe::Setup,
-    geometry::{Door, Grid, NodePosition, Point2},
+    geometry::{AntennaPosition, Door, Grid, NodePosition, Point2},
     guard::StageError,
     tomography::{LinkObservation, TomographySummary},
     tracker::{
-        DELAY_FILTERS, DopplerPair, MAX_TRACKS, RATE_BINS, RATE_STEP_M_S, Track, TrackerInput, TrackerOutput,
-        TrackerSummary, gate,
+        ARRAY_ANTENNAS, ARRAY_SPECTRUM, ArrayLink, DELAY_FILTERS, DopplerPair, MAX_TRACKS, RATE_BINS, RATE_STEP_M_S,
+        Track, TrackerInput, TrackerOutput, TrackerSummary, gate,
     },
 };
 
@@ -40,6 +40,9 @@ pub(super) struct Input {
     cir_summaries: Vec<CirSummary>,
     doppler: Vec<DopplerPair>,
     spectra: Vec<f32>,
+    antennas: Vec<AntennaPosition>,
+    arrays: Vec<ArrayLink>,
+    array_spectra: Vec<f32>,
     room: usize,
 }
 
@@ -82,6 +85,9 @@ impl Probe for TrackerProbe {
             cir_summaries: input.cir_summaries.as_slice().into(),
             doppler: input.doppler.as_slice().into(),
             spectra: input.spectra.as_slice().into(),
+            antennas: input.antennas.as_slice().into(),
+            arrays: input.arrays.as_slice().into(),
+            array_spectra: input.array_spectra.as_slice().into(),
         };
         let mut answer = TrackerOutput {
             tracks: output.tracks.as_mut_slice().into(),
@@ -136,6 +142,7 @@ impl Probe for TrackerProbe {
             ),
             flat("what goes wrong", strange(&room)),
             flat("a walk by Doppler", walk_by_doppler(&room, 80)),
+            flat("spectra of arrays", by_arrays(&room, 24)),
             Case {
                 name: "a room with height",
                 site: (tall.grid(), tall.link_count()),
@@ -160,7 +167,7 @@ fn walk(room: &Room, steps: usize, at: impl Fn(f32) -> Vec<(f32, f32)>) -> Vec<C
 type CallKind = (&'static str, Must, fn(&mut Input));
 
 fn strange(room: &Room) -> Vec<Call<TrackerProbe>> {
-    const KINDS: [CallKind; 29] = [
+    const KINDS: [CallKind; 33] = [
         ("a person", Must::Answer, |_| {}),
         ("still there", Must::Answer, |_| {}),
         ("predict only", Must::Answer, |i| i.gate = gate::PREDICT_ONLY),
@@ -204,6 +211,25 @@ fn strange(room: &Room) -> Vec<Call<TrackerProbe>> {
         ("Doppler of unknown nodes", Must::Answer, |i| {
             see_rates(i, (2.0, 2.0), 0.7, 1);
             i.doppler.iter_mut().for_each(|p| (p.a, p.b) = (9_001, 9_002));
+        }),
+        ("arrays' spectra of another size", Must::Refuse, |i| {
+            see_noise_by_arrays(i, 1);
+            i.array_spectra.pop();
+        }),
+        ("arrays' spectra that are NaN", Must::Survive, |i| {
+            see_noise_by_arrays(i, 1);
+            i.array_spectra.fill(f32::NAN);
+        }),
+        ("arrays of nonsense", Must::Survive, |i| {
+            see_noise_by_arrays(i, 1);
+            for (at, l) in i.arrays.iter_mut().enumerate() {
+                (l.antennas, l.tier) = (at as u32 * 1_000, 77);
+                (l.wavelength_m, l.period_m_s, l.noise) = (0.0, f32::NAN, -1.0);
+            }
+        }),
+        ("arrays of unknown nodes", Must::Answer, |i| {
+            see_noise_by_arrays(i, 1);
+            i.antennas.clear();
         }),
         ("a clean step after the refused ones", Must::Answer, |_| {}),
         ("no doors, no outline", Must::Answer, |i| {
@@ -267,6 +293,9 @@ fn with_people(room: &Room, people: &[(f32, f32)], seed: u64) -> Input {
         cir_summaries: Vec::new(),
         doppler: Vec::new(),
         spectra: Vec::new(),
+        antennas: Vec::new(),
+        arrays: Vec::new(),
+        array_spectra: Vec::new(),
         room: MAX_TRACKS,
     }
 }
@@ -289,6 +318,54 @@ fn walk_by_doppler(room: &Room, steps: usize) -> Vec<Call<TrackerProbe>> {
             }
         })
         .collect()
+}
+
+/// Cycles with spectra of arrays in a room in which somebody walks by strength: as noise has them, and with a strong line.
+fn by_arrays(room: &Room, steps: usize) -> Vec<Call<TrackerProbe>> {
+    (0..steps)
+        .map(|step| {
+            let mut input = with_people(room, &[(0.5 + 0.05 * step as f32, 1.5)], step as u64);
+            see_noise_by_arrays(&mut input, step as u64);
+            if step > steps / 2 {
+                input.array_spectra.iter_mut().step_by(7).for_each(|v| *v *= 30.0);
+            }
+            Call {
+                name: "a step",
+                must: Must::Answer,
+                input,
+            }
+        })
+        .collect()
+}
+
+/// Adds spectra of three links between nodes that all have arrays.
+fn see_noise_by_arrays(input: &mut Input, seed: u64) {
+    let mut numbers = Numbers(seed ^ 0x00a7_7a15);
+    let antennas = |n: &NodePosition| {
+        let (node, x_m, y_m) = (n.node, n.x_m, n.y_m);
+        (0..ARRAY_ANTENNAS as u32).map(move |antenna| AntennaPosition {
+            node,
+            antenna,
+            x_m: x_m + 0.06 * antenna as f32,
+            y_m,
+        })
+    };
+    input.antennas = input.nodes.iter().flat_map(antennas).collect();
+    let ends = input.nodes.iter().zip(input.nodes.iter().skip(1)).take(3);
+    input.arrays = ends
+        .map(|(a, b)| ArrayLink {
+            tx: a.node,
+            rx: b.node,
+            antennas: ARRAY_ANTENNAS as u32,
+            samples: 17,
+            tier: tapline_dsp::tier::Tier::Ht40.code(),
+            wavelength_m: 0.123,
+            period_m_s: 3.075,
+            noise: 1e-4,
+        })
+        .collect();
+    let count = input.arrays.len() * ARRAY_SPECTRUM;
+    input.array_spectra = (0..count).map(|_| numbers.normal()).collect();
 }
 
 /// Adds spectra of somebody at `at` who walks along x with `speed_m_s`; 0 is quiet.

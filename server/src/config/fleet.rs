@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
 use super::{ConfigError, limits};
 
@@ -253,6 +253,11 @@ pub struct Node {
     pub name: String,
     /// `[x, y, z]`, metres.
     pub position_m: [f32; 3],
+    /// Places of its receive antennas from `position_m`, metres on the floor plane, in the order of its frames; the first also
+    /// sends. With two or more, links to it that have as many `rx_antennas` tell from where what moves is seen (an array).
+    // Left out when there are none: documents of before read and write the same.
+    #[serde(default, deserialize_with = "places", skip_serializing_if = "Vec::is_empty")]
+    pub antennas_m: Vec<[f32; 2]>,
     /// What it does.
     #[serde(default)]
     pub role: NodeRole,
@@ -271,6 +276,15 @@ pub struct Node {
 
 fn chip() -> String {
     tapline_wire::BinLayout::Auto.name().to_owned()
+}
+
+/// Places on the floor plane. The reader of a fixed array takes its first numbers and says nothing of more, so a third
+/// axis would be lost without a word.
+fn places<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<[f32; 2]>, D::Error> {
+    let of_two = |place: Vec<f32>| {
+        <[f32; 2]>::try_from(place).map_err(|place| D::Error::invalid_length(place.len(), &"two numbers [x, y]"))
+    };
+    Vec::<Vec<f32>>::deserialize(from)?.into_iter().map(of_two).collect()
 }
 
 /// What a link measures.
@@ -309,7 +323,7 @@ pub struct Link {
     pub rx_antennas: u8,
 }
 
-/// `[site.mesh]`: a link for every ordered pair of sensor nodes.
+/// `[site.mesh]`: a link for every ordered pair of sensor nodes, for CSI with all antennas of the one that receives.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Mesh {

@@ -42,4 +42,10 @@ pub mod limits {
     pub const VOXELS: usize = 65_536;
     /// Any coordinate, metres.
     pub const COORDINATE_M: f32 = 10_000.0;
+    /// Antennas of a link's end, hence of a node's array.
+    pub const ANTENNAS: u8 = 4;
+    /// Along either axis, an antenna of a node from the node, metres.
+    pub const ANTENNA_M: f32 = 1.0;
+    /// From one antenna of a node to the next, at least, metres: two in one place tell no direction.
+    pub const ANTENNA_APART_M: f32 = 0.005;
 }

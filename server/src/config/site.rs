@@ -179,18 +179,20 @@ fn paths(file: &SiteFile) -> Vec<Path> {
     if let Some(mesh) = &file.mesh {
         let sensors = || file.node.iter().filter(|n| n.role == NodeRole::Sensor);
         for (tx, rx) in sensors()
-            .flat_map(|a| sensors().map(move |b| (a.id, b.id)))
-            .filter(|(a, b)| a != b)
+            .flat_map(|a| sensors().map(move |b| (a.id, b)))
+            .filter(|(a, b)| *a != b.id)
         {
             let (kind, tier, channels) = (mesh.kind, mesh.tier.clone(), mesh.channels.clone());
+            // Strength reports name no antenna: their paths are those of antenna 0.
+            let rx_antennas = if kind == LinkKind::Csi { antennas(rx) } else { 1 };
             links.push(Link {
                 tx,
-                rx,
+                rx: rx.id,
                 kind,
                 tier,
                 channels,
                 tx_antennas: 1,
-                rx_antennas: 1,
+                rx_antennas,
             });
         }
     }
@@ -217,6 +219,13 @@ fn paths(file: &SiteFile) -> Vec<Path> {
         }
     }
     set.into_iter().collect()
+}
+
+/// Receive antennas of a link to this node that has all of them.
+fn antennas(node: &Node) -> u8 {
+    let count = u8::try_from(node.antennas_m.len()).unwrap_or(u8::MAX);
+    // A file that says more is refused; its paths are counted before that.
+    count.clamp(1, limits::ANTENNAS)
 }
 
 fn tier_named(name: &str) -> Option<Tier> {
@@ -585,6 +594,7 @@ impl Checker<'_> {
                 "0 to 65534 (65535 means unknown)",
             );
             self.coordinates(&format!("{key}.position_m"), node.position_m.iter());
+            self.antennas(&format!("{key}.antennas_m"), &node.antennas_m);
         }
         let chips = BinLayout::ALL.map(BinLayout::name).join(", ");
         for (i, node) in site.node.iter().enumerate() {
@@ -639,6 +649,15 @@ impl Checker<'_> {
                 link.rx_antennas,
                 "1 to 4",
             );
+            // Which three of an array of four they are, a number does not say.
+            let most = site.node.iter().find(|n| n.id == link.rx).map_or(1, antennas);
+            let other = ![1, most].contains(&link.rx_antennas) && (1..=limits::ANTENNAS).contains(&link.rx_antennas);
+            self.expect(
+                link.kind != LinkKind::Csi || most == 1 || !other,
+                &format!("{key}.rx_antennas"),
+                link.rx_antennas,
+                &format!("1, or {most}: as many as node {} has antennas_m", link.rx),
+            );
         }
         if let Some(mesh) = &site.mesh {
             self.expect(
@@ -672,6 +691,49 @@ impl Checker<'_> {
                 }),
                 "one kind and tier for each link and channel",
             );
+        }
+    }
+
+    fn antennas(&mut self, key: &str, antennas_m: &[[f32; 2]]) {
+        let count = antennas_m.len();
+        let few = count == 0 || (2..=usize::from(limits::ANTENNAS)).contains(&count);
+        self.expect(
+            few,
+            key,
+            format!("{count} antennas"),
+            "none, or 2 to 4 antennas [x, y]: the place of a single one is position_m",
+        );
+        if !few {
+            return;
+        }
+        let near = |v: &f32| v.is_finite() && v.abs() <= limits::ANTENNA_M;
+        for (i, v) in antennas_m
+            .iter()
+            .enumerate()
+            .flat_map(|(i, a)| a.iter().map(move |v| (i, v)))
+        {
+            self.expect(
+                near(v),
+                &format!("{key}[{i}]"),
+                v,
+                "metres from position_m between -1 and 1",
+            );
+        }
+        if !antennas_m.iter().flatten().all(near) {
+            return;
+        }
+        for (i, a) in antennas_m.iter().enumerate() {
+            for (j, b) in antennas_m.iter().enumerate().skip(i + 1) {
+                let [x, y] = [0, 1].map(|axis| f64::from(b[axis]) - f64::from(a[axis]));
+                let apart_m = (x * x + y * y).sqrt();
+                // A micrometre less: 0.1 and 0.105 are not quite that far from each other once they are binary.
+                self.expect(
+                    apart_m >= f64::from(limits::ANTENNA_APART_M) - 1e-6,
+                    &format!("{key}[{j}]"),
+                    format!("{apart_m:.4} metres from antenna {i}"),
+                    "at least 0.005 metres from every other antenna of the node",
+                );
+            }
         }
     }
 

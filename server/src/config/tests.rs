@@ -101,3 +101,114 @@ fn site_rooms_and_zones_do_not_share_an_id() {
         );
     }
 }
+
+/// Two nodes with these antennas of the second, a link of this many receive antennas to it.
+fn array(antennas_m: &str, link: &str) -> Result<Fleet, String> {
+    let text = format!(
+        "version = 1\n[[site]]\nid = \"s\"\n[[site.node]]\nid = 1\nposition_m = [1.0, 0.0, 1.0]\n\
+         [[site.node]]\nid = 2\nposition_m = [2.0, 0.0, 1.0]\nantennas_m = {antennas_m}\n[[site.link]]\ntx = 1\nrx = 2\n{link}\n"
+    );
+    Fleet::parse(&text, Path::new("fleet.toml")).map_err(|e| e.to_string())
+}
+
+#[test]
+fn antennas_of_a_node_are_few_near_and_apart() {
+    for good in [
+        "[]",
+        "[[0.0, 0.0], [0.1, 0.0]]",
+        "[[0.1, 0.0], [0.105, 0.0], [0.1, 0.005]]",
+        "[[-1.0, -1.0], [1.0, 1.0], [-1.0, 1.0], [1.0, -1.0]]",
+    ] {
+        assert!(array(good, "").is_ok(), "{good}");
+    }
+    for (bad, key, found) in [
+        (
+            "[[0.0, 0.0]]",
+            "antennas_m",
+            "found 1 antennas; allowed: none, or 2 to 4",
+        ),
+        (
+            "[[0.0, 0.0], [0.1, 0.0], [0.2, 0.0], [0.3, 0.0], [0.4, 0.0]]",
+            "antennas_m",
+            "found 5 antennas",
+        ),
+        (
+            "[[0.0, 0.0], [1.01, 0.0]]",
+            "antennas_m[1]",
+            "found 1.01; allowed: metres from position_m between -1 and 1",
+        ),
+        ("[[0.0, -30.0], [0.1, 0.0]]", "antennas_m[0]", "found -30"),
+        ("[[0.0, 0.0], [nan, 0.0]]", "antennas_m[1]", "found NaN"),
+        ("[[0.0, 0.0], [0.0, -inf]]", "antennas_m[1]", "found -inf"),
+        (
+            "[[0.0, 0.0], [0.1, 0.0], [0.003, 0.003]]",
+            "antennas_m[2]",
+            "found 0.0042 metres from antenna 0; allowed: at least 0.005 metres",
+        ),
+    ] {
+        let key = format!("line 10: site[0].node[1].{key}: {found}");
+        refused(array(bad, ""), &[&key]);
+    }
+    let syntax = array("[[0.0, 0.0, 1.0], [0.1, 0.0, 1.0]]", "").expect_err("three axes");
+    assert!(
+        syntax.contains("site[0].node[1].antennas_m: invalid length 3, expected two numbers [x, y]"),
+        "{syntax}"
+    );
+}
+
+/// Of three antennas of four it would not be known which ones they are.
+#[test]
+fn a_link_to_an_array_has_one_antenna_of_it_or_all() {
+    let four = "[[0.0, 0.0], [0.1, 0.0], [0.2, 0.0], [0.3, 0.0]]";
+    let paths = |antennas_m: &str, link: &str| {
+        let fleet = array(antennas_m, link).expect("a good fleet file");
+        fleet.select(None, "").expect("one site").paths.len()
+    };
+    assert_eq!(paths(four, ""), 1);
+    assert_eq!(paths(four, "rx_antennas = 4"), 4);
+    assert_eq!(paths("[]", "rx_antennas = 3"), 3);
+    assert_eq!(paths(four, "kind = \"rss\"\nrx_antennas = 2"), 2);
+    for (antennas_m, link, allowed) in [
+        (
+            four,
+            "rx_antennas = 3",
+            "line 14: site[0].link[0].rx_antennas: found 3; allowed: 1, or 4: as many as node 2 has",
+        ),
+        (
+            "[[0.0, 0.0], [0.1, 0.0]]",
+            "rx_antennas = 4",
+            "found 4; allowed: 1, or 2",
+        ),
+        (four, "rx_antennas = 5", "found 5; allowed: 1 to 4"),
+    ] {
+        refused(array(antennas_m, link), &[allowed]);
+    }
+}
+
+/// Strength reports name no antenna, so a mesh of strengths has no path that nothing would ever reach.
+#[test]
+fn a_mesh_has_all_antennas_of_the_node_that_receives() {
+    let mesh = |kind: &str, antennas_m: [&str; 3]| {
+        let node = |(id, antennas_m): (usize, &str)| {
+            format!("[[site.node]]\nid = {id}\nposition_m = [{id}.0, 0.0, 1.0]\nantennas_m = {antennas_m}\n")
+        };
+        let nodes: String = antennas_m.into_iter().enumerate().map(node).collect();
+        let text = format!("version = 1\n[[site]]\nid = \"s\"\n{nodes}[site.mesh]\nkind = {kind:?}\n");
+        let fleet = Fleet::parse(&text, Path::new("fleet.toml")).expect("a good fleet file");
+        fleet.select(None, "").expect("one site").paths
+    };
+    let four = "[[0.0, 0.0], [0.1, 0.0], [0.2, 0.0], [0.3, 0.0]]";
+    let paths = mesh("csi", [four; 3]);
+    assert_eq!(paths.len(), 6 * 4);
+    let antennas = |tx: u16, rx: u16| {
+        let of = paths.iter().filter(|p| (p.tx, p.rx) == (tx, rx));
+        of.map(|p| (p.tx_antenna, p.rx_antenna)).collect::<Vec<_>>()
+    };
+    assert_eq!(antennas(2, 0), [(0, 0), (0, 1), (0, 2), (0, 3)]);
+    // Two links to each: of four antennas, of two, of one.
+    assert_eq!(
+        mesh("csi", [four, "[[0.0, 0.0], [0.1, 0.0]]", "[]"]).len(),
+        2 * 4 + 2 * 2 + 2
+    );
+    assert_eq!(mesh("rss", [four; 3]).len(), 6);
+}

@@ -211,6 +211,7 @@ fn links(paths: &[PathRow]) -> Vec<Link> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use tapline_witness::hash::Domain;
 
     use super::*;
 
@@ -270,6 +271,42 @@ mod tests {
         )));
         let example = example.expect("the example").select(None, "").expect("one site");
         assert!(read(&document(&example)).is_ok());
+    }
+
+    /// What a site without arrays is hashed into every cycle as does not change because there are arrays now.
+    #[test]
+    fn a_site_without_arrays_is_written_as_before_there_were_any() {
+        let text = document(&site(FLEET));
+        let nodes = "[[node]]\nid = 1\nname = \"\"\nposition_m = [0.0, 0.33, 1.1]\nrole = \"sensor\"\nchip = \"auto\"\n\
+             simulated = false\n\n[[node]]\nid = 2\nname = \"\"\nposition_m = [4.0, 0.0, 1.0]\nrole = \"sensor\"\n\
+             chip = \"auto\"\ntransmitter = 1\nsimulated = true\n\n[[path]]\n";
+        assert!(text.contains(nodes), "{text}");
+        let none = FLEET.replace("simulated = true", "simulated = true\nantennas_m = []");
+        assert_eq!(document(&site(&none)), text);
+        // Of the program before there were arrays, for this very site.
+        let hash = blake3::Hash::from(Domain::Config.hash(text.as_bytes())).to_hex();
+        assert_eq!(
+            hash.as_str(),
+            "928772aca3ff1b506cd5ba89a988b2f973bc3200f2b4f657a9156ef78dfff8b4"
+        );
+    }
+
+    #[test]
+    fn antennas_are_witnessed_and_read_again() {
+        let array = "antennas_m = [[0.0, 0.0], [0.0, 0.06], [0.1, -0.0]]";
+        let with = FLEET.replace("simulated = true", &format!("simulated = true\n{array}"));
+        let site = site(&with);
+        let text = document(&site);
+        assert!(text.contains(array), "{text}");
+        let again = read(&text).expect("its own document");
+        assert_eq!(again.nodes[1].antennas_m, [[0.0, 0.0], [0.0, 0.06], [0.1, 0.0]]);
+        assert_eq!((document(&again), again.paths), (text, site.paths));
+        // A mesh is witnessed as its paths.
+        let mesh = "version = 1\n[[site]]\nid = \"s\"\n[[site.node]]\nid = 1\nposition_m = [0.0, 0.0, 1.0]\n\
+             antennas_m = [[0.0, 0.0], [0.0, 0.06]]\n[[site.node]]\nid = 2\nposition_m = [1.0, 0.0, 1.0]\n[site.mesh]\n";
+        let site = self::site(mesh);
+        let again = read(&document(&site)).expect("its own document");
+        assert_eq!((again.paths.len(), again.paths), (3, site.paths));
     }
 
     #[test]

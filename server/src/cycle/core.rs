@@ -7,7 +7,13 @@ use std::{
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use tapline_dsp::front::Front;
-use tapline_plugin_api::{StageKind, cir::C32, guard::code, tomography::observed, tracker::DopplerPair};
+use tapline_plugin_api::{
+    StageKind,
+    cir::C32,
+    guard::code,
+    tomography::observed,
+    tracker::{ArrayLink, DopplerPair},
+};
 use tapline_witness::{
     disposition::Disposition,
     lists::{HOST_STAGE, Input},
@@ -340,6 +346,20 @@ impl Core {
         }));
         scene.spectra.clear();
         scene.spectra.extend_from_slice(spectra);
+        let (links, spectra) = self.front.bearings();
+        scene.arrays.clear();
+        scene.arrays.extend(links.iter().map(|l| ArrayLink {
+            tx: l.tx.into(),
+            rx: l.rx.into(),
+            antennas: l.antennas.into(),
+            samples: l.samples,
+            tier: l.tier.code(),
+            wavelength_m: l.wavelength_m,
+            period_m_s: l.period_m_s,
+            noise: l.noise,
+        }));
+        scene.array_spectra.clear();
+        scene.array_spectra.extend_from_slice(spectra);
     }
 
     fn tomography(&mut self, deadline: Option<Duration>, obey: Option<Obey>, report: &mut Report) -> Disposition {

@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use tapline_dsp::front::{Area, FrontConfig, PathKind as FrontKind, PathSpec};
 use tapline_plugin_api::{
     cir::CirLinkSpec,
-    geometry::{Door, Grid, NodePosition, Point2},
+    geometry::{AntennaPosition, Door, Grid, NodePosition, Point2},
     tracker::MAX_TRACKS,
 };
 use tapline_witness::outcome::{Outcome, Quality};
@@ -159,9 +159,20 @@ pub(super) fn fill_scene(site: &Site, scene: &mut Scene) {
         y_m: n.position_m[1],
         z_m: n.position_m[2],
     };
+    let antennas = |n: &crate::config::Node| {
+        let (node, [x_m, y_m, _]) = (u32::from(n.id), n.position_m);
+        let place = move |(antenna, from_m): (u32, &[f32; 2])| AntennaPosition {
+            node,
+            antenna,
+            x_m: x_m + from_m[0],
+            y_m: y_m + from_m[1],
+        };
+        (0..).zip(&n.antennas_m).map(place).collect::<Vec<_>>()
+    };
     let point = |p: [f32; 2]| Point2 { x_m: p[0], y_m: p[1] };
     scene.presence = -1.0;
     scene.nodes = site.nodes.iter().map(node).collect();
+    scene.antennas = site.nodes.iter().flat_map(antennas).collect();
     scene.outline = outline.into_iter().map(point).collect();
     scene.doors = site
         .doors
@@ -225,4 +236,40 @@ pub(super) fn outcome_bytes(site: &Site) -> usize {
     const REST: usize = 1_024;
     let areas = 1 + site.rooms.len() + site.zones.len();
     REST + LINK * site.paths.len() + AREA * areas + PERSON * MAX_TRACKS
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::Fleet;
+
+    /// By node and antenna, in metres of the site; a node without an array has no row.
+    #[test]
+    fn the_scene_says_where_the_antennas_of_arrays_are() {
+        let text = "version = 1\n[[site]]\nid = \"s\"\n\
+             [[site.node]]\nid = 7\nposition_m = [4.0, 0.5, 1.0]\nantennas_m = [[0.25, 0.0], [-0.25, 0.5]]\n\
+             [[site.node]]\nid = 2\nposition_m = [2.0, 0.0, 1.0]\n\
+             [[site.node]]\nid = 1\nposition_m = [1.0, 3.0, 1.0]\nantennas_m = [[0.0, 0.0], [0.0, 0.5], [0.0, 1.0]]\n\
+             [site.mesh]\n";
+        let fleet = Fleet::parse(text, Path::new("test")).expect("a good fleet file");
+        let mut scene = Scene::default();
+        fill_scene(&fleet.select(None, "").expect("one site"), &mut scene);
+        let at = |node, antenna, x_m, y_m| AntennaPosition {
+            node,
+            antenna,
+            x_m,
+            y_m,
+        };
+        let expect = [
+            at(1, 0, 1.0, 3.0),
+            at(1, 1, 1.0, 3.5),
+            at(1, 2, 1.0, 4.0),
+            at(7, 0, 4.25, 0.5),
+            at(7, 1, 3.75, 1.0),
+        ];
+        assert_eq!(scene.antennas, expect);
+        assert_eq!(scene.nodes.len(), 3);
+    }
 }

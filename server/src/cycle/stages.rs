@@ -84,6 +84,14 @@ impl StageList {
                 out.floats(&[pair.energy]);
             }
             out.floats(spectra);
+            let (links, spectra) = front.bearings();
+            for link in links {
+                out.number(u32::from(link.tx) | u32::from(link.rx) << 16);
+                out.number(u32::from(link.antennas) | link.tier.code() << 16);
+                out.number(link.samples);
+                out.floats(&[link.wavelength_m, link.period_m_s, link.noise]);
+            }
+            out.floats(spectra);
             for area in std::iter::once(front.site()).chain(front.areas()) {
                 out.bytes(&[area.state as u8, area.reason as u8]);
                 out.floats(&[

@@ -3,9 +3,9 @@
 use tapline_dsp::tier::Tier;
 use tapline_plugin_api::{
     cir::{C32, CirInput, CirLink, CirLinkSpec, CirOutput, CirSummary},
-    geometry::{Door, Grid, NodePosition, Point2},
+    geometry::{AntennaPosition, Door, Grid, NodePosition, Point2},
     tomography::{LinkObservation, TomographyInput, TomographyOutput, TomographySummary},
-    tracker::{DopplerPair, MAX_TRACKS, Track, TrackerInput, TrackerOutput, TrackerSummary, gate},
+    tracker::{ArrayLink, DopplerPair, MAX_TRACKS, Track, TrackerInput, TrackerOutput, TrackerSummary, gate},
 };
 
 use super::error::HostError;
@@ -106,6 +106,8 @@ pub struct Scene {
     pub vacancy: f32,
     /// Node positions, ascending by node id.
     pub nodes: Vec<NodePosition>,
+    /// Receive antennas of nodes that have an array, ascending by node and antenna.
+    pub antennas: Vec<AntennaPosition>,
     /// Room outline, counter-clockwise.
     pub outline: Vec<Point2>,
     /// Doors.
@@ -116,6 +118,10 @@ pub struct Scene {
     pub doppler: Vec<DopplerPair>,
     /// Their spectra.
     pub spectra: Vec<f32>,
+    /// Links to arrays with a spectrum in this cycle; for the tracker.
+    pub arrays: Vec<ArrayLink>,
+    /// Their spectra.
+    pub array_spectra: Vec<f32>,
 }
 
 /// Input and answer of the `tomography` stage.
@@ -223,6 +229,9 @@ impl TrackerBuffers {
                 cir_summaries: self.cir_summaries.as_slice().into(),
                 doppler: self.scene.doppler.as_slice().into(),
                 spectra: self.scene.spectra.as_slice().into(),
+                antennas: self.scene.antennas.as_slice().into(),
+                arrays: self.scene.arrays.as_slice().into(),
+                array_spectra: self.scene.array_spectra.as_slice().into(),
             },
             TrackerOutput {
                 tracks: self.tracks.as_mut_slice().into(),
@@ -242,10 +251,13 @@ impl Scene {
         (to.step_s, to.gate) = (self.step_s, self.gate);
         (to.presence, to.vacancy) = (self.presence, self.vacancy);
         copy_into(&self.nodes, &mut to.nodes);
+        copy_into(&self.antennas, &mut to.antennas);
         copy_into(&self.outline, &mut to.outline);
         copy_into(&self.doors, &mut to.doors);
         copy_into(&self.links, &mut to.links);
         copy_into(&self.doppler, &mut to.doppler);
         copy_into(&self.spectra, &mut to.spectra);
+        copy_into(&self.arrays, &mut to.arrays);
+        copy_into(&self.array_spectra, &mut to.array_spectra);
     }
 }

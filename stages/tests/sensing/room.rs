@@ -181,6 +181,9 @@ impl Stages {
             cir_summaries: RSlice::EMPTY,
             doppler: RSlice::EMPTY,
             spectra: RSlice::EMPTY,
+            antennas: RSlice::EMPTY,
+            arrays: RSlice::EMPTY,
+            array_spectra: RSlice::EMPTY,
         };
         let mut output = TrackerOutput {
             tracks: RSliceMut::from_mut_slice(&mut self.tracks),

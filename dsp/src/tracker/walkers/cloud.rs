@@ -8,25 +8,18 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use super::{
     WalkersConfig,
     field::{Guesses, RateField, Rates},
-    floor_plan::{FloorPlan, Place},
-    sequence::Sequence,
 };
-use crate::detmath;
+use crate::{
+    detmath,
+    tracker::{
+        floor_plan::{FloorPlan, Place},
+        moments::Moments,
+        sequence::Sequence,
+    },
+};
 
 /// Guesses in a cloud.
 pub(super) const GUESSES: usize = 2_000;
-
-/// Mean and covariance of a cloud.
-#[derive(Clone, Copy, Debug, Default, PartialEq, BorshSerialize, BorshDeserialize)]
-pub(super) struct Moments {
-    /// x, y, vx, vy.
-    pub(super) mean: [f64; 4],
-    pub(super) covariance: [[f64; 4]; 4],
-    /// Share that walks.
-    pub(super) walking: f32,
-    /// Share beyond a door.
-    pub(super) gone: f32,
-}
 
 /// One person's cloud. Arrays of one length, [`GUESSES`].
 #[derive(Clone, Debug, PartialEq, BorshSerialize, BorshDeserialize)]
@@ -243,13 +236,6 @@ impl Cloud {
             vx: &self.vx,
             vy: &self.vy,
         }
-    }
-
-    /// Whether all numbers of these moments are finite.
-    pub(super) fn sound(m: &Moments) -> bool {
-        m.mean.iter().chain(m.covariance.as_flattened()).all(|v| v.is_finite())
-            && (0.0..=1.01).contains(&m.walking)
-            && (0.0..=1.01).contains(&m.gone)
     }
 
     /// Whether the arrays have their length and all numbers are finite.

@@ -8,19 +8,20 @@
 pub mod body;
 mod cloud;
 mod field;
-mod floor_plan;
-mod sequence;
 mod state;
 
 pub use field::Pair;
 
 use self::{
-    cloud::{Cloud, Moments},
+    cloud::Cloud,
     field::{RateField, Rates},
+};
+use super::{
+    Entrance, Floor, Kalman, Life, Track, TrackerConfig,
     floor_plan::FloorPlan,
+    moments::{BODY_M2, Moments, conform, existence},
     sequence::Sequence,
 };
-use super::{Entrance, Floor, Kalman, Life, Track, TrackerConfig};
 use crate::{detmath, tomography::Node};
 
 /// Most people followed at once by Doppler: each costs a cloud.
@@ -29,9 +30,6 @@ pub const MOST_WALKERS: usize = 4;
 const SEARCH_FRESH: f32 = 0.05;
 /// Pairs that a place on the floor needs.
 const PAIRS_MIN: usize = 3;
-/// What a cloud's variance is credited with at least, square metres: a body's width.
-const BODY_M2: f64 = 0.0225;
-
 /// Parameters.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct WalkersConfig {
@@ -375,60 +373,4 @@ fn borne_out(evidence: f32, step_s: f32) -> f32 {
     /// A cloud that follows somebody has more evidence than this, nats a second; one whose rates others explain has less.
     const EVEN: f32 = -6.0;
     detmath::clamp(evidence - EVEN * step_s, -3.0 * step_s, 3.0 * step_s)
-}
-
-/// Existence after one measurement: a walk gains what the spectra say, nobody stays in a room that looks `vacant`, and who has
-/// gone out by a door is soon gone.
-fn existence(before: f32, (gain, vacant): (f32, f32), m: &Moments, step_s: f32) -> f32 {
-    /// Who is outside in front of the door is taken for gone with this time constant, seconds.
-    const GONE_S: f32 = 0.25;
-    /// Who stands by the door has so much of the cloud outside.
-    const GONE_SHARE: f32 = 0.3;
-    /// More nats than lie between the least existence and the greatest: what comes after a gap of many seconds stays a number.
-    const MOST_NATS: f32 = 30.0;
-    let held = detmath::clamp(before, 1e-6, 0.999);
-    let gain = if m.walking > 0.5 { gain } else { 0.0 } - vacant;
-    let odds = held / (1.0 - held) * detmath::exp(detmath::clamp(gain, -MOST_NATS, MOST_NATS));
-    let stays = detmath::exp(-detmath::max(m.gone - GONE_SHARE, 0.0) * step_s / GONE_S);
-    detmath::clamp(odds / (1.0 + odds), 1e-6, 0.999) * stays
-}
-
-/// Gives a track its cloud's mean and covariance; the height stays a prior.
-fn conform(kalman: &mut Kalman, m: &Moments) {
-    const AXES: [usize; 4] = [0, 1, 3, 4];
-    for (row, to) in AXES.into_iter().enumerate() {
-        kalman.mean[to] = m.mean[row];
-        for (column, at) in AXES.into_iter().enumerate() {
-            let floor = if row != column {
-                0.0
-            } else if row < 2 {
-                BODY_M2
-            } else {
-                1e-4
-            };
-            kalman.covariance[to][at] = m.covariance[row][column] + floor;
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Many seconds without spectra bring more nats at once than `exp` has numbers for.
-    #[test]
-    fn existence_is_a_probability_whatever_comes_after_a_gap() {
-        let walking = Moments {
-            walking: 1.0,
-            ..Moments::default()
-        };
-        for nats in [0.0, 5.0, 90.0, 400.0, f32::MAX] {
-            for (gain, vacant) in [(nats, 0.0), (-nats, 0.0), (0.0, nats)] {
-                let after = existence(0.6, (gain, vacant), &walking, 0.1);
-                assert!((1e-6..=0.999).contains(&after), "{gain} {vacant}: {after}");
-            }
-        }
-        assert!(existence(0.6, (400.0, 0.0), &walking, 0.1) > 0.99);
-        assert!(existence(0.6, (0.0, 400.0), &walking, 0.1) < 0.01);
-    }
 }

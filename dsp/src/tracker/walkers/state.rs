@@ -2,12 +2,11 @@
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
-use super::{
-    MOST_WALKERS, Walkers,
-    cloud::{Cloud, Moments},
-    sequence::Sequence,
+use super::{MOST_WALKERS, Walkers, cloud::Cloud};
+use crate::{
+    tomography::TomographyError,
+    tracker::{Track, moments::Moments, sequence::Sequence},
 };
-use crate::{tomography::TomographyError, tracker::Track};
 
 /// All that a later cycle depends on and its input does not bring.
 #[derive(BorshSerialize, BorshDeserialize)]
@@ -31,21 +30,13 @@ impl State {
         if !ascending || self.tracks.last().is_some_and(|t| t.id >= self.next_id) {
             return Some("the order of track ids");
         }
-        let sound = |t: &Track| {
-            let numbers = t.kalman.mean.iter().chain(t.kalman.covariance.as_flattened());
-            (0.0..=1.0).contains(&t.existence)
-                && t.coasted_s >= 0.0
-                && t.coasted_s.is_finite()
-                && numbers.copied().all(f64::is_finite)
-                && t.kalman.floor().is_sound()
-        };
-        if !(self.tracks.iter().all(sound) && (0.0..=1.0).contains(&self.search_existence)) {
+        if !(self.tracks.iter().all(Track::is_sound) && (0.0..=1.0).contains(&self.search_existence)) {
             return Some("a walker");
         }
         if !(self.since_s.is_finite() && self.since_s <= 3600.0) {
             return Some("the time since the last spectra");
         }
-        let sound = self.search.is_sound() && self.clouds.iter().all(|(c, m)| c.is_sound() && Cloud::sound(m));
+        let sound = self.search.is_sound() && self.clouds.iter().all(|(c, m)| c.is_sound() && m.is_sound());
         (!sound).then_some("a cloud")
     }
 }

@@ -41,8 +41,8 @@ pub(in crate::api) const RULES: &[Rule] = &[
         "Node",
         Read,
         Anyway,
-        "address clockQuality frames health healthReason id lastSeenS loss name notUsed placement rateHz reboots role rssiDbm \
-         simulated x y z",
+        "address antennasM clockQuality frames health healthReason id lastSeenS loss name notUsed placement rateHz reboots \
+         role rssiDbm simulated x y z",
     ),
     rule("UnknownSender", Read, Anyway, "address admit datagrams node reason"),
     rule(
@@ -275,6 +275,12 @@ impl Node {
     /// Position z, metres above the floor.
     async fn z(&self) -> f64 {
         decimal(self.configured.position_m[2])
+    }
+
+    /// Places `[x, y]` of its receive antennas from its own, metres, in the order of its frames; empty when it is no array.
+    async fn antennas_m(&self) -> Vec<Vec<f64>> {
+        let place = |from_m: &[f32; 2]| from_m.iter().copied().map(decimal).collect();
+        self.configured.antennas_m.iter().map(place).collect()
     }
 
     /// One word on how it does (`ok`, `silent`, `never seen`, `slow`); null before the server looked.

@@ -102,7 +102,7 @@ async fn the_site_and_its_radios_are_described() {
         &router,
         "{ server { version uptimeS mode ready notReadyReason otherSites logKey missedTicks received { name count } }
            site { id name privacyMode rooms { id name heightM why people outline { x y } zones { id } doors { widthM } } }
-           nodes { id name role health healthReason rateHz rssiDbm lastSeenS x y z }
+           nodes { id name role health healthReason rateHz rssiDbm lastSeenS x y z antennasM }
            unknownSenders { address node admit reason }
            links { path tx rx channel kind tier latest { coherence } }
            plugins { name state reason blake3 }
@@ -123,6 +123,7 @@ async fn the_site_and_its_radios_are_described() {
         (&json!("sofa"), &json!(0.9))
     );
     assert_eq!(answer["nodes"][0]["health"], "ok");
+    assert_eq!(answer["nodes"][0]["antennasM"], json!([]));
     assert_eq!(answer["nodes"][1]["health"], json!(null));
     assert_eq!(answer["nodes"][1]["name"], "node 2");
     assert_eq!(answer["unknownSenders"][0]["admit"], "[[site.node]]\nid = 9\n");

@@ -1,0 +1,385 @@
+//! Guesses of everybody at once.
+
+use borsh::{BorshDeserialize, BorshSerialize};
+
+use super::{
+    JointConfig, Person, Seen,
+    echo::Echo,
+    law::{self, Gain, PEOPLE_MAX},
+    moments,
+    motion::Guess,
+    weights,
+};
+use crate::{
+    bearing::DelayBasis,
+    detmath,
+    tracker::{
+        floor_plan::{FloorPlan, Place},
+        moments::Moments,
+        sequence::Sequence,
+    },
+};
+
+/// Sets.
+pub(super) const SETS: usize = 800;
+/// Guesses where somebody lost would be.
+const LOST: usize = 80;
+/// Sets that stand for all.
+const LIKELY: usize = 8;
+/// Sets among which the densest place of all is sought, and those that they are compared with.
+const CANDIDATES: usize = 60;
+const COMPARED: usize = 200;
+/// Within this distance sets are about the same, metres.
+const ALIKE_M: f32 = 0.35;
+/// Within this distance of the densest place sets tell where somebody is, metres.
+const TELLING_M: f32 = 1.0;
+/// Further apart than this two people are told apart, metres.
+const APART_M: f32 = 1.0;
+/// Share of the guesses of somebody lost that begin anew when they are copied.
+const LOST_FRESH: f32 = 0.2;
+
+/// Where everybody is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, BorshSerialize, BorshDeserialize)]
+pub(super) struct Set {
+    people: [Guess; PEOPLE_MAX],
+    /// Logarithm of the weight.
+    log: f32,
+}
+
+/// Where one person would be if it were not where the sets have it.
+#[derive(Clone, Debug, Default, PartialEq, BorshSerialize, BorshDeserialize)]
+pub(super) struct Lost {
+    guesses: Vec<Guess>,
+    logs: Vec<f32>,
+}
+
+/// All sets, and a way back for each person.
+#[derive(Clone, Debug)]
+pub(super) struct Sets {
+    pub(super) sets: Vec<Set>,
+    pub(super) lost: Vec<Lost>,
+    shares: Vec<f32>,
+    spare: Vec<Set>,
+    spare_guesses: Vec<Guess>,
+    from: Vec<u32>,
+}
+
+/// Sets that stand for all, by number.
+pub(super) type Likely = [usize; LIKELY];
+
+impl Sets {
+    pub(super) fn new() -> Self {
+        Self {
+            sets: vec![Set::default(); SETS],
+            lost: Vec::with_capacity(PEOPLE_MAX),
+            shares: vec![1.0 / SETS as f32; SETS],
+            spare: Vec::with_capacity(SETS),
+            spare_guesses: Vec::with_capacity(LOST),
+            from: Vec::with_capacity(SETS),
+        }
+    }
+
+    /// One more person, the last: by the guesses of the search.
+    pub(super) fn add(&mut self, people: usize, search: &super::Search, plan: &FloorPlan, sequence: &mut Sequence) {
+        for set in &mut self.sets {
+            set.people[people] = *search.draw(sequence);
+            if people == 0 {
+                set.log = 0.0;
+            }
+        }
+        if people == 0 {
+            self.settle();
+        }
+        self.lost.push(Lost {
+            guesses: (0..LOST).map(|_| Guess::anywhere(plan, sequence)).collect(),
+            logs: vec![0.0; LOST],
+        });
+    }
+
+    /// Without this person; those after it move up.
+    pub(super) fn remove(&mut self, k: usize) {
+        for set in &mut self.sets {
+            set.people.copy_within(k + 1.., k);
+        }
+        self.lost.remove(k);
+    }
+
+    pub(super) fn predict(
+        &mut self,
+        people: usize,
+        step_s: f32,
+        plan: &FloorPlan,
+        c: &JointConfig,
+        sequence: &mut Sequence,
+    ) {
+        for set in self.sets.iter_mut().filter(|_| people > 0) {
+            for guess in &mut set.people[..people] {
+                set.log -= guess.predict(step_s, plan, c, sequence);
+            }
+        }
+        for lost in &mut self.lost {
+            for (guess, log) in lost.guesses.iter_mut().zip(&mut lost.logs) {
+                let before = *guess;
+                *log -= guess.predict(step_s, plan, c, sequence);
+                // Who stands leaves nothing to be found by, and who has gone out is not lost.
+                if !guess.walks {
+                    *guess = before;
+                } else if plan.at(guess.at_m[0], guess.at_m[1]) != Place::Inside {
+                    (*guess, *log) = (before, *log - c.wall);
+                }
+            }
+        }
+    }
+
+    /// Weighs all sets by one link.
+    pub(super) fn weigh(&mut self, seen: &Seen, basis: &DelayBasis, people: usize, trust: f32) {
+        for set in self.sets.iter_mut().filter(|_| people > 0) {
+            let echoes = echoes(set, people, seen, basis);
+            let all = unknown(set, &echoes, people);
+            set.log += law::nats(&seen.window, &seen.link, &all[..people], trust).0;
+        }
+    }
+
+    /// Shares from logarithms.
+    pub(super) fn settle(&mut self) {
+        let most = self.sets.iter().map(|s| s.log).fold(f32::MIN, detmath::max);
+        self.shares.clear();
+        let mut sum = 0.0;
+        for set in &mut self.sets {
+            set.log = detmath::max(set.log - most, -1e6);
+            let share = if set.log < -40.0 { 0.0 } else { detmath::exp(set.log) };
+            sum += f64::from(share);
+            self.shares.push(share);
+        }
+        let scale = (1.0 / sum) as f32;
+        self.shares.iter_mut().for_each(|s| *s *= scale);
+    }
+
+    /// Some sets, by their shares.
+    pub(super) fn likely(&self, sequence: &mut Sequence) -> Likely {
+        core::array::from_fn(|_| weights::pick(&self.shares, sequence))
+    }
+
+    /// The people of a set at a link, all but one maybe, with gains known from before.
+    pub(super) fn given<R>(
+        &self,
+        set: usize,
+        (seen, basis): (&Seen, &DelayBasis),
+        people: &[Person],
+        but: Option<usize>,
+        then: impl FnOnce(&[(&Echo, bool, Gain)]) -> R,
+    ) -> R {
+        let set = &self.sets[set];
+        let echoes = echoes(set, people.len(), seen, basis);
+        let mut known = [(&echoes[0], false, Gain::Sought); PEOPLE_MAX];
+        let mut count = 0;
+        for k in (0..people.len()).filter(|k| Some(*k) != but) {
+            known[count] = (&echoes[k], set.people[k].walks, Gain::Known(people[k].gains[seen.id]));
+            count += 1;
+        }
+        then(&known[..count])
+    }
+
+    /// Tells from likely sets how strong everybody's echoes are at a link, and how well the link bears each walk out.
+    pub(super) fn tell(&self, seen: &Seen, basis: &DelayBasis, likely: &Likely, people: &mut [Person], trust: f32) {
+        let count = people.len();
+        if count == 0 {
+            return;
+        }
+        let mut sums = [[0.0; 3]; PEOPLE_MAX];
+        for set in likely.map(|s| &self.sets[s]) {
+            let echoes = echoes(set, count, seen, basis);
+            let all = unknown(set, &echoes, count);
+            let (full, gains) = law::nats(&seen.window, &seen.link, &all[..count], trust);
+            for k in (0..count).filter(|k| set.people[*k].walks) {
+                let mut rest = [all[0]; PEOPLE_MAX];
+                let mut left = 0;
+                for other in (0..count).filter(|other| *other != k) {
+                    rest[left] = (all[other].0, all[other].1, Gain::Among(count - 1));
+                    left += 1;
+                }
+                let without = law::nats(&seen.window, &seen.link, &rest[..left], trust).0;
+                let [walk, gain, support] = &mut sums[k];
+                *walk += 1.0;
+                *gain += gains[k];
+                *support += full - without;
+            }
+        }
+        for (person, [walk, gain, support]) in people.iter_mut().zip(sums) {
+            if walk > 0.0 {
+                let known = &mut person.gains[seen.id];
+                *known += 0.5 * (gain / walk - *known);
+                person.support += support / walk;
+            }
+        }
+    }
+
+    /// Weighs by one link where each person would be if it were lost, the others as likely sets have them.
+    pub(super) fn weigh_lost(
+        &mut self,
+        seen: &Seen,
+        basis: &DelayBasis,
+        likely: &Likely,
+        people: &[Person],
+        trust: f32,
+    ) {
+        for k in 0..people.len() {
+            let mut lost = core::mem::take(&mut self.lost[k]);
+            for (at, set) in likely.iter().enumerate().take(4) {
+                self.given(*set, (seen, basis), people, Some(k), |others| {
+                    let sought = |guess: &Guess| beside(others, guess, (seen, basis), trust);
+                    for (guess, log) in lost.guesses.iter().zip(&mut lost.logs).skip(at).step_by(4) {
+                        *log += sought(guess);
+                    }
+                });
+            }
+            self.lost[k] = lost;
+        }
+    }
+
+    /// The set that most likely ones are most like.
+    pub(super) fn densest(&self, people: usize, sequence: &mut Sequence) -> Set {
+        let candidates: [usize; CANDIDATES] = core::array::from_fn(|_| weights::pick(&self.shares, sequence));
+        let compared: [usize; COMPARED] = core::array::from_fn(|_| weights::pick(&self.shares, sequence));
+        let mut best = (-1.0, 0);
+        for candidate in candidates {
+            let mut density = 0.0;
+            for other in compared {
+                let away2: f32 = (0..people)
+                    .map(|k| self.sets[candidate].people[k].away2(&self.sets[other].people[k]))
+                    .sum();
+                density += detmath::exp(detmath::max(-away2 / (2.0 * ALIKE_M * ALIKE_M), -40.0));
+            }
+            if density > best.0 {
+                best = (density, candidate);
+            }
+        }
+        self.sets[best.1]
+    }
+
+    /// Names the people of all sets as in `best`: who is who does not change the law, so sets would mix names up.
+    pub(super) fn lock(&mut self, best: &Set, people: usize) {
+        for a in 0..people {
+            for b in a + 1..people {
+                let (first, second) = (best.people[a], best.people[b]);
+                if first.away2(&second) < APART_M * APART_M {
+                    continue;
+                }
+                for set in &mut self.sets {
+                    let (x, y) = (set.people[a], set.people[b]);
+                    if y.off2(&first) + x.off2(&second) < x.off2(&first) + y.off2(&second) {
+                        set.people.swap(a, b);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Where a person is: mean and covariance over the sets like the densest one.
+    pub(super) fn moments(&self, k: usize, best: &Set, people: usize, plan: &FloorPlan) -> Moments {
+        let alike = |set: &Set| (0..people).all(|p| set.people[p].away2(&best.people[p]) < TELLING_M * TELLING_M);
+        let of = self.shares.iter().copied().zip(&self.sets);
+        moments(
+            of.filter(|(_, set)| alike(set)).map(|(w, set)| (w, &set.people[k])),
+            plan,
+        )
+    }
+
+    /// Copies likely sets over unlikely ones once few carry the weight.
+    pub(super) fn resample(&mut self, people: usize, c: &JointConfig, plan: &FloorPlan, sequence: &mut Sequence) {
+        if weights::effective(&self.shares) < 0.5 * SETS as f32 {
+            weights::systematic(&self.shares, sequence, &mut self.from);
+            self.spare.clear();
+            self.spare.extend_from_slice(&self.sets);
+            for (set, from) in self.sets.iter_mut().zip(&self.from) {
+                *set = self.spare[*from as usize];
+                set.log = 0.0;
+                set.people[..people].iter_mut().for_each(|g| g.jitter(c, sequence));
+            }
+        }
+        for lost in &mut self.lost {
+            weights::shares(&mut lost.logs, &mut self.shares);
+            if weights::effective(&self.shares) < 0.5 * LOST as f32 {
+                weights::systematic(&self.shares, sequence, &mut self.from);
+                self.spare_guesses.clear();
+                self.spare_guesses.extend_from_slice(&lost.guesses);
+                for (guess, from) in lost.guesses.iter_mut().zip(&self.from) {
+                    *guess = self.spare_guesses[*from as usize];
+                    guess.jitter(c, sequence);
+                    if sequence.even() < LOST_FRESH {
+                        *guess = Guess::anywhere(plan, sequence);
+                    }
+                }
+                lost.logs.fill(0.0);
+            }
+        }
+    }
+
+    /// Puts one person of a few sets to where it would be if it were lost.
+    pub(super) fn stray(&mut self, people: usize, c: &JointConfig, sequence: &mut Sequence) {
+        for _ in 0..(c.stray * SETS as f32) as usize {
+            let k = ((sequence.even() * people as f32) as usize).min(people - 1);
+            let set = ((sequence.even() * SETS as f32) as usize).min(SETS - 1);
+            let lost = &mut self.lost[k];
+            weights::shares(&mut lost.logs, &mut self.shares);
+            let mut guess = lost.guesses[weights::pick(&self.shares, sequence)];
+            guess.jitter(c, sequence);
+            self.sets[set].people[k] = guess;
+            self.sets[set].log -= c.stray_price;
+        }
+        self.settle();
+    }
+}
+
+/// Nats by which a link is likelier with this guess beside others than with them alone.
+pub(super) fn beside(
+    others: &[(&Echo, bool, Gain)],
+    guess: &Guess,
+    (seen, basis): (&Seen, &DelayBasis),
+    trust: f32,
+) -> f32 {
+    let echo = seen.link.echo(basis, guess.at_m, guess.velocity_m_s);
+    let mut all = [(&echo, true, Gain::Sought); PEOPLE_MAX];
+    let count = others.len().min(PEOPLE_MAX - 1);
+    all[..count].copy_from_slice(&others[..count]);
+    let nats = |people: &[(&Echo, bool, Gain)]| law::nats(&seen.window, &seen.link, people, trust).0;
+    nats(&all[..=count]) - nats(&all[..count])
+}
+
+fn echoes(set: &Set, people: usize, seen: &Seen, basis: &DelayBasis) -> [Echo; PEOPLE_MAX] {
+    let mut echoes = [Echo::default(); PEOPLE_MAX];
+    for (echo, guess) in echoes.iter_mut().zip(&set.people[..people]) {
+        *echo = seen.link.echo(basis, guess.at_m, guess.velocity_m_s);
+    }
+    echoes
+}
+
+type Judged<'e> = [(&'e Echo, bool, Gain); PEOPLE_MAX];
+
+/// The people of a set, their gains unknown.
+fn unknown<'e>(set: &Set, echoes: &'e [Echo; PEOPLE_MAX], people: usize) -> Judged<'e> {
+    core::array::from_fn(|k| (&echoes[k], set.people[k].walks, Gain::Among(people)))
+}
+
+impl Lost {
+    fn is_sound(&self) -> bool {
+        self.guesses.len() == LOST
+            && self.logs.len() == LOST
+            && self.guesses.iter().all(Guess::is_sound)
+            && self.logs.iter().all(|l| l.is_finite())
+    }
+}
+
+impl Sets {
+    /// Whether sets and the ways back for so many people are complete and finite.
+    pub(super) fn is_sound(sets: &[Set], lost: &[Lost], people: usize) -> bool {
+        let sound = |s: &Set| s.log.is_finite() && s.people.iter().all(Guess::is_sound);
+        sets.len() == SETS && sets.iter().all(sound) && lost.len() == people && lost.iter().all(Lost::is_sound)
+    }
+
+    /// Takes over what [`Self::is_sound`].
+    pub(super) fn restore(&mut self, sets: Vec<Set>, lost: Vec<Lost>) {
+        (self.sets, self.lost) = (sets, lost);
+        self.settle();
+    }
+}
