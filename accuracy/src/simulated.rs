@@ -161,9 +161,7 @@ pub(super) fn run(lab: &Lab) -> Result<Section, String> {
         if scene != "empty-room" {
             let reached = score.idf1().is_some_and(|v| v >= 0.9);
             section.rows.push(match scene {
-                "two-crossing" | "two-crossing-arrays" => {
-                    Row::asked(&format!("{scene}: IDF1"), idf1, "0.9", reached)
-                }
+                "two-crossing" | "two-crossing-arrays" => Row::asked(format!("{scene}: IDF1"), idf1, "0.9", reached),
                 _ => Row::reported(format!("{scene}: IDF1"), idf1),
             });
         }

@@ -108,15 +108,15 @@ fn inner(a: &[Complex64], b: &[Complex64]) -> Complex64 {
 /// Makes the vectors orthonormal in their order (modified Gram-Schmidt); gives the lengths that were left.
 fn orthonormal(vectors: &mut [Vec<Complex64>; DELAYS]) -> [f64; DELAYS] {
     let mut lengths = [0.0; DELAYS];
-    for d in 0..DELAYS {
+    for (d, length) in lengths.iter_mut().enumerate() {
         let (before, rest) = vectors.split_at_mut(d);
         let v = &mut rest[0];
         for b in before.iter() {
             let along = inner(b, v);
             v.iter_mut().zip(b).for_each(|(v, b)| *v -= b * along);
         }
-        lengths[d] = detmath::max64(inner(v, v).re.sqrt(), f64::MIN_POSITIVE);
-        v.iter_mut().for_each(|v| *v /= lengths[d]);
+        *length = detmath::max64(inner(v, v).re.sqrt(), f64::MIN_POSITIVE);
+        v.iter_mut().for_each(|v| *v /= *length);
     }
     lengths
 }

@@ -9,6 +9,8 @@
 //!
 //! Everything runs over eight rates side by side; nothing fuses a product with a sum.
 
+use core::f32::consts::LN_2;
+
 use wide::{f32x8, i32x8};
 
 use super::echo::{Echo, Link};
@@ -39,7 +41,7 @@ const WALKS: [&[(f32, f32)]; PEOPLE_MAX + 1] = [
         (8.557, -2.813_411),
     ],
     &[(0.2, -1.514_128), (1.0, -0.579_818), (4.999, -1.514_128)],
-    &[(0.343, -0.693_147), (2.915, -0.693_147)],
+    &[(0.343, -LN_2), (2.915, -LN_2)],
 ];
 /// Those of a person who is looked for beside others whose gains are known.
 const SOUGHT: &[(f32, f32)] = &[
@@ -286,9 +288,9 @@ fn nats_of<const N: usize>(
                     let [re, im] = h[i][k];
                     c[k][0] -= share * (re * c[i][0] + im * c[i][1]);
                     c[k][1] -= share * (re * c[i][1] - im * c[i][0]);
-                    for m in k..N {
-                        // h_km -= share conj(h_ik) h_im.
-                        let [x, y] = h[i][m];
+                    // h_km -= share conj(h_ik) h_im.
+                    let row = h[i];
+                    for (m, [x, y]) in row.into_iter().enumerate().skip(k) {
                         h[k][m][0] -= share * (re * x + im * y);
                         h[k][m][1] -= share * (re * y - im * x);
                     }
@@ -339,5 +341,5 @@ fn ln(v: f32x8) -> f32x8 {
     for c in [0.266_87, -1.234_2, 3.218_9, -5.264_1, 6.065_1, -3.028_3] {
         p = p * fraction + f32x8::splat(c);
     }
-    (exponent + p) * f32x8::splat(core::f32::consts::LN_2)
+    (exponent + p) * f32x8::splat(LN_2)
 }
