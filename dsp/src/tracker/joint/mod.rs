@@ -43,6 +43,9 @@ const TURN_S: f32 = 0.2;
 const LINKS_CYCLE_MAX: usize = 4;
 /// Support that a walk has by chance, nats a turn.
 const SUPPORT_BY_CHANCE: f32 = 1.2;
+/// Below this, nats a second, a room that looks empty says nothing against somebody who keeps still: such a person leaves 0.1 in the
+/// simulator's `sitting-still-arrays`, an empty room 1.7.
+const VACANT_MIN: f32 = 0.4;
 /// A track of this age has shown that it is somebody, seconds.
 const YOUNG_S: f32 = 4.0;
 
@@ -400,7 +403,11 @@ impl Joint {
         let turn_s = core::mem::replace(&mut self.turn_s, 0.0);
         self.weighed = 0;
         let people = self.tracks.len();
-        let vacant = detmath::min(vacancy * turn_s, 5.0);
+        let vacant = if vacancy < VACANT_MIN {
+            0.0
+        } else {
+            detmath::min(vacancy * turn_s, 5.0)
+        };
         if people > 0 {
             let best = self.sets.densest(people, &mut self.sequence);
             self.sets.lock(&best, people);
