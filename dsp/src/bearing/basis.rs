@@ -12,7 +12,7 @@ const LIGHT_M_S: f64 = 299_792_458.0;
 const WAYS_M: (f64, f64) = (-0.5, 12.0);
 /// Ways in between that the basis is made for.
 const WAYS: usize = 200;
-/// Passes of the subspace iteration; the fourth eigenvalue is a thirtieth of the third or less.
+/// Passes of the subspace iteration: what is not of the three falls by the fourth eigenvalue over the third in each.
 const PASSES: usize = 12;
 /// Least excess way of the table of answers, its step and its length, metres.
 const TABLE_FROM_M: f32 = -2.0;

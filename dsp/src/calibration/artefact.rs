@@ -1,7 +1,8 @@
 //! The calibration artefact: the site's empty-room baselines as one versioned file.
 //!
 //! Bytes: the eight bytes `TLCAL\0\0\x03`, then the borsh encoding of [`CalibrationArtefact`] (little-endian, raw
-//! IEEE-754 bits); without any array of antennas `TLCAL\0\0\x02`, and the encoding without `cross_phase_rad`. Whoever witnesses a calibration hashes exactly these bytes.
+//! IEEE-754 bits); without any array of antennas `TLCAL\0\0\x02`, and the encoding without `cross_phase_rad`.
+//! Whoever witnesses a calibration hashes exactly these bytes.
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use thiserror::Error;
@@ -183,22 +184,30 @@ mod version_2 {
         quiet: QuietLevel,
     }
 
+    /// The same baseline as the other type, which has these fields more.
+    macro_rules! as_another {
+        ($b:ident, $to:ident { $($more:tt)* }) => {
+            $to {
+                frames: $b.frames,
+                mask: $b.mask,
+                amplitude: $b.amplitude,
+                amplitude_variance: $b.amplitude_variance,
+                phase_rad: $b.phase_rad,
+                phase_dispersion: $b.phase_dispersion,
+                chosen: $b.chosen,
+                gain: $b.gain,
+                agc_db: $b.agc_db,
+                rss_dbm: $b.rss_dbm,
+                rss_std_db: $b.rss_std_db,
+                quiet: $b.quiet,
+                $($more)*
+            }
+        };
+    }
+
     impl From<CalibrationArtefact> for Artefact {
         fn from(artefact: CalibrationArtefact) -> Self {
-            let baseline = |b: PathBaseline| Baseline {
-                frames: b.frames,
-                mask: b.mask,
-                amplitude: b.amplitude,
-                amplitude_variance: b.amplitude_variance,
-                phase_rad: b.phase_rad,
-                phase_dispersion: b.phase_dispersion,
-                chosen: b.chosen,
-                gain: b.gain,
-                agc_db: b.agc_db,
-                rss_dbm: b.rss_dbm,
-                rss_std_db: b.rss_std_db,
-                quiet: b.quiet,
-            };
+            let baseline = |b: PathBaseline| as_another!(b, Baseline {});
             Self {
                 start_ns: artefact.start_ns,
                 end_ns: artefact.end_ns,
@@ -213,20 +222,13 @@ mod version_2 {
 
     impl From<Artefact> for CalibrationArtefact {
         fn from(old: Artefact) -> Self {
-            let baseline = |b: Baseline| PathBaseline {
-                frames: b.frames,
-                mask: b.mask,
-                amplitude: b.amplitude,
-                amplitude_variance: b.amplitude_variance,
-                phase_rad: b.phase_rad,
-                phase_dispersion: b.phase_dispersion,
-                chosen: b.chosen,
-                gain: b.gain,
-                agc_db: b.agc_db,
-                rss_dbm: b.rss_dbm,
-                rss_std_db: b.rss_std_db,
-                quiet: b.quiet,
-                cross_phase_rad: Vec::new(),
+            let baseline = |b: Baseline| {
+                as_another!(
+                    b,
+                    PathBaseline {
+                        cross_phase_rad: Vec::new()
+                    }
+                )
             };
             Self {
                 start_ns: old.start_ns,

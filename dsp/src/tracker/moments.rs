@@ -2,11 +2,11 @@
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
-use super::Kalman;
+use super::{Floor, Kalman, Track};
 use crate::detmath;
 
 /// What a cloud's variance is credited with at least, square metres: a body's width.
-pub(super) const BODY_M2: f64 = 0.0225;
+const BODY_M2: f64 = 0.0225;
 
 /// Mean and covariance of a cloud.
 #[derive(Clone, Copy, Debug, Default, PartialEq, BorshSerialize, BorshDeserialize)]
@@ -30,6 +30,27 @@ impl Moments {
             && (0.0..=1.01).contains(&self.walking)
             && (0.0..=1.01).contains(&self.gone)
     }
+}
+
+/// Somebody found where the guesses are; speed unknown but for what they say.
+pub(super) fn born(m: &Moments, speed_m_s: f64) -> Kalman {
+    let place = Floor {
+        at_m: [m.mean[0], m.mean[1]],
+        covariance: [
+            m.covariance[0][0] + BODY_M2,
+            m.covariance[0][1],
+            m.covariance[1][1] + BODY_M2,
+        ],
+    };
+    let mut kalman = Kalman::born(&place, speed_m_s);
+    conform(&mut kalman, m);
+    kalman
+}
+
+/// Distance of a track from the middle of the guesses, metres.
+pub(super) fn away_m(track: &Track, m: &Moments) -> f64 {
+    let [dx, dy] = [0, 1].map(|axis| track.kalman.mean[axis] - m.mean[axis]);
+    (dx * dx + dy * dy).sqrt()
 }
 
 /// Existence after one measurement: a walk gains what the spectra say, nobody stays in a room that looks `vacant`, and who has

@@ -17,7 +17,7 @@ const WINDOW_AGO_S: f32 = 0.3;
 /// What the direct way is longer by than the mean that a frame is aligned to, metres.
 const DIRECT_M: f32 = 0.2;
 /// Usual power of a body's echo against the empty room's, both nodes one direct way off it; measured, as the profile below, on one
-/// walker in two made-up rooms of the simulator (2.4 GHz, 20 MHz sub-band pairs, 25 frames a second).
+/// walker in two made-up rooms of the simulator (2.4 GHz, HT40, 25 frames a second).
 const ECHO: f32 = 1.106_72;
 /// Distance of two entries of the profile, m/s.
 const PROFILE_STEP_M_S: f32 = 0.085_43;

@@ -4,8 +4,8 @@
 //! `S = a I + sum_i G_i s_i v_i v_i^H`: noise and what echoes by walls leave (`a`), and for each person the echo `v_i` of its place, `s_i` of
 //! its gain `G_i` at this distance from its own path rate. Limbs turn faster and slower than a body, and a walk is no Gaussian process, so
 //! the vector's law is that of a heavy-tailed one (complex Student's t with one degree of freedom; Ollila, Tyler, Koivunen and Poor 2012):
-//! `-ln det S - (M + 1) ln(1 + x^H S^-1 x)`. A Gaussian one believes a strong echo too much: with it the truth ranked behind a quarter of
-//! wrong pairs of places, with this behind one in seventy (docs/tracker.md).
+//! `-ln det S - (M + 1) ln(1 + x^H S^-1 x)`. A Gaussian one believes a strong echo too much: in a prototype the truth ranked behind a quarter of
+//! wrong pairs of places with it, and with this behind one in seventy.
 //!
 //! Everything runs over eight rates side by side; nothing fuses a product with a sum.
 

@@ -24,9 +24,9 @@ use self::{
     sets::Sets,
 };
 use super::{
-    Entrance, Floor, Kalman, Life, Track, TrackerConfig,
+    Entrance, Life, Track, TrackerConfig,
     floor_plan::{FloorPlan, Place},
-    moments::{BODY_M2, Moments, conform, existence},
+    moments::{Moments, away_m, born, conform, existence},
     sequence::Sequence,
 };
 use crate::{
@@ -402,6 +402,8 @@ impl Joint {
     fn end_turn(&mut self, vacancy: f32) {
         let turn_s = core::mem::replace(&mut self.turn_s, 0.0);
         self.weighed = 0;
+        // The last spectra of a turn may be some cycles ago.
+        self.sets.settle();
         let people = self.tracks.len();
         let vacant = if vacancy < VACANT_MIN {
             0.0
@@ -465,23 +467,11 @@ impl Joint {
         let m = self.search.moments(&self.plan);
         let spread = (m.covariance[0][0] + m.covariance[1][1]).sqrt();
         let inside = self.plan.at(m.mean[0] as f32, m.mean[1] as f32) == Place::Inside;
-        let near = |t: &Track| {
-            let [dx, dy] = [0, 1].map(|axis| t.kalman.mean[axis] - m.mean[axis]);
-            (dx * dx + dy * dy).sqrt() < f64::from(self.c.apart_m)
-        };
+        let near = |t: &Track| away_m(t, &m) < f64::from(self.c.apart_m);
         if spread > f64::from(self.c.found_m) || m.walking < 0.5 || !inside || self.tracks.iter().any(near) {
             return;
         }
-        let place = Floor {
-            at_m: [m.mean[0], m.mean[1]],
-            covariance: [
-                m.covariance[0][0] + BODY_M2,
-                m.covariance[0][1],
-                m.covariance[1][1] + BODY_M2,
-            ],
-        };
-        let mut kalman = Kalman::born(&place, f64::from(self.c.speed_most_m_s));
-        conform(&mut kalman, &m);
+        let kalman = born(&m, f64::from(self.c.speed_most_m_s));
         self.sets.add(people, &self.search, &self.plan, &mut self.sequence);
         // What made it a find makes it sure.
         self.tracks.push(Track::born(self.next_id, 0.97, kalman));

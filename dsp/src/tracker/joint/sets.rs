@@ -41,9 +41,8 @@ const LOST_FRESH: f32 = 0.2;
 /// Where everybody is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, BorshSerialize, BorshDeserialize)]
 pub(super) struct Set {
+    /// Those after the last one are all zero.
     people: [Guess; PEOPLE_MAX],
-    /// Logarithm of the weight.
-    log: f32,
 }
 
 /// Where one person would be if it were not where the sets have it.
@@ -57,6 +56,8 @@ pub(super) struct Lost {
 #[derive(Clone, Debug)]
 pub(super) struct Sets {
     pub(super) sets: Vec<Set>,
+    /// Logarithms of their weights.
+    pub(super) logs: Vec<f32>,
     pub(super) lost: Vec<Lost>,
     shares: Vec<f32>,
     spare: Vec<Set>,
@@ -71,6 +72,7 @@ impl Sets {
     pub(super) fn new() -> Self {
         Self {
             sets: vec![Set::default(); SETS],
+            logs: vec![0.0; SETS],
             lost: Vec::with_capacity(PEOPLE_MAX),
             shares: vec![1.0 / SETS as f32; SETS],
             spare: Vec::with_capacity(SETS),
@@ -83,12 +85,9 @@ impl Sets {
     pub(super) fn add(&mut self, people: usize, search: &super::Search, plan: &FloorPlan, sequence: &mut Sequence) {
         for set in &mut self.sets {
             set.people[people] = *search.draw(sequence);
-            if people == 0 {
-                set.log = 0.0;
-            }
         }
         if people == 0 {
-            self.settle();
+            self.logs.fill(0.0);
         }
         self.lost.push(Lost {
             guesses: (0..LOST).map(|_| Guess::anywhere(plan, sequence)).collect(),
@@ -100,6 +99,7 @@ impl Sets {
     pub(super) fn remove(&mut self, k: usize) {
         for set in &mut self.sets {
             set.people.copy_within(k + 1.., k);
+            set.people[PEOPLE_MAX - 1] = Guess::default();
         }
         self.lost.remove(k);
     }
@@ -112,9 +112,9 @@ impl Sets {
         c: &JointConfig,
         sequence: &mut Sequence,
     ) {
-        for set in self.sets.iter_mut().filter(|_| people > 0) {
+        for (set, log) in self.sets.iter_mut().zip(&mut self.logs) {
             for guess in &mut set.people[..people] {
-                set.log -= guess.predict(step_s, plan, c, sequence);
+                *log -= guess.predict(step_s, plan, c, sequence);
             }
         }
         for lost in &mut self.lost {
@@ -133,26 +133,19 @@ impl Sets {
 
     /// Weighs all sets by one link.
     pub(super) fn weigh(&mut self, seen: &Seen, basis: &DelayBasis, people: usize, trust: f32) {
-        for set in self.sets.iter_mut().filter(|_| people > 0) {
+        if people == 0 {
+            return;
+        }
+        for (set, log) in self.sets.iter().zip(&mut self.logs) {
             let echoes = echoes(set, people, seen, basis);
             let all = unknown(set, &echoes, people);
-            set.log += law::nats(&seen.window, &seen.link, &all[..people], trust).0;
+            *log += law::nats(&seen.window, &seen.link, &all[..people], trust).0;
         }
     }
 
     /// Shares from logarithms.
     pub(super) fn settle(&mut self) {
-        let most = self.sets.iter().map(|s| s.log).fold(f32::MIN, detmath::max);
-        self.shares.clear();
-        let mut sum = 0.0;
-        for set in &mut self.sets {
-            set.log = detmath::max(set.log - most, -1e6);
-            let share = if set.log < -40.0 { 0.0 } else { detmath::exp(set.log) };
-            sum += f64::from(share);
-            self.shares.push(share);
-        }
-        let scale = (1.0 / sum) as f32;
-        self.shares.iter_mut().for_each(|s| *s *= scale);
+        weights::shares(&mut self.logs, &mut self.shares);
     }
 
     /// Some sets, by their shares.
@@ -293,9 +286,9 @@ impl Sets {
             self.spare.extend_from_slice(&self.sets);
             for (set, from) in self.sets.iter_mut().zip(&self.from) {
                 *set = self.spare[*from as usize];
-                set.log = 0.0;
                 set.people[..people].iter_mut().for_each(|g| g.jitter(c, sequence));
             }
+            self.logs.fill(0.0);
         }
         for lost in &mut self.lost {
             weights::shares(&mut lost.logs, &mut self.shares);
@@ -325,9 +318,8 @@ impl Sets {
             let mut guess = lost.guesses[weights::pick(&self.shares, sequence)];
             guess.jitter(c, sequence);
             self.sets[set].people[k] = guess;
-            self.sets[set].log -= c.stray_price;
+            self.logs[set] -= c.stray_price;
         }
-        self.settle();
     }
 }
 
@@ -372,14 +364,14 @@ impl Lost {
 
 impl Sets {
     /// Whether sets and the ways back for so many people are complete and finite.
-    pub(super) fn is_sound(sets: &[Set], lost: &[Lost], people: usize) -> bool {
-        let sound = |s: &Set| s.log.is_finite() && s.people.iter().all(Guess::is_sound);
-        sets.len() == SETS && sets.iter().all(sound) && lost.len() == people && lost.iter().all(Lost::is_sound)
+    pub(super) fn is_sound(sets: &[Set], logs: &[f32], lost: &[Lost], people: usize) -> bool {
+        let sound = |s: &Set| s.people.iter().all(Guess::is_sound);
+        let logs = logs.len() == SETS && logs.iter().all(|l| l.is_finite());
+        logs && sets.len() == SETS && sets.iter().all(sound) && lost.len() == people && lost.iter().all(Lost::is_sound)
     }
 
     /// Takes over what [`Self::is_sound`].
-    pub(super) fn restore(&mut self, sets: Vec<Set>, lost: Vec<Lost>) {
-        (self.sets, self.lost) = (sets, lost);
-        self.settle();
+    pub(super) fn restore(&mut self, sets: Vec<Set>, logs: Vec<f32>, lost: Vec<Lost>) {
+        (self.sets, self.logs, self.lost) = (sets, logs, lost);
     }
 }

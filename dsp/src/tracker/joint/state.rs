@@ -24,6 +24,7 @@ struct State {
     tracks: Vec<Track>,
     people: Vec<Person>,
     sets: Vec<Set>,
+    logs: Vec<f32>,
     lost: Vec<Lost>,
     search: Search,
     next_id: u64,
@@ -55,9 +56,9 @@ impl State {
         }
         // Without people nothing was drawn yet, and nothing is written.
         let sets = if self.tracks.is_empty() {
-            self.sets.is_empty() && self.lost.is_empty()
+            self.sets.is_empty() && self.logs.is_empty() && self.lost.is_empty()
         } else {
-            Sets::is_sound(&self.sets, &self.lost, self.tracks.len())
+            Sets::is_sound(&self.sets, &self.logs, &self.lost, self.tracks.len())
         };
         (!(sets && self.search.is_sound())).then_some("a set")
     }
@@ -76,6 +77,7 @@ impl Joint {
             tracks: self.tracks.clone(),
             people: self.people.clone(),
             sets: if nobody { Vec::new() } else { self.sets.sets.clone() },
+            logs: if nobody { Vec::new() } else { self.sets.logs.clone() },
             lost: self.sets.lost.clone(),
             search: self.search.clone(),
             next_id: self.next_id,
@@ -100,7 +102,7 @@ impl Joint {
         let (config, c) = (self.config, self.c);
         *self = Self::new(config, c);
         if !state.tracks.is_empty() {
-            self.sets.restore(state.sets, state.lost);
+            self.sets.restore(state.sets, state.logs, state.lost);
         }
         (self.known, self.sequence) = (state.known, state.sequence);
         (self.tracks, self.people, self.search) = (state.tracks, state.people, state.search);

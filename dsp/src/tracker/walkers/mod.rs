@@ -17,9 +17,9 @@ use self::{
     field::{RateField, Rates},
 };
 use super::{
-    Entrance, Floor, Kalman, Life, Track, TrackerConfig,
+    Entrance, Life, Track, TrackerConfig,
     floor_plan::FloorPlan,
-    moments::{BODY_M2, Moments, conform, existence},
+    moments::{Moments, away_m, born, conform, existence},
     sequence::Sequence,
 };
 use crate::{detmath, tomography::Node};
@@ -339,26 +339,14 @@ impl Walkers {
         if spread > f64::from(self.c.found_m) || m.gone > 0.5 {
             return;
         }
-        let near = |t: &Track| {
-            let [dx, dy] = [0, 1].map(|axis| t.kalman.mean[axis] - m.mean[axis]);
-            (dx * dx + dy * dy).sqrt() < f64::from(self.c.apart_m)
-        };
+        let near = |t: &Track| away_m(t, &m) < f64::from(self.c.apart_m);
         if !self.tracks.iter().any(near)
             && let Some(mut walker) = self.spare.pop()
         {
             walker.cloud.copy_from(&self.search);
             walker.cloud.rates(&mut self.field, &mut walker.rates);
             walker.moments = m;
-            let place = Floor {
-                at_m: [m.mean[0], m.mean[1]],
-                covariance: [
-                    m.covariance[0][0] + BODY_M2,
-                    m.covariance[0][1],
-                    m.covariance[1][1] + BODY_M2,
-                ],
-            };
-            let mut kalman = Kalman::born(&place, f64::from(self.c.speed_m_s));
-            conform(&mut kalman, &m);
+            let kalman = born(&m, f64::from(self.c.speed_m_s));
             self.tracks
                 .push(Track::born(self.next_id, self.search_existence, kalman));
             self.walkers.push(walker);
