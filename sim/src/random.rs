@@ -23,6 +23,8 @@ pub(crate) enum Purpose {
     Network = 4,
     /// What is fixed for a person: phases of gait and breath.
     Person = 5,
+    /// What is fixed for a receive chain of an array: phase and gain.
+    Chain = 6,
 }
 
 /// The next datum of SplitMix64's output function.

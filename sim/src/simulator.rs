@@ -11,7 +11,7 @@ use crate::{
     radio::{
         clock::Clock,
         frame::{Framer, Header},
-        receiver::{Arriving, Receiver, Reception, Scale, distort},
+        receiver::{Arriving, Receiver, Reception, Scale, chains, distort},
     },
     random::{Purpose, Stream},
     scene::{Format, Role, Scene},
@@ -59,6 +59,8 @@ pub struct Simulator {
     bodies: Vec<Option<Body>>,
     /// `[antenna][dense tone]` of the reception at hand.
     response: Vec<Complex64>,
+    /// By node (index) and antenna, what its receive chain does.
+    chains: Vec<Vec<Complex64>>,
     distortion: Vec<Complex64>,
     reception: Reception,
     framer: Framer,
@@ -109,6 +111,7 @@ impl Simulator {
             free: Vec::new(),
             bodies: Vec::new(),
             response: Vec::new(),
+            chains: scene.node.iter().map(|n| chains(n, seed)).collect(),
             distortion: vec![Complex64::default(); dense],
             reception: Reception::default(),
             framer: Framer::default(),
@@ -259,6 +262,7 @@ impl Simulator {
             scene: &self.scene,
             tones: &self.channel.tones,
             node,
+            chains: &self.chains[rx],
             tx_clock: &self.clocks[tx],
             rx_clock: clock,
             scale: Scale::of(self.scene.radio.format, node.antennas()),

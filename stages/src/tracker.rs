@@ -30,7 +30,7 @@ use self::table::Table;
 use crate::tomography::{after_header, check_links, header, image_grid, link_sample, node, parse};
 
 /// Version of the state blob.
-const STATE_SCHEMA: u32 = 5;
+const STATE_SCHEMA: u32 = 6;
 
 const _: () = assert!(SPECTRUM == ARRAY_SPECTRUM, "the front end's spectra are the contract's");
 
@@ -141,6 +141,14 @@ impl TrackerMethod for Tracker {
     fn run(&mut self, input: &TrackerInput<'_>, output: &mut TrackerOutput<'_>) -> Result<TrackerSummary, StageError> {
         self.check_input(input, output)?;
         let together = self.follow_together(input);
+        if self.joint.ready() && !self.joint.engaged() {
+            let before = if self.walkers.engaged() {
+                self.walkers.tracks()
+            } else {
+                self.people.tracks()
+            };
+            self.joint.lead(before);
+        }
         let by_doppler = !self.joint.engaged() && self.follow(input);
         self.samples.clear();
         self.samples.extend(input.links.iter().map(link_sample));
@@ -189,13 +197,6 @@ impl Tracker {
 
     /// The cycle of the filter by arrays; gives whether it used measurements.
     fn follow_together(&mut self, input: &TrackerInput<'_>) -> bool {
-        if !self.joint.engaged() {
-            if input.arrays.is_empty() {
-                return false;
-            }
-            let last = self.tracks().last().map_or(0, |t| t.id);
-            self.joint.begin_after(last);
-        }
         self.arrays.clear();
         // Nobody knows what the delays of an unknown tier mean; the links before it keep their spectra.
         let known = input.arrays.iter().map(|l| (l, Tier::from_code(l.tier)));

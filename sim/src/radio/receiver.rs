@@ -4,8 +4,8 @@
 //! their jitter), symbol timing (relative to the direct path: a receiver without a common clock cannot know the delay
 //! itself), sampling-clock error within the frame, thermal noise (`k T0 df F`), gain in steps, rounding.
 //!
-//! The antennas of an array share all of it but the channel and the noise: they hang on one oscillator, one sampling
-//! clock and one gain control, which goes by their mean power.
+//! The antennas of an array share all of it but the channel, the noise and their receive chains: they hang on one oscillator, one
+//! sampling clock and one gain control, which goes by their mean power.
 
 use num_complex::Complex64;
 use tapline_dsp::detmath::{atan2_64, log10_64, pow64};
@@ -14,7 +14,7 @@ use super::clock::Clock;
 use crate::{
     antenna::DEGREE,
     channel::tones::{Tones, turn},
-    random::Stream,
+    random::{Purpose, Stream},
     scene::{Format, Node, Scene, Timing},
 };
 
@@ -113,11 +113,28 @@ pub(crate) fn distort(node: &Node, random: &mut Stream, into: &mut [Complex64]) 
     }
 }
 
+/// What the receive chain behind each antenna of a node does to what comes in: the first one's nothing, the others' any angle and a
+/// little gain, always the same.
+pub(crate) fn chains(node: &Node, seed: u64) -> Vec<Complex64> {
+    /// Standard deviation of the gain, decibels.
+    const SIGMA_DB: f64 = 0.4;
+    let of = |antenna: usize| {
+        if antenna == 0 {
+            return Complex64::new(1.0, 0.0);
+        }
+        let mut random = Stream::new(seed, Purpose::Chain, [u64::from(node.id), antenna as u64, 0]);
+        turn(random.uniform()) * amplitude(SIGMA_DB * random.normal())
+    };
+    (0..node.antennas()).map(of).collect()
+}
+
 /// A receiver listening to one transmitter.
 pub(crate) struct Receiver<'a> {
     pub(crate) scene: &'a Scene,
     pub(crate) tones: &'a Tones,
     pub(crate) node: &'a Node,
+    /// By antenna; see [`chains`].
+    pub(crate) chains: &'a [Complex64],
     pub(crate) tx_clock: &'a Clock,
     pub(crate) rx_clock: &'a Clock,
     pub(crate) scale: Scale,
@@ -130,6 +147,7 @@ impl Receiver<'_> {
             scene,
             tones,
             node,
+            chains,
             tx_clock: tx,
             rx_clock: rx,
             scale,
@@ -163,11 +181,12 @@ impl Receiver<'_> {
             amplitude(THERMAL_DBM_HZ + db(tones.spacing_hz) + node.noise_figure_db) * core::f64::consts::FRAC_1_SQRT_2;
         out.samples.clear();
         let mut power = 0.0;
-        for antenna in arriving.channel.chunks_exact(tones.dense()) {
+        for (antenna, chain) in arriving.channel.chunks_exact(tones.dense()).zip(chains) {
             let mut slope = lowest;
             for (channel, distortion) in antenna.iter().zip(arriving.distortion) {
                 let (re, im) = random.normal_pair();
                 let sample = channel * (1.0 + distortion) * slope + Complex64::new(re * noise, im * noise);
+                let sample = sample * chain;
                 power += sample.norm_sqr();
                 out.samples.push(sample);
                 slope *= step;
@@ -220,6 +239,7 @@ mod tests {
             let clock = |i: usize| Clock::new(&self.scene.node[i], &self.scene.temperature, 1);
             let (tx_clock, rx_clock) = (clock(0), clock(1));
             let receiver = Receiver {
+                chains: &[Complex64::new(1.0, 0.0)],
                 scene: &self.scene,
                 tones: &self.tones,
                 node: &self.scene.node[1],

@@ -2,7 +2,7 @@
 
 use wide::f32x8;
 
-use super::law::{CHUNKS, PADDED};
+use super::law::NEAR;
 use crate::{
     bearing::{ANTENNAS_MAX, DELAYS, DIMENSIONS_MAX, DelayBasis, RATES},
     detmath,
@@ -49,6 +49,14 @@ pub(super) struct Link {
 }
 
 impl Link {
+    /// The same, with one of its antennas.
+    pub(super) fn only(&self, antenna: usize) -> Self {
+        let mut one = self.clone();
+        one.rx_m[0] = self.rx_m[antenna];
+        one.antennas = 1;
+        one
+    }
+
     /// Numbers of its spectrum at one rate.
     pub(super) fn dimensions(&self) -> usize {
         self.antennas * DELAYS
@@ -126,7 +134,7 @@ pub(super) struct Profile {
 }
 
 impl Profile {
-    const LENGTH: usize = RATES + PADDED + 1;
+    const LENGTH: usize = RATES + NEAR;
 
     /// For path rates that repeat after `period_m_s`.
     pub(super) fn new(period_m_s: f32) -> Self {
@@ -145,12 +153,11 @@ impl Profile {
         }
     }
 
-    /// What an echo leaves at eight rates: along its own direction, and to all sides.
+    /// What an echo leaves at the eight rates after `from`: along its own direction, and to all sides.
     #[inline]
-    pub(super) fn at(&self, echo: &Echo, chunk: usize) -> (f32x8, f32x8) {
-        debug_assert!(chunk < CHUNKS);
-        // Distance of the chunk's first rate from the one below the echo's, and from the one above.
-        let first = (8 * chunk as i32 - echo.rate).rem_euclid(RATES as i32) as usize;
+    pub(super) fn at(&self, echo: &Echo, from: usize) -> (f32x8, f32x8) {
+        // Distance of the first of them from the one below the echo's, and from the one above.
+        let first = (from as i32 - echo.rate).rem_euclid(RATES as i32) as usize;
         let before = if first == 0 { RATES - 1 } else { first - 1 };
         let part = f32x8::splat(echo.part);
         let rest = f32x8::splat(1.0 - echo.part);

@@ -7,129 +7,123 @@
 //! `-ln det S - (M + 1) ln(1 + x^H S^-1 x)`. A Gaussian one believes a strong echo too much: in a prototype the truth ranked behind a quarter of
 //! wrong pairs of places with it, and with this behind one in seventy.
 //!
-//! Everything runs over eight rates side by side; nothing fuses a product with a sum.
+//! Only rates near somebody's own are looked at, eight of them side by side; nothing fuses a product with a sum.
 
 use core::f32::consts::LN_2;
 
 use wide::{f32x8, i32x8};
 
-use super::echo::{Echo, Link};
+use super::{
+    chains::Phasors,
+    echo::{Echo, Link},
+};
 use crate::{
-    bearing::{DIMENSIONS_MAX, RATES},
+    bearing::{ANTENNAS_MAX, DELAYS, DIMENSIONS_MAX, RATES},
     detmath,
 };
 
 /// People at once.
 pub(super) const PEOPLE_MAX: usize = 3;
-/// Vectors of eight rates that hold a spectrum.
-pub(super) const CHUNKS: usize = RATES.div_ceil(8);
-/// Rates with their padding.
-pub(super) const PADDED: usize = 8 * CHUNKS;
+/// Rates that one person is looked for at: those around its own.
+pub(super) const NEAR: usize = 8;
+/// Rates of a window, the first ones once more after the last, so that any [`NEAR`] in a row can be read.
+const AROUND: usize = RATES + NEAR - 1;
 
-/// Rates below and above a person's own that it is looked for at, steps.
-const NEAR: i32 = 4;
 /// Share of a spectrum's mean power that noise has at every rate: what people leave everywhere.
 const FLOOR: f32 = 0.1;
-/// Gains that any person's echo can have over the usual one, with the logarithms of their chances; standard deviation 1.07 nepers.
-const WALKS: [&[(f32, f32)]; PEOPLE_MAX + 1] = [
-    &[],
-    &[
-        (0.117, -2.813_411),
-        (0.342, -1.427_116),
-        (1.0, -0.916_291),
-        (2.925, -1.427_116),
-        (8.557, -2.813_411),
-    ],
-    &[(0.2, -1.514_128), (1.0, -0.579_818), (4.999, -1.514_128)],
-    &[(0.343, -LN_2), (2.915, -LN_2)],
-];
-/// Those of a person who is looked for beside others whose gains are known.
-const SOUGHT: &[(f32, f32)] = &[
-    (0.145, -2.333_044),
-    (0.526, -0.908_819),
-    (1.901, -0.908_819),
-    (6.872, -2.333_044),
-];
+/// Gains of an echo over its usual one, with their chances beside that of the usual one: the points of a Gauss-Hermite rule for
+/// logarithms with a standard deviation of 1.07 nepers, five if only this gain is unknown, else three.
+const ALONE: &[(f32, f32)] = &[(0.117, 0.06), (0.342, 0.24), (2.925, 0.24), (8.557, 0.06)];
+const TOGETHER: &[(f32, f32)] = &[(0.157, 1.0 / 6.0), (6.38, 1.0 / 6.0)];
 /// Those of somebody who stands, at path rate zero: mostly nothing, else a hand or a turn of the body.
-const STANDS: &[(f32, f32)] = &[(0.0, -0.3), (0.05, -2.0), (0.4, -2.0)];
+const STANDS: &[(f32, f32)] = &[(0.05, 0.135), (0.4, 0.135)];
+/// Most points at which the gains of a few people are tried.
+const POINTS_MAX: usize = 1 + 2 * PEOPLE_MAX;
 
 /// What is known of a person's gain at a link.
 #[derive(Clone, Copy)]
 pub(super) enum Gain {
-    /// One of so many people who are all unknown.
-    Among(usize),
+    Unknown,
     /// Known from before.
     Known(f32),
-    /// Somebody new.
-    Sought,
 }
 
-impl Gain {
-    /// For somebody who walks, or stands.
-    fn choices(self, walks: bool) -> Choices {
-        match self {
-            _ if !walks => Choices::Of(STANDS),
-            Self::Among(people) => Choices::Of(WALKS[people.min(PEOPLE_MAX)]),
-            Self::Known(gain) => Choices::One(gain),
-            Self::Sought => Choices::Of(SOUGHT),
+/// Gains of everybody with their chance, and how many of them there are.
+type Points<const N: usize> = ([([f32; N], f32); POINTS_MAX], usize);
+
+/// Gains of everybody to be tried, with their chances: the usual ones, and one at a time others (a cubature of the third degree where all
+/// are unknown; Stroud 1971). All gains against all would be three to the power of people.
+fn points<const N: usize>(people: [(bool, Gain); N]) -> Points<N> {
+    let usual = people.map(|(walks, gain)| match gain {
+        _ if !walks => 0.0,
+        Gain::Known(gain) => gain,
+        Gain::Unknown => 1.0,
+    });
+    let others = |(walks, gain): (bool, Gain)| match gain {
+        _ if !walks => STANDS,
+        Gain::Known(_) => &[],
+        Gain::Unknown => TOGETHER,
+    };
+    let mut points = [(usual, 0.0); POINTS_MAX];
+    let mut count = 1;
+    let alone = people.iter().filter(|p| !others(**p).is_empty()).count() == 1;
+    let mut rest = 1.0;
+    for (i, person) in people.into_iter().enumerate() {
+        let of = match others(person) {
+            _ if alone && person.0 && matches!(person.1, Gain::Unknown) => ALONE,
+            of => of,
+        };
+        for (gain, chance) in of {
+            points[count] = (usual, *chance);
+            points[count].0[i] = *gain;
+            (count, rest) = (count + 1, rest - chance);
         }
     }
-}
-
-#[derive(Clone, Copy)]
-enum Choices {
-    Of(&'static [(f32, f32)]),
-    One(f32),
-}
-
-impl Choices {
-    fn len(self) -> usize {
-        match self {
-            Self::Of(all) => all.len(),
-            Self::One(_) => 1,
-        }
-    }
-
-    fn get(self, at: usize) -> (f32, f32) {
-        match self {
-            Self::Of(all) => all[at],
-            Self::One(gain) => (gain, 0.0),
-        }
-    }
+    points[0].1 = detmath::max(rest, 0.0);
+    (points, count)
 }
 
 /// One link's spectrum of one window, ready to be judged.
 #[derive(Clone, Debug)]
 pub(super) struct Window {
     /// By dimension, real and imaginary parts.
-    x: [[[f32x8; CHUNKS]; 2]; DIMENSIONS_MAX],
+    x: [[[f32; AROUND]; 2]; DIMENSIONS_MAX],
     /// Squared length of the vector at each rate.
-    power: [f32x8; CHUNKS],
+    power: [f32; AROUND],
     /// What stands there without people.
     noise: f32x8,
     /// The logarithm of the law without people.
-    empty: [f32x8; CHUNKS],
+    empty: [f32; AROUND],
     dimensions: usize,
 }
 
 impl Window {
-    /// Of a spectrum of `dimensions` numbers a rate; see [`SPECTRUM`](crate::bearing::SPECTRUM).
-    pub(super) fn new(spectrum: &[f32], dimensions: usize) -> Self {
-        let zero = f32x8::splat(0.0);
-        let mut x = [[[zero; CHUNKS]; 2]; DIMENSIONS_MAX];
-        let mut power = [zero; CHUNKS];
+    /// Of a spectrum of `dimensions` numbers a rate (see [`SPECTRUM`](crate::bearing::SPECTRUM)), each antenna's turned by what `chains` says.
+    pub(super) fn new(spectrum: &[f32], dimensions: usize, chains: &Phasors) -> Self {
+        let mut x = [[[0.0; AROUND]; 2]; DIMENSIONS_MAX];
+        let mut power = [0.0; AROUND];
         for (x, values) in x.as_flattened_mut().iter_mut().zip(spectrum.chunks_exact(RATES)) {
-            let mut padded = [0.0; PADDED];
-            padded[..RATES].copy_from_slice(values);
-            for (chunk, (x, power)) in x.iter_mut().zip(&mut power).enumerate() {
-                *x = eight(&padded, chunk);
+            for (at, (x, power)) in x.iter_mut().zip(&mut power).enumerate() {
+                *x = values[at % RATES];
                 *power += *x * *x;
             }
         }
-        let total: f32 = power.iter().map(|p| ordered_sum(*p)).sum();
+        for (d, [re, im]) in x[..dimensions].iter_mut().enumerate() {
+            let [cosine, sine] = chains[d / DELAYS];
+            for (re, im) in re.iter_mut().zip(im) {
+                (*re, *im) = (*re * cosine - *im * sine, *im * cosine + *re * sine);
+            }
+        }
+        let total: f32 = power[..RATES].iter().sum();
         let noise = f32x8::splat(1.0 + FLOOR * total / (dimensions * RATES) as f32);
         let law = Law::new(dimensions);
-        let empty = power.map(|p| law.of(noise, p / noise, f32x8::splat(1.0)));
+        let mut empty = [0.0; AROUND];
+        for from in (0..RATES).step_by(NEAR) {
+            let of = law.of(noise, eight(&power, from) / noise, f32x8::splat(1.0)).to_array();
+            empty.iter_mut().skip(from).zip(of).for_each(|(to, l)| *to = l);
+        }
+        let (once, again) = empty.split_at_mut(RATES);
+        again.copy_from_slice(&once[..NEAR - 1]);
         Self {
             x,
             power,
@@ -143,14 +137,12 @@ impl Window {
 /// Constants of the law of vectors of so many numbers.
 struct Law {
     dimensions: f32x8,
-    tail: f32x8,
 }
 
 impl Law {
     fn new(dimensions: usize) -> Self {
         Self {
             dimensions: f32x8::splat(dimensions as f32),
-            tail: f32x8::splat(dimensions as f32 + 1.0),
         }
     }
 
@@ -158,24 +150,74 @@ impl Law {
     #[inline(always)]
     fn of(&self, a: f32x8, form: f32x8, det: f32x8) -> f32x8 {
         let one = f32x8::splat(1.0);
-        f32x8::splat(0.0) - self.dimensions * ln(a) - ln(det) - self.tail * ln(one + positive(form))
+        // (M + 1) ln(1 + form) is M of it with that of a, and one with that of det.
+        let form = one + positive(form);
+        f32x8::splat(0.0) - self.dimensions * ln(a * form) - ln(det * form)
     }
 }
 
+/// One of the people a spectrum is judged with: its echo, whether it walks, and its gain.
+pub(super) type Judged<'e> = (&'e Echo, bool, Gain);
+
 /// Nats by which a link's spectrum is likelier with these people (three at most) than with nobody, `trust` of each, the unknown gains
 /// weighed by their chances; and the mean gain of each.
-pub(super) fn nats(
-    window: &Window,
-    link: &Link,
-    people: &[(&Echo, bool, Gain)],
-    trust: f32,
-) -> (f32, [f32; PEOPLE_MAX]) {
+pub(super) fn nats(window: &Window, link: &Link, people: &[Judged<'_>], trust: f32) -> (f32, [f32; PEOPLE_MAX]) {
+    fn of<const N: usize>(
+        window: &Window,
+        link: &Link,
+        people: [Judged<'_>; N],
+        trust: f32,
+    ) -> (f32, [f32; PEOPLE_MAX]) {
+        let gains = people.map(|(_, walks, gain)| (walks, gain));
+        Scatter::new(window, link, people.map(|p| p.0)).nats(&points(gains), trust)
+    }
     match *people {
         [] => (0.0, [0.0; PEOPLE_MAX]),
-        [a] => nats_of(window, link, [a], trust),
-        [a, b] => nats_of(window, link, [a, b], trust),
-        [a, b, c, ..] => nats_of(window, link, [a, b, c], trust),
+        [a] => of(window, link, [a], trust),
+        [a, b] => of(window, link, [a, b], trust),
+        [a, b, c, ..] => of(window, link, [a, b, c], trust),
     }
+}
+
+/// Nats by which it is likelier with all of these people than with all but `k`.
+///
+/// The same rates are looked at with and without: what another's limbs leave at rates where only `k` is looked for speaks for nobody.
+pub(super) fn support(window: &Window, link: &Link, people: &[Judged<'_>], k: usize, trust: f32) -> f32 {
+    fn of<const N: usize>(window: &Window, link: &Link, people: [Judged<'_>; N], k: usize, trust: f32) -> f32 {
+        let scatter = Scatter::new(window, link, people.map(|p| p.0));
+        let mut gains = people.map(|(_, walks, gain)| (walks, gain));
+        let with = scatter.nats(&points(gains), trust).0;
+        gains[k] = (true, Gain::Known(0.0));
+        with - scatter.nats(&points(gains), trust).0
+    }
+    match *people {
+        [] => 0.0,
+        [a] => of(window, link, [a], k, trust),
+        [a, b] => of(window, link, [a, b], k, trust),
+        [a, b, c, ..] => of(window, link, [a, b, c], k, trust),
+    }
+}
+
+/// By antenna, the phasor by which what is received is ahead of an echo, against the first antenna; not of unit length.
+pub(super) fn ahead(window: &Window, link: &Link, echo: &Echo) -> Phasors {
+    let from = first_near(echo);
+    let along = link.profile.at(echo, from).0;
+    let mut sums = [[f32x8::splat(0.0); 2]; ANTENNAS_MAX];
+    for (d, [x_re, x_im]) in window.x[..window.dimensions].iter().enumerate() {
+        let (x_re, x_im) = (eight(x_re, from), eight(x_im, from));
+        let [re, im] = echo.v[d].map(f32x8::splat);
+        let sum = &mut sums[d / DELAYS];
+        sum[0] += re * x_re + im * x_im;
+        sum[1] += re * x_im - im * x_re;
+    }
+    let first = sums[0];
+    // Rate by rate: each has a phase of its own.
+    sums.map(|[re, im]| {
+        [
+            ordered_sum(along * (re * first[0] + im * first[1])),
+            ordered_sum(along * (im * first[0] - re * first[1])),
+        ]
+    })
 }
 
 /// What one person does to eight rates.
@@ -189,89 +231,106 @@ struct Part {
     around: f32x8,
 }
 
-fn nats_of<const N: usize>(
-    window: &Window,
-    link: &Link,
-    people: [(&Echo, bool, Gain); N],
-    trust: f32,
-) -> (f32, [f32; PEOPLE_MAX]) {
-    let zero = f32x8::splat(0.0);
-    let one = f32x8::splat(1.0);
-    let mut on = [0.0; PADDED];
-    for (echo, ..) in &people {
-        for step in -NEAR..=NEAR + 1 {
-            on[(echo.rate + step).rem_euclid(RATES as i32) as usize] = 1.0;
-        }
-    }
-    let mut parts = [[Part {
-        re: zero,
-        im: zero,
-        along: zero,
-        around: zero,
-    }; N]; CHUNKS];
-    let mut masks = [zero; CHUNKS];
-    let mut used = [0; CHUNKS];
-    let mut count = 0;
-    for chunk in 0..CHUNKS {
-        let mask = eight(&on, chunk);
-        if mask.simd_gt(zero).to_bitmask() == 0 {
-            continue;
-        }
-        (masks[count], used[count]) = (mask, chunk);
-        for (part, (echo, ..)) in parts[count].iter_mut().zip(&people) {
+/// What these people make of a spectrum, whatever their gains.
+struct Scatter<'w, 'e, const N: usize> {
+    window: &'w Window,
+    echoes: [&'e Echo; N],
+    /// By person, the first of the rates around its own.
+    from: [usize; N],
+    /// Which of these are nobody's before: 1, else 0.
+    new: [f32x8; N],
+    /// By the person whose rates they are, and by person.
+    parts: [[Part; N]; N],
+    /// `v_i^H v_k`.
+    across: [[[f32; 2]; N]; N],
+}
+
+impl<'w, 'e, const N: usize> Scatter<'w, 'e, N> {
+    fn new(window: &'w Window, link: &Link, echoes: [&'e Echo; N]) -> Self {
+        let zero = f32x8::splat(0.0);
+        let from: [usize; N] = echoes.map(first_near);
+        let new = core::array::from_fn(|i| {
+            f32x8::new(core::array::from_fn(|lane| {
+                let before = |j: &usize| (from[i] + lane + RATES - j) % RATES < NEAR;
+                f32::from(u8::from(!from[..i].iter().any(before)))
+            }))
+        });
+        let parts = from.map(|from| {
+            let mut parts = [Part {
+                re: zero,
+                im: zero,
+                along: zero,
+                around: zero,
+            }; N];
             for (d, [x_re, x_im]) in window.x[..window.dimensions].iter().enumerate() {
-                let [re, im] = echo.v[d].map(f32x8::splat);
-                part.re += re * x_re[chunk] + im * x_im[chunk];
-                part.im += re * x_im[chunk] - im * x_re[chunk];
+                let (x_re, x_im) = (eight(x_re, from), eight(x_im, from));
+                for (part, echo) in parts.iter_mut().zip(echoes) {
+                    let [re, im] = echo.v[d].map(f32x8::splat);
+                    part.re += re * x_re + im * x_im;
+                    part.im += re * x_im - im * x_re;
+                }
             }
-            (part.along, part.around) = link.profile.at(echo, chunk);
+            for (part, echo) in parts.iter_mut().zip(echoes) {
+                (part.along, part.around) = link.profile.at(echo, from);
+            }
+            parts
+        });
+        let across = core::array::from_fn(|i| {
+            core::array::from_fn(|k| if k > i { echoes[i].product(echoes[k]) } else { [0.0; 2] })
+        });
+        Self {
+            window,
+            echoes,
+            from,
+            new,
+            parts,
+            across,
         }
-        count += 1;
     }
-    let across: [[[f32; 2]; N]; N] = core::array::from_fn(|i| {
-        core::array::from_fn(|k| {
-            if k > i {
-                people[i].0.product(people[k].0)
-            } else {
-                [0.0; 2]
-            }
-        })
-    });
-    let law = Law::new(window.dimensions);
-    let choices = people.map(|(_, walks, gain)| gain.choices(walks));
-    let combinations: usize = choices.iter().map(|c| c.len()).product();
-    let mut most = f32::MIN;
-    let mut sum = 0.0;
-    let mut means = [0.0; PEOPLE_MAX];
-    for combination in 0..combinations {
-        let mut rest = combination;
-        let mut chance = 0.0;
-        let mut factors = [0.0; N];
-        for (factor, choices) in factors.iter_mut().zip(choices) {
-            let (f, log) = choices.get(rest % choices.len());
-            rest /= choices.len();
-            (*factor, chance) = (f, chance + log);
+
+    /// Nats against nobody's, the mean over gains by their chances, and the mean gain of each.
+    fn nats(&self, (points, count): &Points<N>, trust: f32) -> (f32, [f32; PEOPLE_MAX]) {
+        let law = Law::new(self.window.dimensions);
+        let mut logs = [0.0; POINTS_MAX];
+        for (log, (factors, _)) in logs.iter_mut().zip(&points[..*count]) {
+            let gains: [f32; N] = core::array::from_fn(|i| factors[i] * self.echoes[i].law);
+            *log = trust * self.sum(&law, gains);
         }
-        let gains: [f32; N] = core::array::from_fn(|i| factors[i] * people[i].0.law);
+        let most = logs[..*count].iter().copied().fold(f32::MIN, detmath::max);
+        let mut sum = 0.0;
+        let mut means = [0.0; PEOPLE_MAX];
+        for (log, (factors, chance)) in logs.iter().zip(&points[..*count]) {
+            let weight = chance * detmath::exp(log - most);
+            sum += weight;
+            means.iter_mut().zip(factors).for_each(|(m, f)| *m += weight * f);
+        }
+        sum = detmath::max(sum, f32::MIN_POSITIVE);
+        means.iter_mut().for_each(|m| *m /= sum);
+        (most + detmath::ln(sum), means)
+    }
+
+    /// The law's logarithm against nobody's with these gains, summed over all rates that are looked at.
+    #[inline]
+    fn sum(&self, law: &Law, gains: [f32; N]) -> f32 {
+        let zero = f32x8::splat(0.0);
+        let one = f32x8::splat(1.0);
         let mut total = zero;
-        for at in 0..count {
-            let chunk = used[at];
-            let parts = &parts[at];
-            let mut a = window.noise;
+        for (at, parts) in self.parts.iter().enumerate() {
+            let mut a = self.window.noise;
             for i in 0..N {
                 a += parts[i].around * f32x8::splat(gains[i]);
             }
             let inverse = one / a;
-            let mut form = window.power[chunk] * inverse;
+            let mut form = eight(&self.window.power, self.from[at]) * inverse;
             let mut det = one;
             // x^H S^-1 x and det S by taking the people in one after the other (Sherman and Morrison).
             let mut c: [[f32x8; 2]; N] = core::array::from_fn(|i| [parts[i].re * inverse, parts[i].im * inverse]);
             let mut h: [[[f32x8; 2]; N]; N] = core::array::from_fn(|i| {
                 core::array::from_fn(|k| {
                     if i == k {
-                        [inverse * f32x8::splat(people[i].0.length2), zero]
+                        [inverse * f32x8::splat(self.echoes[i].length2), zero]
                     } else if k > i {
-                        across[i][k].map(|v| inverse * f32x8::splat(v))
+                        self.across[i][k].map(|v| inverse * f32x8::splat(v))
                     } else {
                         [zero; 2]
                     }
@@ -296,27 +355,19 @@ fn nats_of<const N: usize>(
                     }
                 }
             }
-            total += masks[at] * (law.of(a, form, det) - window.empty[chunk]);
+            total += self.new[at] * (law.of(a, form, det) - eight(&self.window.empty, self.from[at]));
         }
-        let log = trust * ordered_sum(total) + chance;
-        // The sum of exponentials, kept relative to the largest so far.
-        let (scale, weight) = if log > most {
-            (if sum > 0.0 { detmath::exp(most - log) } else { 0.0 }, 1.0)
-        } else {
-            (1.0, detmath::exp(log - most))
-        };
-        most = detmath::max(most, log);
-        sum = sum * scale + weight;
-        for (mean, factor) in means.iter_mut().zip(factors) {
-            *mean = *mean * scale + weight * factor;
-        }
+        ordered_sum(total)
     }
-    means.iter_mut().for_each(|m| *m /= sum);
-    (most + detmath::ln(sum), means)
 }
 
-fn eight(values: &[f32; PADDED], chunk: usize) -> f32x8 {
-    f32x8::new(core::array::from_fn(|lane| values[8 * chunk + lane]))
+/// The first of the rates that an echo is looked for at.
+fn first_near(echo: &Echo) -> usize {
+    (echo.rate - (NEAR as i32 / 2 - 1)).rem_euclid(RATES as i32) as usize
+}
+
+fn eight(values: &[f32; AROUND], from: usize) -> f32x8 {
+    f32x8::new(core::array::from_fn(|lane| values[from + lane]))
 }
 
 /// The sum of all lanes, in their order.
@@ -327,8 +378,7 @@ fn ordered_sum(v: f32x8) -> f32 {
 /// Where it is above zero, else zero; rounding must not make a power negative.
 #[inline(always)]
 fn positive(v: f32x8) -> f32x8 {
-    let zero = f32x8::splat(0.0);
-    v.simd_gt(zero).select(v, zero)
+    v.fast_max(f32x8::splat(0.0))
 }
 
 /// Natural logarithm of a positive normal number, within 2e-4: exponent, and a polynomial of the fraction.

@@ -7,6 +7,7 @@
 //! Every cycle brings the spectra of a part of the links ([`TURN_TICKS`](crate::bearing::TURN_TICKS)); after about one turn through all of
 //! them sets are copied by weight, and tracks are told, born and ended.
 
+mod chains;
 mod echo;
 mod law;
 mod motion;
@@ -18,6 +19,7 @@ mod weights;
 use borsh::{BorshDeserialize, BorshSerialize};
 
 use self::{
+    chains::Chains,
     echo::{Link, Profile},
     law::{PEOPLE_MAX, Window},
     search::Search,
@@ -30,7 +32,7 @@ use super::{
     sequence::Sequence,
 };
 use crate::{
-    bearing::{ANTENNAS_MAX, DelayBasis, SPECTRUM},
+    bearing::{ANTENNAS_MAX, DELAYS, DelayBasis, RATES, SPECTRUM},
     detmath,
     tier::Tier,
 };
@@ -46,6 +48,12 @@ const SUPPORT_BY_CHANCE: f32 = 1.2;
 /// Below this, nats a second, a room that looks empty says nothing against somebody who keeps still: such a person leaves 0.1 in the
 /// simulator's `sitting-still-arrays`, an empty room 1.7.
 const VACANT_MIN: f32 = 0.4;
+/// Numbers of a spectrum that are one antenna's.
+const ONE_ANTENNA: usize = 2 * DELAYS * RATES;
+/// Chains that turn nothing.
+const STRAIGHT: [[f32; 2]; ANTENNAS_MAX] = [[1.0, 0.0]; ANTENNAS_MAX];
+/// Within this distance of another filter's track a person is the same one, metres.
+const SAME_M: f64 = 1.0;
 /// A track of this age has shown that it is somebody, seconds.
 const YOUNG_S: f32 = 4.0;
 
@@ -101,7 +109,7 @@ impl Default for JointConfig {
             stray: 0.01,
             stray_price: 9.0,
             birth_anywhere: 0.1,
-            birth: 26.0,
+            birth: 16.0,
             birth_by_chance: 1.2,
             found_m: 0.6,
             apart_m: 0.5,
@@ -164,6 +172,8 @@ struct Seen {
     link: Link,
     window: Window,
     basis: usize,
+    /// False for an array whose chains are not known: its antennas weigh one by one, and it is there to learn from.
+    weighs: bool,
 }
 
 /// What is known of one person beside the sets.
@@ -188,6 +198,7 @@ pub struct Joint {
     bases: Vec<(Tier, DelayBasis)>,
     /// Links met so far: sender and receiver.
     known: Vec<[u32; 2]>,
+    chains: Chains,
     seen: Vec<Seen>,
     sequence: Sequence,
     tracks: Vec<Track>,
@@ -195,6 +206,7 @@ pub struct Joint {
     sets: Sets,
     search: Search,
     next_id: u64,
+    leads: bool,
     /// Seconds since the last turn ended; negative until there were spectra.
     turn_s: f32,
     /// Links weighed in this turn.
@@ -212,22 +224,50 @@ impl Joint {
             plan: FloorPlan::default(),
             bases: Vec::new(),
             known: Vec::new(),
-            seen: Vec::with_capacity(LINKS_CYCLE_MAX),
+            chains: Chains::default(),
+            seen: Vec::with_capacity(LINKS_CYCLE_MAX * (1 + ANTENNAS_MAX)),
             sequence: Sequence::new(0x6a6f_696e_7400_0000),
             tracks: Vec::with_capacity(PEOPLE_MAX),
             people: Vec::with_capacity(PEOPLE_MAX),
             sets: Sets::new(),
             search: Search::new(),
             next_id: 1,
+            leads: false,
             turn_s: -1.0,
             weighed: 0,
             blind_s: 0.0,
         }
     }
 
-    /// True once spectra of links to arrays came: from then on this is who counts people.
+    /// True once [`Self::lead`] was called: from then on this is who counts people.
     pub fn engaged(&self) -> bool {
-        self.turn_s >= 0.0
+        self.leads
+    }
+
+    /// Whether it could lead: the chains of most links are known. One who only walked in is found better by others.
+    pub fn ready(&self) -> bool {
+        let links = self.known.iter().filter(|k| self.chains.known(k[1])).count();
+        links >= LINKS_MIN && 2 * links >= self.known.len()
+    }
+
+    /// Counts people from now on. New ids are above those of `before`, who counted up to now; the first person here keeps the id it had
+    /// there.
+    pub fn lead(&mut self, before: &[Track]) {
+        self.leads = true;
+        self.begin_after(before.last().map_or(0, |t| t.id));
+        for k in 0..self.tracks.len() {
+            let at = &self.tracks[k].kalman.mean;
+            let off = |t: &Track| {
+                let (dx, dy) = (t.kalman.mean[0] - at[0], t.kalman.mean[1] - at[1]);
+                dx * dx + dy * dy
+            };
+            let same = before.iter().filter(|t| k == 0 && off(t) < SAME_M * SAME_M);
+            let same = same.min_by(|a, b| off(a).total_cmp(&off(b))).map(|t| t.id);
+            self.tracks[k].id = same.unwrap_or_else(|| {
+                self.next_id += 1;
+                self.next_id - 1
+            });
+        }
     }
 
     /// Who is there, by ascending id.
@@ -265,7 +305,7 @@ impl Joint {
     {
         self.bury();
         self.observe(cycle);
-        if !self.engaged() {
+        if self.turn_s < 0.0 {
             // A handful of links makes no place on the floor.
             if self.known.len() < LINKS_MIN || !self.plan.known() {
                 return false;
@@ -319,6 +359,7 @@ impl Joint {
     /// Takes the spectra of a cycle; links with an antenna of unknown place are left out.
     fn observe<A: Iterator<Item = Antenna> + Clone>(&mut self, cycle: &JointCycle<'_, A>) {
         self.seen.clear();
+        let mut links = 0;
         for (l, spectrum) in cycle.links.iter().zip(cycle.spectra.chunks_exact(SPECTRUM)) {
             let place = |node: u32, antenna: u32| {
                 let mut all = cycle.antennas.clone();
@@ -339,7 +380,7 @@ impl Joint {
             let sound = [l.wavelength_m, l.period_m_s, l.noise]
                 .iter()
                 .all(|v| *v > 0.0 && v.is_finite());
-            if !sound || self.seen.len() == LINKS_CYCLE_MAX || spectrum.iter().any(|v| !v.is_finite()) {
+            if !sound || links == LINKS_CYCLE_MAX || spectrum.iter().any(|v| !v.is_finite()) {
                 continue;
             }
             let link = Link {
@@ -351,14 +392,29 @@ impl Joint {
                 noise: l.noise,
                 profile: Profile::new(l.period_m_s),
             };
-            let window = Window::new(spectrum, link.dimensions());
             let (id, basis) = (self.link_id([l.tx, l.rx]), self.basis(l.tier));
+            let known = self.chains.known(l.rx);
+            let window = Window::new(spectrum, link.dimensions(), &self.chains.back(l.rx));
+            for antenna in (0..antennas).filter(|_| !known) {
+                let one = spectrum.chunks_exact(ONE_ANTENNA).nth(antenna).unwrap_or_default();
+                let link = link.only(antenna);
+                let window = Window::new(one, link.dimensions(), &STRAIGHT);
+                self.seen.push(Seen {
+                    id,
+                    link,
+                    window,
+                    basis,
+                    weighs: true,
+                });
+            }
             self.seen.push(Seen {
                 id,
                 link,
                 window,
                 basis,
+                weighs: known,
             });
+            links += 1;
         }
     }
 
@@ -382,18 +438,25 @@ impl Joint {
     /// Weighs sets and search by this cycle's links.
     fn weigh(&mut self) {
         let trust = self.c.trust;
-        for seen in &self.seen {
+        let people = self.tracks.len();
+        for seen in self.seen.iter().filter(|s| s.weighs) {
             let basis = &self.bases[seen.basis].1;
-            self.sets.weigh(seen, basis, self.tracks.len(), trust);
+            self.sets.weigh(seen, basis, people, trust);
         }
         self.sets.settle();
         let others = self.sets.likely(&mut self.sequence);
         for seen in &self.seen {
             let basis = &self.bases[seen.basis].1;
-            self.sets.tell(seen, basis, &others, &mut self.people, trust);
-            self.sets.weigh_lost(seen, basis, &others, &self.people, trust);
-            self.search
-                .weigh(seen, basis, (&self.sets, &others, &self.people), trust);
+            if seen.link.antennas > 1 && people > 0 {
+                let ahead = self.sets.ahead(seen, basis, &others, people);
+                self.chains.learn((self.known[seen.id][1], seen.link.antennas), &ahead);
+            }
+            if seen.weighs {
+                self.sets.tell(seen, basis, &others, &mut self.people, trust);
+                self.sets.weigh_lost(seen, basis, &others, &self.people, trust);
+                self.search
+                    .weigh(seen, basis, (&self.sets, &others, &self.people), trust);
+            }
         }
         self.weighed += self.seen.len();
     }

@@ -4,8 +4,9 @@ use borsh::{BorshDeserialize, BorshSerialize};
 
 use super::{
     JointConfig, Person, Seen,
+    chains::Phasors,
     echo::Echo,
-    law::{self, Gain, PEOPLE_MAX},
+    law::{self, Gain, Judged, PEOPLE_MAX},
     moments,
     motion::Guess,
     weights,
@@ -21,7 +22,7 @@ use crate::{
 };
 
 /// Sets.
-pub(super) const SETS: usize = 800;
+pub(super) const SETS: usize = 1600;
 /// Guesses where somebody lost would be.
 const LOST: usize = 80;
 /// Sets that stand for all.
@@ -138,7 +139,7 @@ impl Sets {
         }
         for (set, log) in self.sets.iter().zip(&mut self.logs) {
             let echoes = echoes(set, people, seen, basis);
-            let all = unknown(set, &echoes, people);
+            let all = unknown(set, &echoes);
             *log += law::nats(&seen.window, &seen.link, &all[..people], trust).0;
         }
     }
@@ -160,11 +161,11 @@ impl Sets {
         (seen, basis): (&Seen, &DelayBasis),
         people: &[Person],
         but: Option<usize>,
-        then: impl FnOnce(&[(&Echo, bool, Gain)]) -> R,
+        then: impl FnOnce(&[Judged<'_>]) -> R,
     ) -> R {
         let set = &self.sets[set];
         let echoes = echoes(set, people.len(), seen, basis);
-        let mut known = [(&echoes[0], false, Gain::Sought); PEOPLE_MAX];
+        let mut known = [(&echoes[0], false, Gain::Unknown); PEOPLE_MAX];
         let mut count = 0;
         for k in (0..people.len()).filter(|k| Some(*k) != but) {
             known[count] = (&echoes[k], set.people[k].walks, Gain::Known(people[k].gains[seen.id]));
@@ -182,20 +183,13 @@ impl Sets {
         let mut sums = [[0.0; 3]; PEOPLE_MAX];
         for set in likely.map(|s| &self.sets[s]) {
             let echoes = echoes(set, count, seen, basis);
-            let all = unknown(set, &echoes, count);
-            let (full, gains) = law::nats(&seen.window, &seen.link, &all[..count], trust);
+            let all = unknown(set, &echoes);
+            let (_, gains) = law::nats(&seen.window, &seen.link, &all[..count], trust);
             for k in (0..count).filter(|k| set.people[*k].walks) {
-                let mut rest = [all[0]; PEOPLE_MAX];
-                let mut left = 0;
-                for other in (0..count).filter(|other| *other != k) {
-                    rest[left] = (all[other].0, all[other].1, Gain::Among(count - 1));
-                    left += 1;
-                }
-                let without = law::nats(&seen.window, &seen.link, &rest[..left], trust).0;
                 let [walk, gain, support] = &mut sums[k];
                 *walk += 1.0;
                 *gain += gains[k];
-                *support += full - without;
+                *support += law::support(&seen.window, &seen.link, &all[..count], k, trust);
             }
         }
         for (person, [walk, gain, support]) in people.iter_mut().zip(sums) {
@@ -205,6 +199,25 @@ impl Sets {
                 person.support += support / walk;
             }
         }
+    }
+
+    /// By antenna, how far ahead what is received is of the echoes that likely sets say: unit phasors, the mean over sets, the sum over who
+    /// walks.
+    pub(super) fn ahead(&self, seen: &Seen, basis: &DelayBasis, likely: &Likely, people: usize) -> Phasors {
+        let mut sums = Phasors::default();
+        for set in likely.map(|s| &self.sets[s]) {
+            for guess in set.people[..people].iter().filter(|g| g.walks) {
+                let echo = seen.link.echo(basis, guess.at_m, guess.velocity_m_s);
+                let ahead = law::ahead(&seen.window, &seen.link, &echo);
+                for (sum, [re, im]) in sums.iter_mut().zip(ahead) {
+                    let size = (re * re + im * im).sqrt();
+                    if size > 0.0 {
+                        *sum = [sum[0] + re / size / LIKELY as f32, sum[1] + im / size / LIKELY as f32];
+                    }
+                }
+            }
+        }
+        sums
     }
 
     /// Weighs by one link where each person would be if it were lost, the others as likely sets have them.
@@ -324,18 +337,12 @@ impl Sets {
 }
 
 /// Nats by which a link is likelier with this guess beside others than with them alone.
-pub(super) fn beside(
-    others: &[(&Echo, bool, Gain)],
-    guess: &Guess,
-    (seen, basis): (&Seen, &DelayBasis),
-    trust: f32,
-) -> f32 {
+pub(super) fn beside(others: &[Judged<'_>], guess: &Guess, (seen, basis): (&Seen, &DelayBasis), trust: f32) -> f32 {
     let echo = seen.link.echo(basis, guess.at_m, guess.velocity_m_s);
-    let mut all = [(&echo, true, Gain::Sought); PEOPLE_MAX];
+    let mut all = [(&echo, true, Gain::Unknown); PEOPLE_MAX];
     let count = others.len().min(PEOPLE_MAX - 1);
     all[..count].copy_from_slice(&others[..count]);
-    let nats = |people: &[(&Echo, bool, Gain)]| law::nats(&seen.window, &seen.link, people, trust).0;
-    nats(&all[..=count]) - nats(&all[..count])
+    law::support(&seen.window, &seen.link, &all[..=count], count, trust)
 }
 
 fn echoes(set: &Set, people: usize, seen: &Seen, basis: &DelayBasis) -> [Echo; PEOPLE_MAX] {
@@ -346,11 +353,9 @@ fn echoes(set: &Set, people: usize, seen: &Seen, basis: &DelayBasis) -> [Echo; P
     echoes
 }
 
-type Judged<'e> = [(&'e Echo, bool, Gain); PEOPLE_MAX];
-
 /// The people of a set, their gains unknown.
-fn unknown<'e>(set: &Set, echoes: &'e [Echo; PEOPLE_MAX], people: usize) -> Judged<'e> {
-    core::array::from_fn(|k| (&echoes[k], set.people[k].walks, Gain::Among(people)))
+fn unknown<'e>(set: &Set, echoes: &'e [Echo; PEOPLE_MAX]) -> [Judged<'e>; PEOPLE_MAX] {
+    core::array::from_fn(|k| (&echoes[k], set.people[k].walks, Gain::Unknown))
 }
 
 impl Lost {

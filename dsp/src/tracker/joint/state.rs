@@ -4,6 +4,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 
 use super::{
     Joint, Person,
+    chains::Chains,
     law::PEOPLE_MAX,
     search::Search,
     sets::{Lost, Set, Sets},
@@ -20,6 +21,7 @@ const KNOWN_MAX: usize = 4096;
 #[derive(BorshSerialize, BorshDeserialize)]
 struct State {
     known: Vec<[u32; 2]>,
+    chains: Chains,
     sequence: Sequence,
     tracks: Vec<Track>,
     people: Vec<Person>,
@@ -28,6 +30,7 @@ struct State {
     lost: Vec<Lost>,
     search: Search,
     next_id: u64,
+    leads: bool,
     turn_s: f32,
     weighed: u32,
     blind_s: f32,
@@ -54,6 +57,9 @@ impl State {
         if self.known.len() > KNOWN_MAX || times.iter().any(|s| !(s.is_finite() && *s <= 3600.0)) {
             return Some("the links or the time since their spectra");
         }
+        if !self.chains.is_sound() {
+            return Some("a receive chain");
+        }
         // Without people nothing was drawn yet, and nothing is written.
         let sets = if self.tracks.is_empty() {
             self.sets.is_empty() && self.logs.is_empty() && self.lost.is_empty()
@@ -73,6 +79,7 @@ impl Joint {
         let nobody = self.tracks.is_empty();
         let state = State {
             known: self.known.clone(),
+            chains: self.chains.clone(),
             sequence: self.sequence,
             tracks: self.tracks.clone(),
             people: self.people.clone(),
@@ -81,6 +88,7 @@ impl Joint {
             lost: self.sets.lost.clone(),
             search: self.search.clone(),
             next_id: self.next_id,
+            leads: self.leads,
             turn_s: self.turn_s,
             weighed: self.weighed as u32,
             blind_s: self.blind_s,
@@ -104,9 +112,9 @@ impl Joint {
         if !state.tracks.is_empty() {
             self.sets.restore(state.sets, state.logs, state.lost);
         }
-        (self.known, self.sequence) = (state.known, state.sequence);
+        (self.known, self.chains, self.sequence) = (state.known, state.chains, state.sequence);
         (self.tracks, self.people, self.search) = (state.tracks, state.people, state.search);
-        (self.next_id, self.weighed) = (state.next_id, state.weighed as usize);
+        (self.next_id, self.leads, self.weighed) = (state.next_id, state.leads, state.weighed as usize);
         (self.turn_s, self.blind_s) = (state.turn_s, state.blind_s);
         Ok(())
     }

@@ -28,7 +28,12 @@ fn antennas() -> Vec<Antenna> {
     NODES.into_iter().enumerate().flat_map(line).collect()
 }
 
-/// The links whose turn it is, and their spectra: noise, and what those people leave.
+/// Angle of a receive chain, radians; of the first antenna's none.
+fn chain_rad(node: u32, antenna: usize) -> f32 {
+    (1.7 * node as f32 + 2.3) * antenna as f32
+}
+
+/// The links whose turn it is, and their spectra: noise, and what those people leave, turned by the chains of the receivers.
 fn see(tick: u64, people: &[([f32; 2], [f32; 2])], numbers: &mut Sequence) -> (Vec<ArrayLink>, Vec<f32>) {
     let basis = DelayBasis::new(Tier::Ht40);
     let all = antennas();
@@ -64,10 +69,13 @@ fn see(tick: u64, people: &[([f32; 2], [f32; 2])], numbers: &mut Sequence) -> (V
         for (place, velocity) in people {
             let echo = geometry.echo(&basis, *place, *velocity);
             for rate in 0..RATES {
-                let (along, _) = geometry.profile.at(&echo, rate / 8);
-                let strength = (0.5 * echo.law * along.to_array()[rate % 8]).sqrt();
+                let (along, _) = geometry.profile.at(&echo, rate);
+                let strength = (0.5 * echo.law * along.to_array()[0]).sqrt();
                 let (re, im) = (strength * numbers.normal(), strength * numbers.normal());
-                for (x, [v_re, v_im]) in x.iter_mut().zip(&echo.v) {
+                for (d, (x, [v_re, v_im])) in x.iter_mut().zip(&echo.v).enumerate() {
+                    let chain = chain_rad(rx, d / DELAYS);
+                    let (cosine, sine) = (detmath::cos(chain), detmath::sin(chain));
+                    let (re, im) = (re * cosine - im * sine, re * sine + im * cosine);
                     x[0][rate] += re * v_re - im * v_im;
                     x[1][rate] += re * v_im + im * v_re;
                 }
@@ -137,6 +145,38 @@ fn two_who_walk_at_once_are_followed_each_where_it_is() {
     }
     ids.dedup();
     assert_eq!(ids.len(), 1, "{ids:?}");
+    // Their walks have told the chains.
+    assert!(joint.ready());
+    for node in 1..=4 {
+        for (antenna, [re, im]) in joint.chains.back(node).into_iter().enumerate() {
+            let turn = detmath::atan2(im, re) + chain_rad(node, antenna);
+            let off = turn - core::f32::consts::TAU * (turn / core::f32::consts::TAU).round();
+            assert!(off.abs() < 0.3, "node {node}, antenna {antenna}: {off} rad");
+        }
+    }
+}
+
+/// Another filter counted up to now: whom both know keeps its id, others have ids that nobody had.
+#[test]
+fn who_leads_from_now_on_keeps_the_first_person_s_id() {
+    let mut joint = new();
+    let mut numbers = Sequence::new(5);
+    for tick in 0..180 {
+        let (links, spectra) = see(tick, &walkers(0.05 * tick as f32), &mut numbers);
+        step(&mut joint, &links, &spectra);
+    }
+    assert!(!joint.engaged());
+    let ids = |joint: &Joint| joint.tracks().iter().map(|t| t.id).collect::<Vec<_>>();
+    assert_eq!(ids(&joint), [1, 2]);
+    let there = |id: u64, of: &Track| Track { id, ..*of };
+    let mut away = there(9, &joint.tracks()[0]);
+    away.kalman.mean[0] += 1.5;
+    let mut strangers = joint.clone();
+    strangers.lead(&[away]);
+    assert_eq!((ids(&strangers), strangers.engaged()), (vec![10, 11], true));
+    let before = [there(4, &joint.tracks()[0]), there(7, &joint.tracks()[1])];
+    joint.lead(&before);
+    assert_eq!(ids(&joint), [4, 8]);
 }
 
 #[test]
@@ -148,7 +188,7 @@ fn noise_makes_nobody() {
         step(&mut joint, &links, &spectra);
         assert!(joint.tracks().is_empty(), "tick {tick}");
     }
-    assert!(joint.engaged());
+    assert!(joint.turn_s >= 0.0 && !joint.ready());
 }
 
 #[test]
@@ -244,7 +284,12 @@ fn one_body_s_law_is_the_formula() {
     let (links, spectra) = see(0, &[([2.0, 2.0], [0.5, 0.3])], &mut numbers);
     let mut joint = new();
     step(&mut joint, &links, &spectra);
-    let seen = &joint.seen[0];
+    // The array, after its antennas one by one.
+    let seen = &joint.seen[4];
+    assert_eq!(
+        (seen.link.antennas, seen.weighs, joint.seen[3].weighs),
+        (4, false, true)
+    );
     let basis = &joint.bases[seen.basis].1;
     let echo = seen.link.echo(basis, [2.0, 2.0], [0.5, 0.3]);
     let gain = 0.7_f32;
@@ -254,11 +299,11 @@ fn one_body_s_law_is_the_formula() {
     let m = (4 * DELAYS) as f64;
     let total: f64 = spectrum.iter().map(|v| f64::from(*v) * f64::from(*v)).sum();
     let noise = 1.0 + 0.1 * total / (m * RATES as f64);
-    for step in -4..=5 {
+    for step in -3..=4 {
         let rate = (echo.rate + step).rem_euclid(RATES as i32) as usize;
-        let (along, around) = seen.link.profile.at(&echo, rate / 8);
+        let (along, around) = seen.link.profile.at(&echo, rate);
         let g = f64::from(gain * echo.law);
-        let (along, around) = (along.to_array()[rate % 8], around.to_array()[rate % 8]);
+        let (along, around) = (along.to_array()[0], around.to_array()[0]);
         let a = noise + g * f64::from(around);
         let (mut power, mut re, mut im) = (0.0, 0.0, 0.0);
         for (d, [v_re, v_im]) in echo.v.iter().enumerate() {
