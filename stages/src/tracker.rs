@@ -246,7 +246,7 @@ impl Tracker {
             nodes: input.nodes.iter().map(node),
             pairs: &self.pairs,
             spectra: input.spectra.as_slice(),
-            vacancy: input.vacancy,
+            vacancy: self.joint.vacancy(input.vacancy),
         })
     }
 

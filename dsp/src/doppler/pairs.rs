@@ -74,7 +74,7 @@ impl Pairs {
         let mut keys: Vec<_> = csi().map(|(_, p)| key(p)).collect();
         keys.sort_unstable();
         keys.dedup();
-        let ways = keys
+        let mut ways: Vec<_> = keys
             .iter()
             .filter_map(|k| {
                 let mut of = csi().filter(|(_, p)| key(p) == *k);
@@ -91,6 +91,11 @@ impl Pairs {
                 })
             })
             .collect();
+        // In a mesh of arrays only the antennas that send have ways both ways. One way alone tells rates apart half as far: it would
+        // blur what the others say.
+        let both = |pair: usize, ways: &[Way]| ways.iter().any(|w| w.pair == pair && w.paths[1].is_some());
+        let pairs: Vec<_> = (0..ends.len()).map(|pair| both(pair, &ways)).collect();
+        ways.retain(|w| w.paths[1].is_some() || !pairs[w.pair]);
         Self {
             ways,
             window: Vec::with_capacity(256),
@@ -280,6 +285,27 @@ mod tests {
             let peak = (0..RATE_BINS).max_by(|i, j| powers[*i].total_cmp(&powers[*j])).unwrap();
             assert!((rate_m_s(peak) - rate).abs() < 0.11, "{rate}: {}", rate_m_s(peak));
         }
+    }
+
+    /// Node 2 has two antennas: what only it hears says less than what both nodes hear of each other. Node 3 is heard one way only.
+    #[test]
+    fn antennas_that_only_listen_do_not_blur_a_pair_that_is_heard_both_ways() {
+        let mut specs = specs();
+        for (at, antenna) in [(1, 1), (3, 1)] {
+            let path = specs[at - 1];
+            specs.insert(
+                at,
+                PathSpec {
+                    rx_antenna: antenna,
+                    ..path
+                },
+            );
+        }
+        let of = |spec: &PathSpec| (spec.tx, spec.rx, spec.rx_antenna);
+        let all: Vec<_> = specs.iter().map(of).collect();
+        assert_eq!(all, [(1, 2, 0), (1, 2, 1), (1, 3, 0), (1, 3, 1), (2, 1, 0)]);
+        let ways: Vec<_> = Pairs::new(&specs).ways.iter().map(|w| w.paths).collect();
+        assert_eq!(ways, [[Some(0), Some(4)], [Some(2), None], [Some(3), None]]);
     }
 
     #[test]

@@ -250,6 +250,15 @@ impl Joint {
         links >= LINKS_MIN && 2 * links >= self.known.len()
     }
 
+    /// How like the empty room the links look, where arrays have spectra: a little says nothing.
+    pub fn vacancy(&self, vacancy: f32) -> f32 {
+        if self.turn_s >= 0.0 && vacancy < VACANT_MIN {
+            0.0
+        } else {
+            vacancy
+        }
+    }
+
     /// Counts people from now on. New ids are above those of `before`, who counted up to now; the first person here keeps the id it had
     /// there.
     pub fn lead(&mut self, before: &[Track]) {
@@ -468,11 +477,7 @@ impl Joint {
         // The last spectra of a turn may be some cycles ago.
         self.sets.settle();
         let people = self.tracks.len();
-        let vacant = if vacancy < VACANT_MIN {
-            0.0
-        } else {
-            detmath::min(vacancy * turn_s, 5.0)
-        };
+        let vacant = detmath::min(self.vacancy(vacancy) * turn_s, 5.0);
         if people > 0 {
             let best = self.sets.densest(people, &mut self.sequence);
             self.sets.lock(&best, people);
