@@ -151,7 +151,7 @@ fn two_who_walk_at_once_are_followed_each_where_it_is() {
         for (antenna, [re, im]) in joint.chains.back(node).into_iter().enumerate() {
             let turn = detmath::atan2(im, re) + chain_rad(node, antenna);
             let off = turn - core::f32::consts::TAU * (turn / core::f32::consts::TAU).round();
-            assert!(off.abs() < 0.3, "node {node}, antenna {antenna}: {off} rad");
+            assert!(off.abs() < 0.4, "node {node}, antenna {antenna}: {off} rad");
         }
     }
 }
