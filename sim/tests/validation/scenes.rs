@@ -153,39 +153,57 @@ fn tones_in_a_datagram_are_those_of_the_channel() {
 fn a_frame_of_an_array_has_the_channel_of_each_antenna() {
     let mut s = shortened("two-crossing-arrays", 0.2);
     let all = datagrams(shortened("two-crossing-arrays", 0.2));
-    let frame = csi(&all[0].1);
-    assert_eq!((frame.rx_antennas, frame.format), (4, tapline_wire::SampleFormat::I8));
     assert!(all[0].1.len() < 1472, "more than an Ethernet frame holds");
     let tier = s.scene().radio.tier;
-    let truth = s.channel_at(frame.tx_node.unwrap(), frame.rx_node, 0.0).unwrap();
-    assert_eq!(truth.len(), 4 * tier.tones());
-    let measured: Vec<Vec<num_complex::Complex64>> = (0..4)
-        .map(|antenna| {
-            let mut tones = vec![num_complex::Complex32::default(); tier.tones()];
-            let mut mask = vec![0; tier.tones()];
-            frame
-                .tones(antenna, tapline_wire::BinLayout::Auto, tier, &mut tones, &mut mask)
-                .unwrap();
-            assert!(mask.iter().all(|m| *m == 1), "antenna {antenna}");
-            tones
-                .iter()
-                .map(|z| num_complex::Complex64::new(f64::from(z.re), f64::from(z.im)))
-                .collect()
-        })
-        .collect();
-    // Carrier phase, timing and gain are those of the node: from antenna to antenna they cancel.
-    let against_first = |antenna: &[num_complex::Complex64], first: &[num_complex::Complex64]| -> Vec<_> {
-        antenna.iter().zip(first).map(|(a, f)| a * f.conj()).collect()
-    };
-    for antenna in 1..4 {
-        let found = against_first(&measured[antenna], &measured[0]);
-        let true_tones = |antenna: usize| &truth[antenna * tier.tones()..(antenna + 1) * tier.tones()];
-        let expected = against_first(true_tones(antenna), true_tones(0));
-        let power = |of: &[num_complex::Complex64]| of.iter().map(num_complex::Complex64::norm_sqr).sum::<f64>();
-        let cross: num_complex::Complex64 = found.iter().zip(&expected).map(|(f, e)| f * e.conj()).sum();
-        let likeness = cross.re / (power(&found) * power(&expected)).sqrt();
-        assert!(likeness > 0.99, "antenna {antenna}: {likeness}");
+    // What one node's antennas do to three other nodes' frames.
+    let mut chains: Vec<[num_complex::Complex64; 3]> = Vec::new();
+    for (_, bytes) in &all {
+        let frame = csi(bytes);
+        assert_eq!((frame.rx_antennas, frame.format), (4, tapline_wire::SampleFormat::I8));
+        if frame.rx_node != 1 || chains.len() == 3 {
+            continue;
+        }
+        let truth = s.channel_at(frame.tx_node.unwrap(), frame.rx_node, 0.0).unwrap();
+        assert_eq!(truth.len(), 4 * tier.tones());
+        let measured: Vec<Vec<num_complex::Complex64>> = (0..4)
+            .map(|antenna| {
+                let mut tones = vec![num_complex::Complex32::default(); tier.tones()];
+                let mut mask = vec![0; tier.tones()];
+                frame
+                    .tones(antenna, tapline_wire::BinLayout::Auto, tier, &mut tones, &mut mask)
+                    .unwrap();
+                assert!(mask.iter().all(|m| *m == 1), "antenna {antenna}");
+                tones
+                    .iter()
+                    .map(|z| num_complex::Complex64::new(f64::from(z.re), f64::from(z.im)))
+                    .collect()
+            })
+            .collect();
+        // Carrier phase, timing and gain are those of the node: from antenna to antenna they cancel, and the chain is left.
+        let against_first = |antenna: &[num_complex::Complex64], first: &[num_complex::Complex64]| -> Vec<_> {
+            antenna.iter().zip(first).map(|(a, f)| a * f.conj()).collect()
+        };
+        chains.push([1, 2, 3].map(|antenna| {
+            let found = against_first(&measured[antenna], &measured[0]);
+            let true_tones = |antenna: usize| &truth[antenna * tier.tones()..(antenna + 1) * tier.tones()];
+            let expected = against_first(true_tones(antenna), true_tones(0));
+            let power = |of: &[num_complex::Complex64]| of.iter().map(num_complex::Complex64::norm_sqr).sum::<f64>();
+            let cross: num_complex::Complex64 = found.iter().zip(&expected).map(|(f, e)| f * e.conj()).sum();
+            let likeness = cross / (power(&found) * power(&expected)).sqrt();
+            assert!(likeness.norm_sqr().sqrt() > 0.99, "antenna {antenna}: {likeness}");
+            likeness
+        }));
     }
+    assert_eq!(chains.len(), 3);
+    for other in &chains[1..] {
+        for (a, b) in chains[0].iter().zip(other) {
+            assert!(
+                (a - b).norm_sqr().sqrt() < 0.1,
+                "the chain of an antenna changed: {a} {b}"
+            );
+        }
+    }
+    assert!(chains[0].iter().any(|c| (c - 1.0).norm_sqr() > 0.1), "{:?}", chains[0]);
 }
 
 #[test]
