@@ -142,12 +142,7 @@ impl TrackerMethod for Tracker {
         self.check_input(input, output)?;
         let together = self.follow_together(input);
         if self.joint.ready() && !self.joint.engaged() {
-            let before = if self.walkers.engaged() {
-                self.walkers.tracks()
-            } else {
-                self.people.tracks()
-            };
-            self.joint.lead(before);
+            self.joint.lead(without_arrays(&self.walkers, &self.people));
         }
         let by_doppler = !self.joint.engaged() && self.follow(input);
         self.samples.clear();
@@ -188,10 +183,8 @@ impl Tracker {
     fn tracks(&self) -> &[Person] {
         if self.joint.engaged() {
             self.joint.tracks()
-        } else if self.walkers.engaged() {
-            self.walkers.tracks()
         } else {
-            self.people.tracks()
+            without_arrays(&self.walkers, &self.people)
         }
     }
 
@@ -326,6 +319,15 @@ impl Tracker {
             people_variance: chances.map(|r| r * (1.0 - r)).sum(),
             reserved: 0,
         }
+    }
+}
+
+/// Whoever counts people where arrays do not: by Doppler once there is any, else by strength.
+fn without_arrays<'p>(walkers: &'p Walkers, people: &'p People) -> &'p [Person] {
+    if walkers.engaged() {
+        walkers.tracks()
+    } else {
+        people.tracks()
     }
 }
 

@@ -185,8 +185,7 @@ impl Receiver<'_> {
             let mut slope = lowest;
             for (channel, distortion) in antenna.iter().zip(arriving.distortion) {
                 let (re, im) = random.normal_pair();
-                let sample = channel * (1.0 + distortion) * slope + Complex64::new(re * noise, im * noise);
-                let sample = sample * chain;
+                let sample = (channel * (1.0 + distortion) * slope + Complex64::new(re * noise, im * noise)) * chain;
                 power += sample.norm_sqr();
                 out.samples.push(sample);
                 slope *= step;

@@ -49,7 +49,12 @@ impl Chains {
 
     /// Takes by how much an echo was ahead at each antenna, its chain's phase as it is known taken off.
     pub(super) fn learn(&mut self, (node, antennas): (u32, usize), ahead: &Phasors) {
-        let at = self.nodes.iter().position(|n| n.id == node).unwrap_or_else(|| {
+        let known = self.nodes.iter().position(|n| n.id == node);
+        // A state with more would not be taken back.
+        if known.is_none() && self.nodes.len() == LINKS_MAX {
+            return;
+        }
+        let at = known.unwrap_or_else(|| {
             let sums = [[0.0; 2]; ANTENNAS_MAX];
             self.nodes.push(Node {
                 id: node,
@@ -80,7 +85,7 @@ impl Chains {
 }
 
 /// With length 1; 1 for no direction.
-pub(super) fn unit([re, im]: [f32; 2]) -> [f32; 2] {
+fn unit([re, im]: [f32; 2]) -> [f32; 2] {
     let length = (re * re + im * im).sqrt();
     if length > 0.0 {
         [re / length, im / length]
