@@ -16,6 +16,7 @@ mod basement;
 mod drift;
 mod esp32_motion;
 mod esp32_robust;
+mod independent;
 mod lab;
 mod made_up;
 mod peer_tracker;
@@ -133,6 +134,12 @@ const FAMILIES: &[Family] = &[
         name: "made-up-rooms",
         directory: "",
         run: made_up::run,
+        by_name_only: false,
+    },
+    Family {
+        name: "independent-rooms",
+        directory: "",
+        run: independent::run,
         by_name_only: false,
     },
     Family {

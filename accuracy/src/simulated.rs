@@ -12,7 +12,7 @@ use super::{
 };
 
 /// Every scene but the demo is empty at least this long, and calibrated on it, seconds.
-const CALIBRATION_S: f64 = 30.0;
+pub(super) const CALIBRATION_S: f64 = 30.0;
 /// In the demo somebody comes after twelve seconds.
 const DEMO_CALIBRATION_S: f64 = 10.0;
 /// Cycles from here on count: everybody comes later.
