@@ -30,7 +30,7 @@ use self::table::Table;
 use crate::tomography::{after_header, check_links, header, image_grid, link_sample, node, parse};
 
 /// Version of the state blob.
-const STATE_SCHEMA: u32 = 6;
+const STATE_SCHEMA: u32 = 7;
 
 const _: () = assert!(SPECTRUM == ARRAY_SPECTRUM, "the front end's spectra are the contract's");
 

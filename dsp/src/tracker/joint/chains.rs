@@ -15,7 +15,7 @@ pub(super) type Phasors = [[f32; 2]; ANTENNAS_MAX];
 /// Length of the sum of phasors from which on an angle is known: about a second of a walk. Later ones make it better.
 const KNOWN: f32 = 12.0;
 /// What is older than so many counts less and less.
-const MOST: f32 = 600.0;
+const MOST: f32 = 200.0;
 
 /// The chains of one node, the first one's phase taken for zero.
 #[derive(Clone, Copy, Debug, PartialEq, BorshSerialize, BorshDeserialize)]

@@ -13,6 +13,7 @@ mod law;
 mod motion;
 mod search;
 mod sets;
+mod shift;
 mod state;
 mod weights;
 
@@ -24,6 +25,7 @@ use self::{
     law::{PEOPLE_MAX, Window},
     search::Search,
     sets::Sets,
+    shift::Shift,
 };
 use super::{
     Entrance, Life, Track, TrackerConfig,
@@ -172,8 +174,18 @@ struct Seen {
     link: Link,
     window: Window,
     basis: usize,
-    /// False for an array whose chains are not known: its antennas weigh one by one, and it is there to learn from.
-    weighs: bool,
+    says: Says,
+}
+
+/// What a link in one cycle is there for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Says {
+    /// Where people are; an array, what its chains turn by, too.
+    Where,
+    /// What its chains turn by, which is not known yet: its antennas weigh one by one.
+    Chains,
+    /// By how much everybody is off together: one antenna of an array that weighs.
+    Shift,
 }
 
 /// What is known of one person beside the sets.
@@ -199,6 +211,7 @@ pub struct Joint {
     /// Links met so far: sender and receiver.
     known: Vec<[u32; 2]>,
     chains: Chains,
+    shift: Shift,
     seen: Vec<Seen>,
     sequence: Sequence,
     tracks: Vec<Track>,
@@ -225,6 +238,7 @@ impl Joint {
             bases: Vec::new(),
             known: Vec::new(),
             chains: Chains::default(),
+            shift: Shift::default(),
             seen: Vec::with_capacity(LINKS_CYCLE_MAX * (1 + ANTENNAS_MAX)),
             sequence: Sequence::new(0x6a6f_696e_7400_0000),
             tracks: Vec::with_capacity(PEOPLE_MAX),
@@ -403,8 +417,13 @@ impl Joint {
             };
             let (id, basis) = (self.link_id([l.tx, l.rx]), self.basis(l.tier));
             let known = self.chains.known(l.rx);
-            let window = Window::new(spectrum, link.dimensions(), &self.chains.back(l.rx));
-            for antenna in (0..antennas).filter(|_| !known) {
+            let (each, says) = if known {
+                (Says::Shift, Says::Where)
+            } else {
+                (Says::Where, Says::Chains)
+            };
+            let turn = self.shift.antenna(antennas);
+            for antenna in (0..antennas).filter(|a| !known || *a == turn) {
                 let one = spectrum.chunks_exact(ONE_ANTENNA).nth(antenna).unwrap_or_default();
                 let link = link.only(antenna);
                 let window = Window::new(one, link.dimensions(), &STRAIGHT);
@@ -413,15 +432,16 @@ impl Joint {
                     link,
                     window,
                     basis,
-                    weighs: true,
+                    says: each,
                 });
             }
+            let window = Window::new(spectrum, link.dimensions(), &self.chains.back(l.rx));
             self.seen.push(Seen {
                 id,
                 link,
                 window,
                 basis,
-                weighs: known,
+                says,
             });
             links += 1;
         }
@@ -448,19 +468,24 @@ impl Joint {
     fn weigh(&mut self) {
         let trust = self.c.trust;
         let people = self.tracks.len();
-        for seen in self.seen.iter().filter(|s| s.weighs) {
+        for seen in self.seen.iter().filter(|s| s.says == Says::Where) {
             let basis = &self.bases[seen.basis].1;
             self.sets.weigh(seen, basis, people, trust);
         }
         self.sets.settle();
         let others = self.sets.likely(&mut self.sequence);
+        let off_m = self.shift.off_m();
         for seen in &self.seen {
             let basis = &self.bases[seen.basis].1;
+            if seen.says == Says::Shift {
+                self.shift.add(&self.sets.tried(seen, basis, &others, people, trust));
+                continue;
+            }
             if seen.link.antennas > 1 && people > 0 {
-                let ahead = self.sets.ahead(seen, basis, &others, people);
+                let ahead = self.sets.ahead(seen, basis, &others, people, off_m);
                 self.chains.learn((self.known[seen.id][1], seen.link.antennas), &ahead);
             }
-            if seen.weighs {
+            if seen.says == Says::Where {
                 self.sets.tell(seen, basis, &others, &mut self.people, trust);
                 self.sets.weigh_lost(seen, basis, &others, &self.people, trust);
                 self.search
@@ -474,6 +499,7 @@ impl Joint {
     fn end_turn(&mut self, vacancy: f32) {
         let turn_s = core::mem::replace(&mut self.turn_s, 0.0);
         self.weighed = 0;
+        self.shift.end_turn(turn_s);
         // The last spectra of a turn may be some cycles ago.
         self.sets.settle();
         let people = self.tracks.len();

@@ -100,6 +100,12 @@ impl Guess {
         }
     }
 
+    /// The same, elsewhere.
+    pub(super) fn moved(mut self, [x, y]: [f32; 2]) -> Self {
+        self.at_m = [self.at_m[0] + x, self.at_m[1] + y];
+        self
+    }
+
     fn speed_m_s(&self) -> f32 {
         let [vx, vy] = self.velocity_m_s;
         (vx * vx + vy * vy).sqrt()

@@ -9,6 +9,7 @@ use super::{
     law::{self, Gain, Judged, PEOPLE_MAX},
     moments,
     motion::Guess,
+    shift::TRIED_M,
     weights,
 };
 use crate::{
@@ -201,12 +202,44 @@ impl Sets {
         }
     }
 
-    /// By antenna, how far ahead what is received is of the echoes that likely sets say: unit phasors, the mean over sets, the sum over who
-    /// walks.
-    pub(super) fn ahead(&self, seen: &Seen, basis: &DelayBasis, likely: &Likely, people: usize) -> Phasors {
+    /// Nats of a link with everybody who walks moved by each of [`TRIED_M`], the mean over likely sets.
+    pub(super) fn tried(
+        &self,
+        seen: &Seen,
+        basis: &DelayBasis,
+        likely: &Likely,
+        people: usize,
+        trust: f32,
+    ) -> [f32; 5] {
+        TRIED_M.map(|by_m| {
+            let mut sum = 0.0;
+            for mut set in likely.map(|s| self.sets[s]) {
+                // Who stands leaves nothing that tells where.
+                if !set.people[..people].iter().any(|g| g.walks) {
+                    continue;
+                }
+                set.people[..people].iter_mut().for_each(|g| *g = g.moved(by_m));
+                let echoes = echoes(&set, people, seen, basis);
+                sum += law::nats(&seen.window, &seen.link, &unknown(&set, &echoes)[..people], trust).0;
+            }
+            sum / LIKELY as f32
+        })
+    }
+
+    /// By antenna, how far ahead what is received is of the echoes that likely sets say, everybody moved by `off_m`: unit phasors, the mean
+    /// over sets, the sum over who walks.
+    pub(super) fn ahead(
+        &self,
+        seen: &Seen,
+        basis: &DelayBasis,
+        likely: &Likely,
+        people: usize,
+        off_m: [f32; 2],
+    ) -> Phasors {
         let mut sums = Phasors::default();
         for set in likely.map(|s| &self.sets[s]) {
             for guess in set.people[..people].iter().filter(|g| g.walks) {
+                let guess = guess.moved(off_m);
                 let echo = seen.link.echo(basis, guess.at_m, guess.velocity_m_s);
                 let ahead = law::ahead(&seen.window, &seen.link, &echo);
                 for (sum, [re, im]) in sums.iter_mut().zip(ahead) {

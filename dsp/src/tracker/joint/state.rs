@@ -8,6 +8,7 @@ use super::{
     law::PEOPLE_MAX,
     search::Search,
     sets::{Lost, Set, Sets},
+    shift::Shift,
 };
 use crate::{
     tomography::TomographyError,
@@ -22,6 +23,7 @@ const KNOWN_MAX: usize = 4096;
 struct State {
     known: Vec<[u32; 2]>,
     chains: Chains,
+    shift: Shift,
     sequence: Sequence,
     tracks: Vec<Track>,
     people: Vec<Person>,
@@ -57,8 +59,8 @@ impl State {
         if self.known.len() > KNOWN_MAX || times.iter().any(|s| !(s.is_finite() && *s <= 3600.0)) {
             return Some("the links or the time since their spectra");
         }
-        if !self.chains.is_sound() {
-            return Some("a receive chain");
+        if !(self.chains.is_sound() && self.shift.is_sound()) {
+            return Some("a receive chain, or where people are together");
         }
         // Without people nothing was drawn yet, and nothing is written.
         let sets = if self.tracks.is_empty() {
@@ -80,6 +82,7 @@ impl Joint {
         let state = State {
             known: self.known.clone(),
             chains: self.chains.clone(),
+            shift: self.shift,
             sequence: self.sequence,
             tracks: self.tracks.clone(),
             people: self.people.clone(),
@@ -112,8 +115,9 @@ impl Joint {
         if !state.tracks.is_empty() {
             self.sets.restore(state.sets, state.logs, state.lost);
         }
-        (self.known, self.chains, self.sequence) = (state.known, state.chains, state.sequence);
+        (self.known, self.chains, self.shift) = (state.known, state.chains, state.shift);
         (self.tracks, self.people, self.search) = (state.tracks, state.people, state.search);
+        self.sequence = state.sequence;
         (self.next_id, self.leads, self.weighed) = (state.next_id, state.leads, state.weighed as usize);
         (self.turn_s, self.blind_s) = (state.turn_s, state.blind_s);
         Ok(())

@@ -156,6 +156,67 @@ fn two_who_walk_at_once_are_followed_each_where_it_is() {
     }
 }
 
+/// In by the door, then round and round: place and velocity.
+fn round(t: f32) -> ([f32; 2], [f32; 2]) {
+    let (sine, cosine) = (detmath::sin(0.5 * (t - 2.0)), detmath::cos(0.5 * (t - 2.0)));
+    if t < 2.0 {
+        ([5.9 - 0.65 * t, 2.5], [-0.65, 0.0])
+    } else {
+        ([3.0 + 1.6 * cosine, 2.5 + 1.6 * sine], [-0.8 * sine, 0.8 * cosine])
+    }
+}
+
+/// Chains as people would have taught them who were taken for standing `off_m` from where they are.
+fn taught(off_m: [f32; 2]) -> Chains {
+    let mut chains = Chains::default();
+    let mut numbers = Sequence::new(10);
+    for tick in 40..440 {
+        let (place, velocity) = round(0.05 * tick as f32);
+        let (links, spectra) = see(tick, &[(place, velocity)], &mut numbers);
+        let mut joint = Joint {
+            chains: chains.clone(),
+            ..new()
+        };
+        step(&mut joint, &links, &spectra);
+        for seen in joint.seen.iter().filter(|s| s.link.antennas > 1) {
+            let at = [place[0] + off_m[0], place[1] + off_m[1]];
+            let echo = seen.link.echo(&joint.bases[seen.basis].1, at, velocity);
+            let ahead = law::ahead(&seen.window, &seen.link, &echo);
+            let unit = ahead.map(|[re, im]| [re, im].map(|v| v / detmath::max((re * re + im * im).sqrt(), 1e-6)));
+            chains.learn((joint.known[seen.id][1], 4), &unit);
+        }
+    }
+    chains
+}
+
+/// Directions alone would bear chains out for ever by which everybody is found 0.4 m to the north-west.
+#[test]
+fn chains_that_move_everybody_are_found_out() {
+    let mut joint = Joint {
+        chains: taught([-0.3, 0.25]),
+        ..new()
+    };
+    let mut numbers = Sequence::new(11);
+    let mut off_m = Vec::new();
+    for tick in 0..1400 {
+        let (place, velocity) = round(0.05 * tick as f32);
+        let (links, spectra) = see(tick, &[(place, velocity)], &mut numbers);
+        step(&mut joint, &links, &spectra);
+        off_m.extend(
+            joint
+                .tracks()
+                .first()
+                .map(|t| [0, 1].map(|axis| t.kalman.mean[axis] as f32 - place[axis])),
+        );
+    }
+    let length = |of: &[[f32; 2]]| {
+        let [x, y] = [0, 1].map(|axis| of.iter().map(|o| o[axis]).sum::<f32>() / of.len() as f32);
+        (x * x + y * y).sqrt()
+    };
+    let (first, last) = (length(&off_m[..40]), length(&off_m[off_m.len() - 400..]));
+    assert!(first > 0.2 && last < 0.1, "{first} m, then {last} m");
+}
+
 /// Another filter counted up to now: whom both know keeps its id, others have ids that nobody had.
 #[test]
 fn who_leads_from_now_on_keeps_the_first_person_s_id() {
@@ -287,8 +348,8 @@ fn one_body_s_law_is_the_formula() {
     // The array, after its antennas one by one.
     let seen = &joint.seen[4];
     assert_eq!(
-        (seen.link.antennas, seen.weighs, joint.seen[3].weighs),
-        (4, false, true)
+        (seen.link.antennas, seen.says, joint.seen[3].says),
+        (4, Says::Chains, Says::Where)
     );
     let basis = &joint.bases[seen.basis].1;
     let echo = seen.link.echo(basis, [2.0, 2.0], [0.5, 0.3]);
