@@ -174,6 +174,7 @@ pub struct Room {
     #[serde(default)]
     pub name: String,
     /// Corners `[x, y]`, metres, in order.
+    #[serde(deserialize_with = "places")]
     pub outline_m: Vec<[f32; 2]>,
     /// Floor to ceiling, metres.
     #[serde(default = "height")]
@@ -196,6 +197,7 @@ pub struct Zone {
     /// The room it lies in.
     pub room: String,
     /// Corners `[x, y]`, metres.
+    #[serde(deserialize_with = "places")]
     pub outline_m: Vec<[f32; 2]>,
 }
 
@@ -208,6 +210,7 @@ pub struct Door {
     /// The room it opens.
     pub room: String,
     /// Middle of the opening `[x, y]`, metres.
+    #[serde(deserialize_with = "place")]
     pub at_m: [f32; 2],
     /// Width, metres.
     #[serde(default = "door_width")]
@@ -228,6 +231,7 @@ pub struct Object {
     #[serde(default)]
     pub name: String,
     /// `[x, y, z]`, metres.
+    #[serde(deserialize_with = "place")]
     pub position_m: [f32; 3],
 }
 
@@ -252,6 +256,7 @@ pub struct Node {
     #[serde(default)]
     pub name: String,
     /// `[x, y, z]`, metres.
+    #[serde(deserialize_with = "place")]
     pub position_m: [f32; 3],
     /// Places of its receive antennas from `position_m`, metres on the floor plane, in the order of its frames; the first also
     /// sends. With two or more, links to it that have as many `rx_antennas` tell from where what moves is seen (an array).
@@ -278,13 +283,24 @@ fn chip() -> String {
     tapline_wire::BinLayout::Auto.name().to_owned()
 }
 
-/// Places on the floor plane. The reader of a fixed array takes its first numbers and says nothing of more, so a third
-/// axis would be lost without a word.
+/// A place of as many numbers as it has axes. The reader of a fixed array takes its first numbers and says nothing of more, so one
+/// axis too many would be lost without a word.
+fn place<'de, D: Deserializer<'de>, const AXES: usize>(from: D) -> Result<[f32; AXES], D::Error> {
+    Vec::<f32>::deserialize(from)?.try_into().map_err(|place: Vec<f32>| {
+        let expected = if AXES == 2 {
+            "two numbers [x, y]"
+        } else {
+            "three numbers [x, y, z]"
+        };
+        D::Error::invalid_length(place.len(), &expected)
+    })
+}
+
+/// Places on the floor plane.
 fn places<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<[f32; 2]>, D::Error> {
-    let of_two = |place: Vec<f32>| {
-        <[f32; 2]>::try_from(place).map_err(|place| D::Error::invalid_length(place.len(), &"two numbers [x, y]"))
-    };
-    Vec::<Vec<f32>>::deserialize(from)?.into_iter().map(of_two).collect()
+    #[derive(Deserialize)]
+    struct Place(#[serde(deserialize_with = "place")] [f32; 2]);
+    Ok(Vec::<Place>::deserialize(from)?.into_iter().map(|p| p.0).collect())
 }
 
 /// What a link measures.

@@ -156,6 +156,42 @@ fn antennas_of_a_node_are_few_near_and_apart() {
     );
 }
 
+/// A place with an axis too many or too few is refused where it stands, not cut.
+#[test]
+fn places_have_as_many_numbers_as_axes() {
+    let room = |outline: &str, rest: &str| {
+        let text =
+            format!("version = 1\n[[site]]\nid = \"s\"\n[[site.room]]\nid = \"r\"\noutline_m = {outline}\n{rest}\n");
+        Fleet::parse(&text, Path::new("fleet.toml")).map_err(|e| e.to_string())
+    };
+    let square = "[[0.0, 0.0], [4.0, 0.0], [4.0, 3.0]]";
+    for (outline, rest, wrong) in [
+        (
+            "[[0.0, 0.0, 0.0], [4.0, 0.0, 0.0], [4.0, 3.0, 0.0]]",
+            "",
+            "outline_m: invalid length 3, expected two numbers [x, y]",
+        ),
+        (
+            square,
+            "[[site.door]]\nid = \"d\"\nroom = \"r\"\nat_m = [1.0, 0.0, 0.0]",
+            "at_m: invalid length 3, expected two numbers [x, y]",
+        ),
+        (
+            square,
+            "[[site.node]]\nid = 1\nposition_m = [1.0, 0.0]",
+            "position_m: invalid length 2, expected three numbers [x, y, z]",
+        ),
+        (
+            square,
+            "[[site.node]]\nid = 1\nposition_m = [1.0, 0.0, 1.0, 1.0]",
+            "position_m: invalid length 4, expected three numbers [x, y, z]",
+        ),
+    ] {
+        let error = room(outline, rest).expect_err(wrong);
+        assert!(error.contains(wrong), "{error}");
+    }
+}
+
 /// Of three antennas of four it would not be known which ones they are.
 #[test]
 fn a_link_to_an_array_has_one_antenna_of_it_or_all() {
