@@ -26,8 +26,11 @@ pub(crate) fn test() -> Result<(), String> {
         ]),
     )?;
     let built = build::build(false)?;
-    // Shared libraries for the tests that load plugins: every cdylib of the workspace.
-    run("build all", cargo().args(["build", "--workspace", "--quiet"]))?;
+    // Shared libraries for the tests that load plugins: every cdylib of the workspace. Programs are built with the tests that run them.
+    run(
+        "build all libraries",
+        cargo().args(["build", "--workspace", "--lib", "--quiet"]),
+    )?;
     run(
         "tests",
         cargo().args(["test", "--workspace", "--quiet", "--no-fail-fast"]),

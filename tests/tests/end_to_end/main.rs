@@ -1,5 +1,6 @@
 //! The built programs, used as a user uses them. `cargo xtask test` builds them first.
 
+mod arrays;
 mod bundle;
 mod demo;
 mod live;
