@@ -151,7 +151,7 @@ fn antennas_of_a_node_are_few_near_and_apart() {
     }
     let syntax = array("[[0.0, 0.0, 1.0], [0.1, 0.0, 1.0]]", "").expect_err("three axes");
     assert!(
-        syntax.contains("site[0].node[1].antennas_m: invalid length 3, expected two numbers [x, y]"),
+        syntax.contains("site[0].node[1].antennas_m[0]: invalid length 3, expected two numbers [x, y]"),
         "{syntax}"
     );
 }
@@ -169,7 +169,7 @@ fn places_have_as_many_numbers_as_axes() {
         (
             "[[0.0, 0.0, 0.0], [4.0, 0.0, 0.0], [4.0, 3.0, 0.0]]",
             "",
-            "outline_m: invalid length 3, expected two numbers [x, y]",
+            "outline_m[0]: invalid length 3, expected two numbers [x, y]",
         ),
         (
             square,

@@ -202,7 +202,7 @@ impl Sets {
         }
     }
 
-    /// Nats of a link with everybody who walks moved by each of [`TRIED_M`], the mean over likely sets.
+    /// Nats of a link with everybody moved by each of [`TRIED_M`], the mean over those likely sets in which somebody walks.
     pub(super) fn tried(
         &self,
         seen: &Seen,
@@ -214,7 +214,6 @@ impl Sets {
         TRIED_M.map(|by_m| {
             let mut sum = 0.0;
             for mut set in likely.map(|s| self.sets[s]) {
-                // Who stands leaves nothing that tells where.
                 if !set.people[..people].iter().any(|g| g.walks) {
                     continue;
                 }

@@ -18,6 +18,8 @@ pub(super) const TRIED_M: [[f32; 2]; 5] = [[0.0, 0.0], [STEP_M, 0.0], [-STEP_M, 
 const MEMORY_S: f32 = 10.0;
 /// Curvature of what is known before: with so little evidence nobody is moved far, nats a square metre.
 const BEFORE: f32 = 100.0;
+/// No sum is larger: what a state brings beyond it is nonsense.
+const NATS_MOST: f32 = 1e12;
 /// Further off than this is not believed, metres.
 const MOST_M: f32 = 0.4;
 
@@ -58,7 +60,7 @@ impl Shift {
     }
 
     pub(super) fn is_sound(&self) -> bool {
-        self.nats.iter().all(|n| n.is_finite())
+        self.nats.iter().all(|n| n.abs() < NATS_MOST)
     }
 }
 
@@ -90,6 +92,10 @@ mod tests {
         assert_eq!(shift.off_m()[0], MOST_M);
         shift.end_turn(60.0);
         assert_eq!((shift.off_m(), shift.is_sound()), ([0.0; 2], true));
+        for nonsense in [f32::NAN, f32::INFINITY, -1e38] {
+            shift.nats[3] = nonsense;
+            assert!(!shift.is_sound(), "{nonsense}");
+        }
     }
 
     #[test]
